@@ -1,0 +1,123 @@
+"""The character alphabet of ELMo, and character ids without any framework.
+
+A token is the UTF-8 bytes of its text, between a begin-word and an end-word mark and
+padded to a fixed length (Jozefowicz et al. 2016, as used by Peters et al. 2018). All
+ids are one higher than the byte or mark they stand for, so that 0 means "no token".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_CHARACTERS = 261
+"""Rows of the character embedding: 256 bytes and 5 marks, for the ids 1 to 261."""
+
+BEGIN_SENTENCE_ID = 256 + 1
+END_SENTENCE_ID = 257 + 1
+BEGIN_WORD_ID = 258 + 1
+END_WORD_ID = 259 + 1
+CHARACTER_PADDING_ID = 260 + 1
+
+MAX_CHARACTERS_PER_TOKEN = 50
+"""Length of a token's row of ids in every released model."""
+
+# AllenNLP's indexer reads these two words as the sentence boundaries themselves.
+_BOUNDARY_WORDS = {b"<S>": BEGIN_SENTENCE_ID, b"</S>": END_SENTENCE_ID}
+
+
+def boundary_character_ids(boundary_id: int, length: int) -> NDArray[np.int32]:
+    """The character ids of a begin or end of sentence "word".
+
+    Args:
+        boundary_id: ``BEGIN_SENTENCE_ID`` or ``END_SENTENCE_ID``.
+        length: Length of the row.
+
+    Returns:
+        An int32 array (length,).
+    """
+    ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
+    ids[:3] = BEGIN_WORD_ID, boundary_id, END_WORD_ID
+    return ids
+
+
+def batch_to_character_ids(
+    batch: Sequence[Sequence[str]],
+    max_characters_per_token: int = MAX_CHARACTERS_PER_TOKEN,
+) -> NDArray[np.int32]:
+    """Turns tokenised sentences into padded character ids, as AllenNLP's ``batch_to_ids``.
+
+    The ids are the same as AllenNLP's: the tokens ``<S>`` and ``</S>`` become the
+    sentence boundaries, an empty string is a token without characters (in the layer's
+    ``"tokens"`` mode it is padding), and what UTF-8 cannot express (lone surrogates)
+    is dropped.
+
+    Args:
+        batch: Sentences, each a sequence of tokens (``str`` or UTF-8 ``bytes``).
+        max_characters_per_token: Length of a token's row of ids. Tokens of more than
+            ``max_characters_per_token - 2`` bytes are cut.
+
+    Returns:
+        An int32 array (batch, time, max_characters_per_token), where time is the
+        length of the longest sentence and 0 is padding.
+
+    Raises:
+        TypeError: ``batch`` is not a batch of sequences of tokens.
+        ValueError: ``max_characters_per_token`` is less than 3.
+    """
+    if max_characters_per_token < 3:
+        raise ValueError(
+            "max_characters_per_token must be at least 3 (a character between two "
+            f"marks), not {max_characters_per_token!r}."
+        )
+    if isinstance(batch, (str, bytes)):
+        raise TypeError(_batch_error(batch))
+    rows_by_token: dict[bytes, NDArray[np.int32]] = {}
+    sentences = [_encoded_tokens(sentence) for sentence in batch]
+    time = max(map(len, sentences), default=0)
+    ids = np.zeros((len(sentences), time, max_characters_per_token), np.int32)
+    for row, tokens in enumerate(sentences):
+        for column, token in enumerate(tokens):
+            if token not in rows_by_token:
+                rows_by_token[token] = _token_ids(token, max_characters_per_token)
+            ids[row, column] = rows_by_token[token]
+    return ids
+
+
+def _encoded_tokens(sentence: Sequence[str]) -> list[bytes]:
+    # A string is a sequence of strings too: the commonest mistake, and a silent one.
+    if isinstance(sentence, (str, bytes)) or not hasattr(sentence, "__iter__"):
+        raise TypeError(_batch_error(sentence))
+    tokens = []
+    for token in sentence:
+        if isinstance(token, str):
+            tokens.append(token.encode("utf-8", "ignore"))
+        elif isinstance(token, bytes):
+            tokens.append(bytes(token))
+        else:
+            raise TypeError(
+                f"batch must hold tokens of type str or bytes, not {token!r:.100} of "
+                f"type {type(token).__name__}."
+            )
+    return tokens
+
+
+def _batch_error(got: object) -> str:
+    return (
+        "batch must be a sequence of sentences, each a sequence of tokens, such as "
+        f"[['First', 'sentence', '.'], ['Another', '.']]; got {got!r:.100}. Split "
+        "sentences into tokens first."
+    )
+
+
+def _token_ids(token: bytes, length: int) -> NDArray[np.int32]:
+    if token in _BOUNDARY_WORDS:
+        return boundary_character_ids(_BOUNDARY_WORDS[token], length)
+    characters = np.frombuffer(token[: length - 2], np.uint8)
+    ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
+    ids[0] = BEGIN_WORD_ID
+    ids[1 : 1 + len(characters)] = characters.astype(np.int32) + 1
+    ids[1 + len(characters)] = END_WORD_ID
+    return ids

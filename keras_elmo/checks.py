@@ -1,0 +1,22 @@
+"""Checks of arguments that several layers share; each names the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def one_of(name: str, value: object, choices: Sequence[str]) -> str:
+    """Returns ``value``, or says which choices the argument ``name`` has."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}."
+        )
+    return value
+
+
+def positive_integer(name: str, value: object) -> int:
+    """Returns ``value``, or says that the argument ``name`` must be 1 or more."""
+    # bool is an int in Python; here True is a mistake.
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+    return value

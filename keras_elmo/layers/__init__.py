@@ -1,0 +1,25 @@
+"""The stages of ELMo as Keras layers, in the order data flows.
+
+Text -> character ids -> sentence boundaries -> token vectors -> biLM layers -> scalar
+mix -> pooled. Each also stands alone.
+"""
+
+from keras_elmo.layers.bidirectional_lm import BidirectionalLM
+from keras_elmo.layers.character_ids import CharacterIds
+from keras_elmo.layers.masked_mean import MaskedMean
+from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
+from keras_elmo.layers.scalar_mix import ScalarMix
+from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
+from keras_elmo.layers.token_encoder import TokenEncoder
+from keras_elmo.layers.token_mask import TokenMask
+
+__all__ = [
+    "BidirectionalLM",
+    "CharacterIds",
+    "MaskedMean",
+    "ProjectedLSTMCell",
+    "ScalarMix",
+    "SentenceBoundaries",
+    "TokenEncoder",
+    "TokenMask",
+]

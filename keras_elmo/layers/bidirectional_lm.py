@@ -1,0 +1,177 @@
+"""From token vectors to the layers of the bidirectional language model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elmo import checks
+from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
+from keras_elmo.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class BidirectionalLM(keras.Layer):
+    """The stacked forward and backward LSTMs of ELMo (Peters et al. 2018).
+
+    The two directions never mix: each has its own layers, the forward ones reading
+    from the begin of sentence to its end and the backward ones from the end to the
+    begin. Both carry their state unchanged through masked steps, so that padding may
+    stand anywhere.
+
+    Args:
+        n_layers: Number of LSTM layers in each direction.
+        units: Number of LSTM cells in each direction.
+        projection_dim: Size of each direction's output; ``None`` or ``units`` for no
+            projection.
+        cell_clip: Bound of the cell states, or ``None``.
+        projection_clip: Bound of the projected outputs, or ``None``.
+        use_skip_connections: Whether each layer after the first adds its input to its
+            output. The recurrent state does not include it.
+        return_boundaries: Whether the output includes the two sentence boundaries.
+        return_state: Whether the last states are returned too.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+
+    Call arguments:
+        inputs: Token vectors (batch, time + 2, projection_dim), sentence boundaries
+            included.
+        mask: Booleans (batch, time + 2), true at tokens and boundaries; by default all.
+        initial_state: A flat list of tensors, layer by layer: forward h (batch,
+            projection_dim) and c (batch, units), backward h and c. By default zeros.
+
+    Returns:
+        The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
+        steps if ``return_boundaries``. Layer 0 is the token vector twice; the other
+        layers are forward beside backward. Masked positions are zeros. With
+        ``return_state``, a tuple of that and the list of states, ordered as
+        ``initial_state``.
+    """
+
+    def __init__(
+        self,
+        n_layers: int,
+        units: int,
+        projection_dim: int | None = None,
+        cell_clip: float | None = None,
+        projection_clip: float | None = None,
+        use_skip_connections: bool = False,
+        return_boundaries: bool = False,
+        return_state: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.n_layers = checks.positive_integer("n_layers", n_layers)
+        self.units = checks.positive_integer("units", units)
+        self.projection_dim = checks.positive_integer(
+            "projection_dim", units if projection_dim is None else projection_dim
+        )
+        self.cell_clip = cell_clip
+        self.projection_clip = projection_clip
+        self.use_skip_connections = use_skip_connections
+        self.return_boundaries = return_boundaries
+        self.return_state = return_state
+        self.supports_masking = True
+        self.forward_lstms = [self._lstm("forward", i) for i in range(n_layers)]
+        self.backward_lstms = [self._lstm("backward", i) for i in range(n_layers)]
+
+    def _lstm(self, direction: str, layer: int) -> keras.layers.RNN:
+        cell = ProjectedLSTMCell(
+            self.units,
+            self.projection_dim,
+            self.cell_clip,
+            self.projection_clip,
+            name="cell",
+            dtype=self.dtype_policy,
+        )
+        return keras.layers.RNN(
+            cell,
+            return_sequences=True,
+            return_state=True,
+            go_backwards=direction == "backward",
+            zero_output_for_mask=True,
+            name=f"{direction}_{layer}",
+            dtype=self.dtype_policy,
+        )
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates the weights."""
+        if input_shape[-1] != self.projection_dim:
+            raise ValueError(
+                f"inputs: expected token vectors of size projection_dim = "
+                f"{self.projection_dim}; got shape {tuple(input_shape)}."
+            )
+        for lstm in self.forward_lstms + self.backward_lstms:
+            lstm.build(tuple(input_shape))
+
+    def call(
+        self,
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        initial_state: list[Tensor] | None = None,
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Runs all layers in both directions."""
+        if mask is None:
+            mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")  # (batch, time + 2)
+        forward = backward = inputs  # (batch, time + 2, projection_dim)
+        layers = [ops.concatenate([inputs, inputs], axis=-1) * _as_factor(mask, inputs)]
+        states: list[Tensor] = []
+        for i in range(self.n_layers):
+            # h and c of the forward direction, then of the backward direction.
+            start = None if initial_state is None else initial_state[4 * i : 4 * i + 4]
+            forward_start, backward_start = (
+                (start[:2], start[2:]) if start else (None, None)
+            )
+            forward_out, *forward_state = self.forward_lstms[i](
+                forward, mask=mask, initial_state=forward_start
+            )  # (batch, time + 2, projection_dim)
+            backward_out, *backward_state = self.backward_lstms[i](
+                backward, mask=mask, initial_state=backward_start
+            )
+            backward_out = ops.flip(backward_out, axis=1)  # back into reading order
+            if self.use_skip_connections and i > 0:
+                forward_out, backward_out = forward_out + forward, backward_out + backward
+            forward, backward = forward_out, backward_out
+            layers.append(
+                ops.concatenate([forward, backward], axis=-1)
+            )  # (batch, time + 2, 2 * projection_dim)
+            states += [*forward_state, *backward_state]
+        stacked = ops.stack(layers, axis=2)  # (batch, time + 2, n_layers + 1, dim)
+        if not self.return_boundaries:
+            stacked = stacked[:, 1:-1]  # (batch, time, n_layers + 1, dim)
+        return (stacked, states) if self.return_state else stacked
+
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """The mask, without the boundaries if the output is without them."""
+        if mask is not None and not self.return_boundaries:
+            mask = mask[:, 1:-1]  # (batch, time)
+        return [mask] + [None] * (4 * self.n_layers) if self.return_state else mask
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """The layers' shape, and the states' if they are returned."""
+        batch, time, _ = input_shape
+        if time is not None and not self.return_boundaries:
+            time -= 2
+        layers = (batch, time, self.n_layers + 1, 2 * self.projection_dim)
+        state = [(batch, self.projection_dim), (batch, self.units)]
+        return (layers, state * 2 * self.n_layers) if self.return_state else layers
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "n_layers": self.n_layers,
+            "units": self.units,
+            "projection_dim": self.projection_dim,
+            "cell_clip": self.cell_clip,
+            "projection_clip": self.projection_clip,
+            "use_skip_connections": self.use_skip_connections,
+            "return_boundaries": self.return_boundaries,
+            "return_state": self.return_state,
+        }
+
+
+def _as_factor(mask: Tensor, like: Tensor) -> Tensor:
+    """The mask as numbers (batch, time, 1) to multiply vectors with."""
+    return ops.cast(mask, like.dtype)[..., None]

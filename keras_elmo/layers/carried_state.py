@@ -1,0 +1,62 @@
+"""LSTM state that is kept from batch to batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elmo.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class CarriedState(keras.Layer):
+    """Variables that hold the state each row of a batch ended in.
+
+    A batch may have fewer rows than there are; it uses the first ones and leaves the
+    others as they are.
+
+    Args:
+        rows: How many rows of state to keep: the largest batch.
+        sizes: The size of each state.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+    """
+
+    def __init__(self, rows: int, sizes: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rows = rows
+        self.sizes = list(sizes)
+
+    def build(self, input_shape: Shape | None = None) -> None:
+        """Creates the states as zeros."""
+        self.states = [
+            self.add_weight(
+                name=f"state_{i}",
+                shape=(self.rows, size),
+                initializer="zeros",
+                trainable=False,
+            )
+            for i, size in enumerate(self.sizes)
+        ]
+
+    def first_rows(self, n_rows: int | Tensor) -> list[Tensor]:
+        """The states of the first ``n_rows`` rows, each (n_rows, size)."""
+        return [ops.convert_to_tensor(state)[:n_rows] for state in self.states]
+
+    def update(self, new_states: Sequence[Tensor]) -> None:
+        """Replaces the first rows by ``new_states``, each (n_rows, size)."""
+        for state, new in zip(self.states, new_states, strict=True):
+            rest = ops.convert_to_tensor(state)[ops.shape(new)[0] :]
+            new = ops.cast(new, state.dtype)
+            state.assign(ops.concatenate([new, rest], axis=0))  # (rows, size)
+
+    def reset(self) -> None:
+        """Back to zeros."""
+        for state in self.states:
+            state.assign(ops.zeros(state.shape, state.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        return {**super().get_config(), "rows": self.rows, "sizes": self.sizes}

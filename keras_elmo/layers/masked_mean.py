@@ -1,0 +1,50 @@
+"""From one vector per token to one per sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elmo.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class MaskedMean(keras.Layer):
+    """The mean over time of what is not masked; zeros where everything is.
+
+    ``keras.layers.GlobalAveragePooling1D`` divides by zero there.
+
+    Args:
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+
+    Call arguments:
+        inputs: (batch, time, ...).
+        mask: Booleans (batch, time), or ``None`` for all true.
+
+    Returns:
+        The mean (batch, ...).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Sums and divides."""
+        if mask is None:
+            mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        unmasked = ops.cast(mask, inputs.dtype)  # (batch, time)
+        n_steps = ops.maximum(ops.sum(unmasked, axis=1), 1)  # (batch,)
+        trailing = [1] * (len(inputs.shape) - 2)
+        unmasked = ops.reshape(unmasked, (*ops.shape(unmasked), *trailing))
+        n_steps = ops.reshape(n_steps, (-1, *trailing))
+        return ops.sum(inputs * unmasked, axis=1) / n_steps  # (batch, ...)
+
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
+        """None: there is no time axis left to mask."""
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        """The shape without the time axis."""
+        return (input_shape[0], *input_shape[2:])

@@ -1,0 +1,104 @@
+"""One step of the LSTM that ELMo uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elmo import checks
+from keras_elmo.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class ProjectedLSTMCell(keras.Layer):
+    """An LSTM cell with a projected output and clipping (Sak et al. 2014).
+
+    The gates are ordered i, j (the candidate), f, o, and the rows of the kernel input
+    first, hidden state second, as in bilm-tf's files. 1 is added to the forget gate's
+    bias. To be used in ``keras.layers.RNN``.
+
+    Args:
+        units: Number of cells.
+        projection_dim: Size of the output, which is also the recurrent state. ``None``
+            or ``units`` for no projection.
+        cell_clip: Cell states are clipped to ``[-cell_clip, cell_clip]``; ``None`` for
+            no clipping.
+        projection_clip: The same for projected outputs. Without projection it has
+            nothing to clip.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+
+    Call arguments:
+        inputs: One step, (batch, features).
+        states: Hidden state h (batch, projection_dim) and cell state c (batch, units).
+
+    Returns:
+        The output h, and the new states ``[h, c]``.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        projection_dim: int | None = None,
+        cell_clip: float | None = None,
+        projection_clip: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = checks.positive_integer("units", units)
+        self.projection_dim = checks.positive_integer(
+            "projection_dim", units if projection_dim is None else projection_dim
+        )
+        self.cell_clip = cell_clip
+        self.projection_clip = projection_clip
+        # What keras.layers.RNN asks of a cell.
+        self.state_size = [self.projection_dim, self.units]
+        self.output_size = self.projection_dim
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates the weights for inputs of shape (batch, features)."""
+        features = input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(features + self.projection_dim, 4 * self.units),
+            initializer="glorot_uniform",
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(4 * self.units,), initializer="zeros"
+        )
+        self.projection_kernel = None
+        if self.projection_dim != self.units:
+            self.projection_kernel = self.add_weight(
+                name="projection_kernel",
+                shape=(self.units, self.projection_dim),
+                initializer="glorot_uniform",
+            )
+
+    def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Takes one step."""
+        h, c = states  # (batch, projection_dim), (batch, units)
+        x = ops.concatenate([inputs, h], axis=-1)  # (batch, features + projection_dim)
+        gates = ops.matmul(x, self.kernel) + self.bias  # (batch, 4 * units)
+        i, j, f, o = ops.split(gates, 4, axis=-1)  # (batch, units) each
+        c = ops.sigmoid(f + 1) * c + ops.sigmoid(i) * ops.tanh(j)  # (batch, units)
+        c = _clip(c, self.cell_clip)
+        h = ops.sigmoid(o) * ops.tanh(c)  # (batch, units)
+        if self.projection_kernel is not None:
+            h = ops.matmul(h, self.projection_kernel)  # (batch, projection_dim)
+            h = _clip(h, self.projection_clip)
+        return h, [h, c]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal cell."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "projection_dim": self.projection_dim,
+            "cell_clip": self.cell_clip,
+            "projection_clip": self.projection_clip,
+        }
+
+
+def _clip(x: Tensor, limit: float | None) -> Tensor:
+    return x if limit is None else ops.clip(x, -limit, limit)

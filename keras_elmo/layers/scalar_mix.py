@@ -1,0 +1,122 @@
+"""From the biLM's layers to one vector: the part of ELMo that every task trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elmo.types import Shape, Tensor
+
+_TINY = 1e-12
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class ScalarMix(keras.Layer):
+    """``gamma * sum_k softmax(w)_k * layer_k`` (Peters et al. 2018, equation 1).
+
+    On the ``"layers"`` or ``"pooled_layers"`` of an
+    :class:`~keras_elmo.ElmoEmbeddingLayer` it equals the layer's own mix, so that
+    features can be computed once and the scalars still be trained: mixing and mean
+    pooling commute.
+
+    Args:
+        layer_norm: Whether each layer is normalised before mixing, with one mean and
+            one variance over all unmasked elements of the batch (AllenNLP's
+            ``do_layer_norm``). It makes a sentence's vectors depend on its batch.
+        initial_weights: The weights w to start from, one per layer; zeros by default,
+            which mixes evenly.
+        initial_gamma: The scale gamma to start from.
+        regularizer: A Keras regularizer for w, such as ``keras.regularizers.L2(0.01)``,
+            which pulls the mix towards an even one.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+
+    Call arguments:
+        layers: (batch, ..., n_layers, dim), for instance (batch, time, n_layers, dim).
+        mask: Booleans over the leading axes, (batch, time), or ``None`` for all true.
+
+    Returns:
+        The mix (batch, ..., dim). Masked positions are zeros.
+
+    Raises:
+        ValueError: ``initial_weights`` has another length than there are layers.
+    """
+
+    def __init__(
+        self,
+        layer_norm: bool = False,
+        initial_weights: Sequence[float] | None = None,
+        initial_gamma: float = 1.0,
+        regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.layer_norm = layer_norm
+        self.initial_weights = None if initial_weights is None else list(initial_weights)
+        self.initial_gamma = initial_gamma
+        self.regularizer = keras.regularizers.get(regularizer)
+        self.supports_masking = True
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates the scalars: one weight per layer, and gamma."""
+        n_layers = input_shape[-2]
+        start = self.initial_weights
+        if start is None:
+            start = [0.0] * n_layers
+        if len(start) != n_layers:
+            raise ValueError(
+                f"initial_weights must hold one number for each of the {n_layers} "
+                f"layers; got {len(start)}."
+            )
+        # An initializer of numbers, because Constant(list) does not serialize.
+        self.layer_weights = self.add_weight(
+            name="layer_weights",
+            shape=(n_layers,),
+            initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
+            regularizer=self.regularizer,
+        )
+        self.gamma = self.add_weight(
+            name="gamma",
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial_gamma),
+        )
+
+    def call(self, layers: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Normalises if asked to, and mixes."""
+        if self.layer_norm:
+            layers = _normalize(layers, mask)  # (batch, ..., n_layers, dim)
+        weights = self.gamma * ops.softmax(self.layer_weights)  # (n_layers,)
+        mixed = ops.sum(layers * weights[:, None], axis=-2)  # (batch, ..., dim)
+        if mask is not None:
+            mixed = mixed * ops.cast(mask, mixed.dtype)[..., None]
+        return mixed
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        """The shape without the axis of layers."""
+        return (*input_shape[:-2], input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "layer_norm": self.layer_norm,
+            "initial_weights": self.initial_weights,
+            "initial_gamma": self.initial_gamma,
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+        }
+
+
+def _normalize(layers: Tensor, mask: Tensor | None) -> Tensor:
+    """Brings each layer to mean 0 and variance 1 over the batch's unmasked elements."""
+    if mask is None:
+        mask = ops.ones(ops.shape(layers)[:-2], dtype="bool")
+    unmasked = ops.cast(mask, layers.dtype)[..., None, None]  # (batch, ..., 1, 1)
+    axes = [*range(len(layers.shape) - 2), -1]  # all but the axis of layers
+    n_elements = ops.sum(unmasked) * layers.shape[-1]  # ()
+    n_elements = ops.maximum(n_elements, 1)  # nothing but padding has no mean
+    mean = ops.sum(layers * unmasked, axes, keepdims=True) / n_elements  # (1, .., n, 1)
+    centred = (layers - mean) * unmasked  # (batch, ..., n_layers, dim)
+    variance = ops.sum(ops.square(centred), axes, keepdims=True) / n_elements
+    return centred / ops.sqrt(variance + _TINY)

@@ -1,0 +1,172 @@
+"""From character ids to context-free token vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+from keras.initializers import Constant, RandomNormal, RandomUniform
+
+from keras_elmo import checks
+from keras_elmo.characters import N_CHARACTERS
+from keras_elmo.layers.token_mask import token_mask
+from keras_elmo.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class TokenEncoder(keras.Layer):
+    """Character convolutions, highway layers and a projection (Kim et al. 2015).
+
+    Each token is encoded by itself: character embeddings, convolutions of several
+    widths without padding, the maximum over positions, an activation; then highway
+    layers and a linear projection. The mask of its output is true where a token has
+    any character id but 0.
+
+    Args:
+        projection_dim: Size of a token vector. Where it equals the number of filters
+            there is no projection.
+        filters: A (width, count) pair for each character convolution.
+        char_dim: Size of a character embedding.
+        n_highway: Number of highway layers, 0 or more.
+        activation: Activation of the convolutions, ``"relu"`` or ``"tanh"``.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+
+    Call arguments:
+        character_ids: Integers (batch, time, max_characters_per_token) from 0 to 261,
+            where 0 is no character.
+
+    Returns:
+        Token vectors (batch, time, projection_dim) in the compute dtype. At padding
+        they are to be masked: they are not zeros.
+
+    Initial values follow bilm-tf's trainer.
+    """
+
+    def __init__(
+        self,
+        projection_dim: int,
+        filters: Sequence[Sequence[int]],
+        char_dim: int = 16,
+        n_highway: int = 2,
+        activation: str = "relu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.projection_dim = checks.positive_integer("projection_dim", projection_dim)
+        self.filters = [(int(width), int(count)) for width, count in filters]
+        self.char_dim = checks.positive_integer("char_dim", char_dim)
+        self.n_highway = n_highway
+        self.activation = checks.one_of("activation", activation, ("relu", "tanh"))
+        self.n_filters = sum(count for _, count in self.filters)
+        self.highways = [
+            _Highway(name=f"highway_{i}", dtype=self.dtype_policy) for i in range(n_highway)
+        ]
+        self.projection: keras.layers.Dense | None = None
+        if self.n_filters != projection_dim:
+            self.projection = keras.layers.Dense(
+                projection_dim,
+                kernel_initializer=RandomNormal(stddev=self.n_filters**-0.5),
+                name="projection",
+                dtype=self.dtype_policy,
+            )
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates the weights, whose shapes the input has no part in."""
+        # Ids 1 to 261; id 0 has no row to train.
+        self.char_embedding = self.add_weight(
+            name="char_embedding",
+            shape=(N_CHARACTERS, self.char_dim),
+            initializer=RandomUniform(-1.0, 1.0),
+        )
+        self.convolutions = [
+            (
+                self.add_weight(
+                    name=f"convolution_{i}_kernel",
+                    shape=(width, self.char_dim, count),
+                    initializer=self._convolution_initializer(width),
+                ),
+                self.add_weight(
+                    name=f"convolution_{i}_bias", shape=(count,), initializer="zeros"
+                ),
+            )
+            for i, (width, count) in enumerate(self.filters)
+        ]
+        for stage in [*self.highways, *([self.projection] if self.projection else [])]:
+            stage.build((None, self.n_filters))
+
+    def call(self, character_ids: Tensor) -> Tensor:
+        """Encodes each token by itself."""
+        batch, time, length = ops.shape(character_ids)
+        ids = ops.reshape(character_ids, (-1, length))  # (tokens, length)
+        # One more, taken away at the end: TensorFlow's convolution of no tokens at all
+        # has a wrong shape.
+        ids = ops.pad(ids, [[0, 1], [0, 0]])  # (tokens + 1, length)
+        embedding = ops.cast(self.char_embedding, self.compute_dtype)
+        no_character = ops.zeros((1, self.char_dim), self.compute_dtype)
+        table = ops.concatenate([no_character, embedding], axis=0)  # (262, char_dim)
+        characters = ops.take(table, ids, axis=0)  # (tokens + 1, length, char_dim)
+        x = ops.concatenate(
+            [self._convolve(characters, *weights) for weights in self.convolutions], axis=-1
+        )  # (tokens + 1, n_filters)
+        for highway in self.highways:
+            x = highway(x)  # (tokens + 1, n_filters)
+        if self.projection is not None:
+            x = self.projection(x)  # (tokens + 1, projection_dim)
+        return ops.reshape(x[:-1], (batch, time, self.projection_dim))
+
+    def _convolve(self, characters: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        windows = ops.conv(characters, kernel, padding="valid")  # (tokens, windows, count)
+        # The maximum commutes with adding the bias.
+        return keras.activations.get(self.activation)(ops.max(windows, axis=1) + bias)
+
+    def _convolution_initializer(self, width: int) -> keras.initializers.Initializer:
+        if self.activation == "relu":
+            return RandomUniform(-0.05, 0.05)
+        return RandomNormal(stddev=(width * self.char_dim) ** -0.5)
+
+    def compute_mask(self, character_ids: Tensor, previous_mask: Tensor = None) -> Tensor:
+        """Booleans (batch, time), true at tokens."""
+        return token_mask(character_ids)
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        """The token vectors' shape: (batch, time, projection_dim)."""
+        return (*input_shape[:-1], self.projection_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "projection_dim": self.projection_dim,
+            "filters": [list(pair) for pair in self.filters],
+            "char_dim": self.char_dim,
+            "n_highway": self.n_highway,
+            "activation": self.activation,
+        }
+
+
+class _Highway(keras.Layer):
+    """``g * relu(W_t x + b_t) + (1 - g) * x`` with ``g = sigmoid(W_c x + b_c)``."""
+
+    def build(self, input_shape: Shape) -> None:
+        size = input_shape[-1]
+        # The bias starts negative so that a new highway mostly carries its input.
+        kernel, bias = RandomNormal(stddev=size**-0.5), Constant(-2.0)
+        self.carry_kernel = self.add_weight(
+            name="carry_kernel", shape=(size, size), initializer=kernel
+        )
+        self.carry_bias = self.add_weight(
+            name="carry_bias", shape=(size,), initializer=bias
+        )
+        self.transform_kernel = self.add_weight(
+            name="transform_kernel", shape=(size, size), initializer=kernel.clone()
+        )
+        self.transform_bias = self.add_weight(
+            name="transform_bias", shape=(size,), initializer="zeros"
+        )
+
+    def call(self, x: Tensor) -> Tensor:
+        gate = ops.sigmoid(ops.matmul(x, self.carry_kernel) + self.carry_bias)
+        transformed = ops.relu(ops.matmul(x, self.transform_kernel) + self.transform_bias)
+        return gate * transformed + (1 - gate) * x  # (tokens, size)

@@ -1,0 +1,195 @@
+"""ELMo weights in HDF5, as bilm-tf writes and AllenNLP reads them.
+
+A file is untrusted: HDF5 can point to other files on the reader's machine and declare
+arrays that it does not hold. Links, external storage and virtual datasets are refused,
+and every shape is compared with the configuration before an array is read.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.characters import N_CHARACTERS
+from keras_elmo.config import ElmoConfig
+from keras_elmo.errors import SourceError
+from keras_elmo.types import Arrays, PathLike
+from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes
+
+# Deflate, the strongest of the built-in filters, cannot do better than 1032 to 1.
+_LARGEST_COMPRESSION = 1100
+_BUILT_IN_FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_LZF,
+}
+# Names in these files are five parts deep.
+_LARGEST_DEPTH = 8
+
+
+def read_hdf5(
+    path: PathLike, config: ElmoConfig, name: str | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Reads and checks all arrays of a model.
+
+    Args:
+        path: The HDF5 file.
+        config: The configuration that it must fit.
+        name: What to call the file in messages; its path by default.
+
+    Returns:
+        The float32 arrays by the names of :func:`keras_elmo.weights.names.array_shapes`.
+        A ``char_embed`` of 262 rows loses its row 0, which no character uses.
+
+    Raises:
+        SourceError: The file cannot be read, holds something other than plain arrays of
+            floating-point numbers, or does not fit: every missing, unexpected and
+            misshapen array is listed.
+    """
+    file_name = os.fspath(path) if name is None else name
+    shapes = array_shapes(config)
+    try:
+        with h5py.File(path, "r") as file:
+            datasets = dict(_datasets(file, file_name))
+            _check_names_and_shapes(datasets, shapes, file_name)
+            return {key: _read(datasets[key], key, file_name) for key in shapes}
+    # h5py raises these for damaged files, depending on where the damage lies.
+    except (OSError, RuntimeError, KeyError, TypeError, OverflowError) as error:
+        raise SourceError(
+            f"Cannot read the HDF5 file {file_name!r} ({error}). It is not HDF5, or "
+            "cut or damaged: download or copy it again."
+        ) from error
+
+
+def write_hdf5(path: PathLike, config: ElmoConfig, arrays: Arrays) -> None:
+    """Writes the weights of a model for AllenNLP, bilm-tf and this library to read.
+
+    The file appears under its name only when it is complete.
+
+    Args:
+        path: The file to write; one that exists is replaced.
+        config: The model's configuration.
+        arrays: All its arrays, by name.
+
+    Raises:
+        ValueError: Arrays are missing, unexpected or misshapen.
+        OSError: The file cannot be written.
+    """
+    shapes = array_shapes(config)
+    problems = _differences({name: a.shape for name, a in arrays.items()}, shapes)
+    if problems:
+        raise ValueError("The arrays do not fit the configuration:\n" + "\n".join(problems))
+    target = Path(path)
+    # In the same folder, so that the last step is a rename and not a copy.
+    handle, name = tempfile.mkstemp(".part", target.name, target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        with h5py.File(temporary, "w") as file:
+            for key in shapes:
+                file[key] = np.asarray(arrays[key], np.float32)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink()
+        raise
+
+
+def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    """All datasets by their full names; anything but groups and plain arrays is refused."""
+    waiting = [("", file)]
+    while waiting:
+        prefix, group = waiting.pop()
+        for key in group:
+            name = f"{prefix}/{key}" if prefix else key
+            # A group that contains itself would go on for ever.
+            if name.count("/") >= _LARGEST_DEPTH:
+                raise _refused(file_name, name, "is nested too deeply")
+            link = group.get(key, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise _refused(file_name, name, f"is a link ({type(link).__name__})")
+            item = group[key]
+            if isinstance(item, h5py.Group):
+                waiting.append((name, item))
+            elif isinstance(item, h5py.Dataset):
+                yield name, item
+            else:
+                raise _refused(file_name, name, f"is a {type(item).__name__}")
+
+
+def _check_names_and_shapes(
+    datasets: Mapping[str, h5py.Dataset],
+    expected: Mapping[str, tuple[int, ...]],
+    file_name: str,
+) -> None:
+    shapes = {name: dataset.shape or () for name, dataset in datasets.items()}
+    rows, *columns = expected[CHAR_EMBEDDING]
+    if shapes.get(CHAR_EMBEDDING) == (rows + 1, *columns):
+        shapes[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
+    problems = _differences(shapes, expected)
+    if problems:
+        raise SourceError(
+            f"The arrays in {file_name!r} do not fit its options:\n"
+            + "\n".join(problems)
+            + "\nThe file and the options must belong to the same model."
+        )
+
+
+def _differences(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """A line for every missing, unexpected and misshapen array."""
+    return [
+        *(
+            f"- missing: {name}, shape {expected[name]}"
+            for name in sorted(expected.keys() - found.keys())
+        ),
+        *(
+            f"- unexpected: {name}, shape {tuple(found[name])}"
+            for name in sorted(found.keys() - expected.keys())
+        ),
+        *(
+            f"- misshapen: {name}, expected {expected[name]}, found {tuple(found[name])}"
+            for name in sorted(expected.keys() & found.keys())
+            if tuple(found[name]) != expected[name]
+        ),
+    ]
+
+
+def _read(dataset: h5py.Dataset, name: str, file_name: str) -> NDArray[np.float32]:
+    if dataset.is_virtual:
+        raise _refused(file_name, name, "is a virtual dataset")
+    if dataset.external:
+        raise _refused(file_name, name, "is stored outside the file")
+    if dataset.dtype.kind != "f":
+        raise _refused(file_name, name, f"has dtype {dataset.dtype}, not floating point")
+    properties = dataset.id.get_create_plist()
+    filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
+    if not filters <= _BUILT_IN_FILTERS:
+        raise _refused(file_name, name, f"uses the HDF5 filters {sorted(filters)}")
+    declared = math.prod(dataset.shape) * dataset.dtype.itemsize
+    stored = dataset.id.get_storage_size()
+    if stored * (_LARGEST_COMPRESSION if filters else 1) < declared:
+        raise _refused(
+            file_name, name, f"declares {declared:,} bytes and stores {stored:,}"
+        )
+    array: NDArray[Any] = dataset[()]
+    if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
+        array = array[1:]
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _refused(file_name: str, name: str, why: str) -> SourceError:
+    return SourceError(
+        f"Refusing to read {file_name!r}: {name!r} {why}. Only plain floating-point "
+        "arrays that are stored in the file itself are read; ask for the file as bilm-tf "
+        "wrote it."
+    )

@@ -1,0 +1,66 @@
+"""Names and shapes of the arrays of a biLM: the contract between files and layers.
+
+The names are those of bilm-tf's and AllenNLP's HDF5 files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keras_elmo.characters import N_CHARACTERS
+
+if TYPE_CHECKING:
+    from keras_elmo.config import ElmoConfig
+
+CHAR_EMBEDDING = "char_embed"
+
+DIRECTIONS = ("forward", "backward")
+"""The directions in the order of the files, where they are RNN_0 and RNN_1."""
+
+
+def token_encoder_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the token encoder's arrays, in the order data flows."""
+    shapes: dict[str, tuple[int, ...]] = {CHAR_EMBEDDING: (N_CHARACTERS, config.char_dim)}
+    for i, (width, count) in enumerate(config.filters):
+        shapes[f"CNN/W_cnn_{i}"] = (1, width, config.char_dim, count)
+        shapes[f"CNN/b_cnn_{i}"] = (count,)
+    n_filters = config.n_filters
+    for i in range(config.n_highway):
+        for gate in ("carry", "transform"):
+            shapes[f"CNN_high_{i}/W_{gate}"] = (n_filters, n_filters)
+            shapes[f"CNN_high_{i}/b_{gate}"] = (n_filters,)
+    if config.has_token_projection:
+        shapes["CNN_proj/W_proj"] = (n_filters, config.projection_dim)
+        shapes["CNN_proj/b_proj"] = (config.projection_dim,)
+    return shapes
+
+
+def lstm_prefix(direction: int, layer: int) -> str:
+    """The common start of the names of one LSTM's arrays."""
+    return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+
+
+def lstm_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the LSTMs' arrays, direction by direction."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for direction in range(len(DIRECTIONS)):
+        for layer in range(config.n_layers):
+            prefix = lstm_prefix(direction, layer)
+            # Input and hidden state are both projection_dim wide.
+            shapes[f"{prefix}/W_0"] = (2 * config.projection_dim, 4 * config.dim)
+            shapes[f"{prefix}/B"] = (4 * config.dim,)
+            if config.has_lstm_projection:
+                shapes[f"{prefix}/W_P_0"] = (config.dim, config.projection_dim)
+    return shapes
+
+
+def array_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all arrays of a model, in the order data flows.
+
+    Args:
+        config: The model's configuration.
+
+    Returns:
+        The shape of each array by its name.
+    """
+    return {**token_encoder_shapes(config), **lstm_shapes(config)}
