@@ -146,6 +146,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         self.output_mode = checks.one_of("output_mode", output_mode, _OUTPUT_MODES)
         self.fine_tune = checks.one_of("fine_tune", fine_tune, _FINE_TUNE)
         self.engine = checks.one_of("engine", engine, ("native",))
+        if not isinstance(stateful, bool):
+            raise ValueError(f"stateful must be True or False; got {stateful!r}.")
         self.stateful = stateful
         self.input_mode = input_mode
         self.pad_token = pad_token

@@ -42,7 +42,22 @@ class CarriedState(keras.Layer):
         ]
 
     def first_rows(self, n_rows: int | Tensor) -> list[Tensor]:
-        """The states of the first ``n_rows`` rows, each (n_rows, size)."""
+        """The states of the first ``n_rows`` rows, each (n_rows, size).
+
+        Raises:
+            ValueError: There are fewer rows (in a TensorFlow graph, where ``n_rows`` is
+                known when it runs, ``InvalidArgumentError``).
+        """
+        message = f"The state was built for batches of up to {self.rows} rows"
+        if isinstance(n_rows, int):
+            if n_rows > self.rows:
+                raise ValueError(
+                    f"{message}; got {n_rows}. Build the layer with the largest batch."
+                )
+        else:
+            import tensorflow as tf
+
+            tf.debugging.assert_less_equal(n_rows, self.rows, message)
         return [ops.convert_to_tensor(state)[:n_rows] for state in self.states]
 
     def update(self, new_states: Sequence[Tensor]) -> None:

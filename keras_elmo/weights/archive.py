@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import shutil
 import stat
 import zipfile
 import zlib
@@ -12,7 +13,6 @@ from pathlib import Path, PureWindowsPath
 from keras_elmo.errors import SourceError
 from keras_elmo.types import PathLike
 
-_COPY_BYTES = 1 << 20
 # What zipfile and its codecs raise for a damaged member; OSError is bz2's.
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -53,25 +53,20 @@ def unpack_member(path: PathLike, name: str, target: Path, max_bytes: int) -> No
         max_bytes: How many bytes are acceptable.
 
     Raises:
-        SourceError: The member is larger than ``max_bytes``, whatever size it declares,
-            or damaged.
+        SourceError: The member is larger than ``max_bytes``, or damaged.
     """
-    too_large = SourceError(
-        f"Refusing to unpack {name!r} from {os.fspath(path)!r}: it is larger than the "
-        f"{max_bytes:,} bytes that fit its place. It is not the archive of an ELMo model, "
-        "or its options belong to another."
-    )
     with _opened(path) as archive:
-        if archive.getinfo(name).file_size > max_bytes:
-            raise too_large
+        # zipfile reads no more than a member declares, whatever it holds.
+        declared = archive.getinfo(name).file_size
+        if declared > max_bytes:
+            raise SourceError(
+                f"Refusing to unpack {name!r} from {os.fspath(path)!r}: it unpacks to "
+                f"{declared:,} bytes where at most {max_bytes:,} are expected. It is not "
+                "the archive of an ELMo model, or its options belong to another."
+            )
         try:
             with archive.open(name) as source, target.open("wb") as file:
-                n_bytes = 0
-                while block := source.read(_COPY_BYTES):
-                    n_bytes += len(block)
-                    if n_bytes > max_bytes:  # a member may declare less than it holds
-                        raise too_large
-                    file.write(block)
+                shutil.copyfileobj(source, file)
         except _DAMAGED as error:
             raise SourceError(
                 f"Cannot unpack {name!r} from {os.fspath(path)!r} ({error}): the archive "

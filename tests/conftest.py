@@ -1,0 +1,72 @@
+"""Fixtures, Hypothesis settings, and the table of errors against the oracles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import keras
+import pytest
+
+from tests.tiny_models import saved_model
+
+SHARED_VARIABLE = "KERAS_ELMO_SHARED"
+
+# Building a layer takes longer than Hypothesis expects of an example; the seed is fixed
+# so that a red run is red again.
+hypothesis.settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("default")
+
+_errors = pytest.StashKey[dict[str, float]]()
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of oracles and data that are not part of the project."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    path = Path(os.environ.get(SHARED_VARIABLE, default))
+    if not path.is_dir():
+        pytest.skip(f"no oracles and data at {path}; set {SHARED_VARIABLE}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny model in a directory."""
+    return str(saved_model(tmp_path_factory.mktemp("tiny_model")))
+
+
+@pytest.fixture(autouse=True)
+def same_seed() -> None:
+    """Starts every test with the same seed, whichever ran before it."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def report_error(pytestconfig: pytest.Config) -> Callable[[str, float], None]:
+    """Notes the largest error of a comparison for the table after the run."""
+    errors = pytestconfig.stash.setdefault(_errors, {})
+
+    def report(name: str, error: float) -> None:
+        errors[name] = max(errors.get(name, 0.0), float(error))
+
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Prints the largest error of each comparison."""
+    errors = config.stash.get(_errors, {})
+    if errors:
+        terminalreporter.section("largest errors against references")
+        for name, error in errors.items():
+            terminalreporter.write_line(f"{error:9.2e}  {name}")

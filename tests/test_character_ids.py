@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_elmo import batch_to_character_ids
+from keras_elmo.layers import CharacterIds
+from tests.layer_checks import check_layer
+
+TOKENS = st.binary(min_size=1, max_size=12).filter(lambda t: t not in (b"<S>", b"</S>"))
+
+
+def test_sentences(tmp_path: Path) -> None:
+    layer = CharacterIds(max_characters_per_token=6)
+    ids = check_layer(layer, tf.constant([" ab  é ", "c", ""]), tmp_path)
+    assert ids.dtype == np.int32
+    assert ids.tolist() == [
+        [[259, 98, 99, 260, 261, 261], [259, 196, 170, 260, 261, 261]],
+        [[259, 100, 260, 261, 261, 261], [0] * 6],
+        [[0] * 6, [0] * 6],
+    ]
+
+
+def test_only_the_space_splits() -> None:
+    words = "a\tb\nc\u00a0d\u3000e\x00f\rg"
+    ids = CharacterIds(max_characters_per_token=30)([words + " h"])
+    assert np.array_equal(ids, batch_to_character_ids([[words, "h"]], 30))
+
+
+def test_tokens(tmp_path: Path) -> None:
+    layer = CharacterIds("tokens", pad_token="<p>", max_characters_per_token=12)
+    tokens = tf.constant([["", "New York", "<p>", "is"], ["a", "", "", "<p>"]])
+    ids = check_layer(layer, tokens, tmp_path)
+    expected = np.zeros((2, 4, 12), np.int32)
+    expected[0, [1, 3]] = batch_to_character_ids([["New York", "is"]], 12)[0]
+    expected[1, 0] = batch_to_character_ids([["a"]], 12)[0, 0]
+    np.testing.assert_array_equal(ids, expected)
+
+
+def test_the_pad_token_is_a_word_in_sentences() -> None:
+    ids = CharacterIds()(["a --PAD--"])
+    assert np.array_equal(ids, batch_to_character_ids([["a", "--PAD--"]]))
+
+
+def test_character_ids_pass_through(tmp_path: Path) -> None:
+    given_ids = batch_to_character_ids([["a", "b", "c"], ["d"]])
+    layer = CharacterIds("character_ids")
+    np.testing.assert_array_equal(
+        check_layer(layer, tf.constant(given_ids), tmp_path), given_ids
+    )
+    cut = CharacterIds("character_ids", max_tokens=2)(given_ids)
+    np.testing.assert_array_equal(cut, given_ids[:, :2])
+
+
+@given(st.lists(st.lists(TOKENS, max_size=4), min_size=1, max_size=3))
+def test_any_bytes_in_tokens(batch: list[list[bytes]]) -> None:
+    ids = CharacterIds("tokens", max_characters_per_token=9)(batch)
+    expected = batch_to_character_ids(batch, 9)
+    assert np.array_equal(ids[:, : expected.shape[1]], expected)
+    assert not np.any(ids[:, expected.shape[1] :])
+
+
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=3))
+def test_any_unicode_in_sentences(sentences: list[str]) -> None:
+    # Lone surrogates are dropped, and may leave nothing of a piece.
+    clean = [s.encode("utf-8", "ignore").decode() for s in sentences]
+    batch = [[t for t in s.split(" ") if t not in ("", "<S>", "</S>")] for s in clean]
+    ids = CharacterIds()(sentences)
+    expected = batch_to_character_ids(batch)
+    assert np.array_equal(ids[:, : expected.shape[1]], expected)
+
+
+def test_long_inputs() -> None:
+    ids = CharacterIds()(["x" * 10_000, "y " * 5_000])
+    assert ids.shape == (2, 5_000, 50)
+    assert ids[0, 0].numpy().tolist() == [259, *[ord("x") + 1] * 48, 260]
+    assert (ids[1].numpy() == batch_to_character_ids([["y"]])[0, 0]).all()
+
+
+def test_empty_inputs() -> None:
+    assert CharacterIds()(np.array([], dtype=object)).shape == (0, 1, 50)
+    assert CharacterIds("tokens")([[], []]).shape == (2, 1, 50)
+    assert CharacterIds("tokens")(tf.ragged.constant([[], []], tf.string)).shape == (
+        2,
+        1,
+        50,
+    )
+
+
+@pytest.mark.parametrize("input_mode", ["tokens", "character_ids"])
+def test_max_tokens_counts_tokens_and_not_positions(input_mode: str) -> None:
+    tokens = [["", "a", "", "b", "c", ""], ["d", "e", "f", "", "", ""]]
+    inputs = CharacterIds("tokens")(tokens) if input_mode == "character_ids" else tokens
+    ids = CharacterIds(input_mode, max_tokens=2)(inputs)
+    kept = [["", "a", "", "b"], ["d", "e", "", ""]]
+    np.testing.assert_array_equal(ids, CharacterIds("tokens")(kept))
+
+
+def test_max_tokens_cuts_trailing_padding_to_its_own_length() -> None:
+    layer = CharacterIds("tokens", max_tokens=2)
+    assert layer([["a", "b", "c"], ["d", "", ""]]).shape == (2, 2, 50)
+    assert layer.compute_output_shape((None, 2)) == (None, 2, 50)
+    assert layer.compute_output_shape((None, 3)) == (None, None, 50)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["", "a", "b"]), max_size=5), min_size=1, max_size=3),
+    st.integers(5, 9),
+)
+def test_max_tokens_changes_nothing_that_is_short_enough(
+    tokens: list[list[str]], max_tokens: int
+) -> None:
+    cut = CharacterIds("tokens", max_tokens=max_tokens)(tokens)
+    np.testing.assert_array_equal(cut, CharacterIds("tokens")(tokens))
+
+
+def test_max_tokens_of_sentences() -> None:
+    ids = CharacterIds(max_tokens=2)(["a  b c", "d"])
+    np.testing.assert_array_equal(ids, CharacterIds()(["a b", "d"]))
+
+
+def test_ragged_and_dense_are_the_same() -> None:
+    ragged = tf.ragged.constant([["a", "b c"], [], ["d"]])
+    dense = [["a", "b c"], ["", ""], ["d", ""]]
+    layer = CharacterIds("tokens")
+    np.testing.assert_array_equal(layer(ragged), layer(dense))
+    np.testing.assert_array_equal(layer(np.array(dense, dtype=object)), layer(dense))
+
+
+def test_graph_with_unknown_shapes() -> None:
+    layer = CharacterIds()
+    function = tf.function(layer, input_signature=[tf.TensorSpec((None, None), tf.string)])
+    np.testing.assert_array_equal(function([["a b"], ["c"]]), layer(["a b", "c"]))
+
+
+STRINGS = "strings of shape"
+
+
+@pytest.mark.parametrize(
+    ("input_mode", "inputs", "error", "message"),
+    [
+        (
+            "sentences",
+            "a sentence",
+            ValueError,
+            "got 'a sentence'. Put a single one into a",
+        ),
+        ("sentences", 3, ValueError, "got 3"),
+        ("sentences", [["a", "b"]], ValueError, "use input_mode='tokens'"),
+        ("sentences", [[["a"]]], TypeError, "expected strings, got .'a'. of type list"),
+        (
+            "sentences",
+            ["a", None],
+            TypeError,
+            "expected strings, got None of type NoneType",
+        ),
+        ("sentences", ["a", 3.5], TypeError, "expected strings, got 3.5 of type float"),
+        ("sentences", [float("nan")], TypeError, "Replace missing values"),
+        ("sentences", ["a", ["b"]], ValueError, "strings and sequences of strings mixed"),
+        ("sentences", np.ones((2, 3)), TypeError, "expected strings, got 1.0"),
+        ("sentences", tf.ones((2,)), TypeError, "got float32 of shape"),
+        ("tokens", ["a", "b"], ValueError, "use input_mode='sentences'"),
+        ("tokens", [["a"], ["b", None]], TypeError, "expected strings, got None"),
+        ("tokens", tf.constant([[1]]), TypeError, "got int32 of shape"),
+        ("character_ids", [[[1.0] * 50]], TypeError, r"got float64 of shape \(1, 1, 50\)"),
+        ("character_ids", [["a"]], TypeError, "takes integers of shape"),
+        ("character_ids", [[1] * 50], ValueError, r"got shape \(1, 50\)"),
+        ("character_ids", [[[1, 2]]], ValueError, "max_characters_per_token = 50"),
+        ("character_ids", [[[1]], [[1], [2]]], ValueError, "rows of different lengths"),
+        (
+            "character_ids",
+            [[[262] + [0] * 49]],
+            ValueError,
+            "go from 0 to 261; got 0 to 262",
+        ),
+        ("character_ids", [[[-1] * 50]], ValueError, "go from 0 to 261; got -1 to -1"),
+        ("character_ids", tf.ones((1, 1, 50)), TypeError, "got float32"),
+    ],
+)
+def test_refuses_inputs(
+    input_mode: str, inputs: object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        CharacterIds(input_mode)(inputs)
+
+
+def test_refuses_symbolic_inputs_of_the_wrong_kind() -> None:
+    with pytest.raises(TypeError, match=r"takes strings of shape .* got float32"):
+        CharacterIds()(keras.Input(()))
+    with pytest.raises(ValueError, match=r"got shape \(None, 2\)"):
+        CharacterIds()(keras.Input((2,), dtype="string"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            {"input_mode": "words"},
+            ValueError,
+            "input_mode must be one of 'sentences', 'tok",
+        ),
+        ({"input_mode": None}, ValueError, "input_mode must be one of .* got None"),
+        ({"pad_token": 0}, TypeError, "pad_token must be a string; got 0"),
+        ({"max_tokens": 0}, ValueError, "max_tokens must be a positive integer; got 0"),
+        ({"max_tokens": 1.5}, ValueError, "max_tokens must be a positive integer; got 1.5"),
+        ({"max_characters_per_token": 0}, ValueError, "max_characters_per_token must be"),
+    ],
+)
+def test_refuses_arguments(
+    arguments: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        CharacterIds(**arguments)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+
+from keras_elmo import ElmoConfig
+from tests.tiny_models import TINY, configs
+
+ORIGINAL_OPTIONS = {
+    "lstm": {
+        "use_skip_connections": True,
+        "projection_dim": 512,
+        "cell_clip": 3,
+        "proj_clip": 3,
+        "dim": 4096,
+        "n_layers": 2,
+    },
+    "char_cnn": {
+        "activation": "relu",
+        "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
+        "n_highway": 2,
+        "embedding": {"dim": 16},
+        "n_characters": 262,
+        "max_characters_per_token": 50,
+    },
+}
+
+
+def test_defaults_are_the_original_model() -> None:
+    assert ElmoConfig.from_options(ORIGINAL_OPTIONS) == ElmoConfig()
+    assert ElmoConfig().to_options() == ORIGINAL_OPTIONS
+    assert ElmoConfig().output_dim == 1024
+    assert ElmoConfig().n_parameters == 93_600_848
+
+
+@given(configs())
+def test_options_round_trip(config: ElmoConfig) -> None:
+    text = json.dumps(config.to_options())
+    assert ElmoConfig.from_options(json.loads(text)) == config
+
+
+def test_reads_a_file(tmp_path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text(json.dumps(TINY.to_options()))
+    assert ElmoConfig.from_json(path) == TINY
+
+
+def test_missing_entries_mean_what_they_mean_in_bilm_tf() -> None:
+    options = {
+        "lstm": {"dim": 8, "projection_dim": 4},
+        "char_cnn": {
+            "activation": "tanh",
+            "filters": [[1, 4]],
+            "embedding": {"dim": 2},
+            "max_characters_per_token": 10,
+            "n_characters": 261,
+        },
+        "n_train_tokens": 768648884,
+        "bidirectional": True,
+    }
+    config = ElmoConfig.from_options(options)
+    assert (config.n_layers, config.n_highway) == (1, 0)
+    assert (config.cell_clip, config.projection_clip) == (None, None)
+    assert not config.use_skip_connections
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dim": -1}, "dim must be an integer from 1 to 65536, not -1"),
+        ({"dim": 10**9}, "dim must be an integer from 1 to 65536, not 1000000000"),
+        ({"dim": 4.0}, "dim must be an integer"),
+        ({"projection_dim": True}, "projection_dim must be an integer .* not True"),
+        ({"char_dim": "4"}, "char_dim must be an integer .* not '4'"),
+        ({"n_layers": 0}, "n_layers must be an integer from 1 to 256, not 0"),
+        ({"n_highway": -1}, "n_highway must be an integer from 0 to 256, not -1"),
+        ({"max_characters_per_token": 2}, "max_characters_per_token must be an integer"),
+        (
+            {"activation": "gelu"},
+            r"activation must be one of \('relu', 'tanh'\), not 'gelu'",
+        ),
+        ({"cell_clip": 0}, "cell_clip must be a positive number or None, not 0"),
+        ({"projection_clip": float("nan")}, "projection_clip must be a positive number"),
+        ({"projection_clip": "3"}, "projection_clip must be a positive number"),
+        ({"use_skip_connections": 1}, "use_skip_connections must be True or False, not 1"),
+        ({"filters": ()}, "filters must be a list of 1 to 256"),
+        ({"filters": 3}, "filters must be a list of 1 to 256"),
+        ({"filters": ((1, 2, 3),)}, r"filters must hold \(width, count\) pairs"),
+        ({"filters": ((0, 2),)}, "filters: a width must be an integer"),
+        ({"filters": ((1, 10**9),)}, "filters: a count must be an integer"),
+        (
+            {"filters": ((51, 2),)},
+            "a width of 51 is more than max_characters_per_token = 50",
+        ),
+        (
+            {"dim": 65536, "projection_dim": 65536},
+            "a model of [0-9,]+ parameters; at most 2,000,000,000",
+        ),
+    ],
+)
+def test_refuses(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, **changes)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("lstm",), None, "no object 'lstm'"),
+        (("char_cnn",), [], "no object 'char_cnn'"),
+        (("char_cnn", "embedding"), 16, "no object 'char_cnn.embedding'"),
+        (("char_cnn", "n_characters"), 5000, "n_characters must be 262 .* not 5000"),
+        (("lstm", "n_layers"), None, "n_layers must be an integer"),
+        (("bidirectional",), False, "bidirectional = False; ELMo needs both"),
+    ],
+)
+def test_refuses_options(path: tuple[str, ...], value: object, message: str) -> None:
+    options = json.loads(json.dumps(ORIGINAL_OPTIONS))
+    section = options
+    for name in path[:-1]:
+        section = section[name]
+    section[path[-1]] = value
+    with pytest.raises(ValueError, match=message):
+        ElmoConfig.from_options(options)
+
+
+def test_names_a_missing_entry() -> None:
+    options = json.loads(json.dumps(ORIGINAL_OPTIONS))
+    del options["lstm"]["dim"]
+    with pytest.raises(ValueError, match=r"no entry 'dim' beside \['cell_clip', "):
+        ElmoConfig.from_options(options)
+
+
+def test_refuses_options_that_are_no_object() -> None:
+    with pytest.raises(ValueError, match="must be a JSON object, not list"):
+        ElmoConfig.from_options([1, 2])

@@ -1,0 +1,244 @@
+"""The layer against what AllenNLP, bilm-tf and a TF1 Hub module returned.
+
+Two tiny trained models come with expected numbers: ``allennlp_tiny``, with skip
+connections, and ``bilm_tf_tiny``, without.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
+
+Report = Callable[[str, float], None]
+
+TOLERANCE = 1e-5
+MODELS = ("allennlp_tiny", "bilm_tf_tiny")
+BATCHES = ("plain", "edge", "long")
+MIXES = {
+    "uniform": {"initial_weights": [0.0, 0.0, 0.0], "initial_gamma": 1.0},
+    "skewed": {"initial_weights": [0.7, -1.3, 2.1], "initial_gamma": 1.7},
+    "layernorm": {
+        "initial_weights": [0.2, 0.5, -0.4],
+        "initial_gamma": 0.9,
+        "layer_norm": True,
+    },
+}
+
+
+def weights(shared: Path, model: str) -> str:
+    return str(shared / "oracles" / model / "lm_weights.hdf5")
+
+
+def check(report: Report, name: str, found: np.ndarray, expected: np.ndarray) -> None:
+    found = np.asarray(found)
+    assert found.shape == expected.shape
+    error = np.abs(found - expected).max()
+    report(name, error)
+    assert error < TOLERANCE, name
+
+
+def with_boundaries(layer: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
+    layer.bilm.return_boundaries = True
+    return layer
+
+
+@pytest.fixture
+def allennlp(shared: Path) -> tuple[dict, dict]:
+    folder = shared / "oracles" / "allennlp_tiny"
+    inputs = json.loads((folder / "allennlp_inputs.json").read_text("utf-8"))
+    with np.load(folder / "allennlp_outputs.npz") as outputs:
+        return inputs, dict(outputs)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_allennlp_ids_masks_and_layers(
+    shared: Path, allennlp: tuple[dict, dict], report_error: Report, batch: str
+) -> None:
+    inputs, outputs = allennlp
+    tokens = inputs[batch]
+    ids = batch_to_character_ids(tokens)
+    np.testing.assert_array_equal(ids, outputs[f"{batch}/char_ids"])
+    source = weights(shared, "allennlp_tiny")
+    layer = ElmoEmbeddingLayer(source, "layers", "tokens")
+    np.testing.assert_array_equal(layer.character_ids(tokens), ids)
+    layers = layer(tokens)
+    mask = outputs[f"{batch}/mask"]
+    np.testing.assert_array_equal(layers._keras_mask, mask)
+    for k in range(3):
+        name = f"{batch}/layer{k}"
+        # Both are zeros at padding, so every element is compared.
+        check(report_error, f"allennlp {name}", layers[:, :, k], outputs[name])
+    by_ids = ElmoEmbeddingLayer(source, "layers", "character_ids")(ids)
+    np.testing.assert_array_equal(by_ids, layers)
+    for mode, k in (("lstm_outputs1", 1), ("lstm_outputs2", 2)):
+        one = ElmoEmbeddingLayer(source, mode, "tokens")(tokens)
+        check(report_error, f"allennlp {batch}/{mode}", one, outputs[f"{batch}/layer{k}"])
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_allennlp_layers_with_boundaries(
+    shared: Path, allennlp: tuple[dict, dict], report_error: Report, batch: str
+) -> None:
+    inputs, outputs = allennlp
+    layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "layers", "tokens")
+    layer.build((None, None))
+    bounded = layer.sentence_boundaries(layer.character_ids(inputs[batch]))
+    mask = layer.token_mask(bounded).numpy()
+    layers, _ = with_boundaries(layer).bilm(layer.token_encoder(bounded))
+    expected_mask = outputs[f"{batch}/mask_with_boundaries"]
+    # The end of sentence stands behind the padding here and before it there: the real
+    # positions are the same ones in the same order.
+    np.testing.assert_array_equal(mask.sum(axis=1), expected_mask.sum(axis=1))
+    for k in range(3):
+        name = f"{batch}/layer{k}_with_boundaries"
+        expected = outputs[name]
+        found = layers.numpy()[:, :, k]
+        check(report_error, f"allennlp {name}", found[mask], expected[expected_mask])
+        assert not found[~mask].any()
+        assert not expected[~expected_mask].any()
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_allennlp_scalar_mixes(
+    shared: Path,
+    allennlp: tuple[dict, dict],
+    report_error: Report,
+    batch: str,
+    mix: str,
+) -> None:
+    inputs, outputs = allennlp
+    source = weights(shared, "allennlp_tiny")
+    layers = ElmoEmbeddingLayer(source, "layers", "tokens")(inputs[batch])
+    expected, mask = outputs[f"{batch}/mix_{mix}"], outputs[f"{batch}/mask"]
+    name = f"allennlp {batch}/mix_{mix}"
+    mixed = np.asarray(ScalarMix(**MIXES[mix])(layers))
+    check(report_error, name, mixed[mask], expected[mask])
+    # Here padding is zeros; AllenNLP's layer norm shifts it.
+    assert not mixed[~mask].any()
+    if mix != "layernorm":
+        assert not expected[~mask].any()
+        own = ElmoEmbeddingLayer(source, "elmo", "tokens")
+        own.build((None, None))
+        own.scalar_mix.layer_weights.assign(MIXES[mix]["initial_weights"])
+        own.scalar_mix.gamma.assign(MIXES[mix]["initial_gamma"])
+        check(report_error, f"{name}, the layer's own", own(inputs[batch]), expected)
+
+
+def test_allennlp_carried_state(
+    shared: Path, allennlp: tuple[dict, dict], report_error: Report
+) -> None:
+    inputs, outputs = allennlp
+    source = weights(shared, "allennlp_tiny")
+    layer = with_boundaries(ElmoEmbeddingLayer(source, "layers", "tokens", stateful=True))
+    layer.build((4, None))  # the second batch has four rows, the others three
+    for batch in ("0_plain", "1_edge", "2_long"):
+        tokens = inputs[batch[2:]]
+        found = np.asarray(layer(tokens))
+        expected_mask = outputs[f"{batch[2:]}/mask_with_boundaries"]
+        mask = np.ones(found.shape[:2], bool)
+        mask[:, 1:-1] = outputs[f"{batch[2:]}/mask"]
+        for k in range(3):
+            name = f"stateful/{batch}/layer{k}_with_boundaries"
+            expected = outputs[name][expected_mask]
+            check(report_error, f"allennlp {name}", found[:, :, k][mask], expected)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_ten_stateful_batches(shared: Path, report_error: Report, model: str) -> None:
+    """Sentence k of file j is row j of batch k; the top layer, forward and backward."""
+    folder = shared / "oracles" / model
+    files = json.loads((folder / "sentences.json").read_text("utf-8"))
+    source = weights(shared, model)
+    stateful = ElmoEmbeddingLayer(source, "lstm_outputs2", stateful=True)
+    stateless = ElmoEmbeddingLayer(source, "lstm_outputs2")
+    for k in range(10):
+        sentences = [sentences[k] for sentences in files]
+        layers = [(stateful, "ten batches, carried state")]
+        if k == 0:
+            layers.append((stateless, "ten batches, the first without state"))
+        for layer, name in layers:
+            found = np.asarray(layer(sentences))
+            for row, sentence in enumerate(sentences):
+                with h5py.File(folder / f"lm_embeddings_{row}.hdf5") as file:
+                    # (2, n, 16), the directions apart
+                    expected = np.concatenate(list(file[str(k)][()]), axis=-1)
+                n_tokens = len(sentence.split(" "))
+                assert len(expected) == n_tokens
+                check(report_error, f"{model} {name}", found[row, :n_tokens], expected)
+
+
+def test_token_vectors(shared: Path, report_error: Report) -> None:
+    folder = shared / "oracles" / "allennlp_tiny"
+    words = (folder / "vocab_test.txt").read_text("utf-8").splitlines()
+    with h5py.File(folder / "elmo_token_embeddings.hdf5") as file:
+        expected = file["embedding"][()]
+    # Two of the words are <S> and </S>, which AllenNLP reads as the sentence boundaries.
+    ids = batch_to_character_ids([[word] for word in words])
+    layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "word_emb", "character_ids")
+    check(report_error, "allennlp token vectors", layer(ids)[:, 0], expected)
+
+
+@pytest.mark.parametrize("mix", ["initial", "skewed"])
+@pytest.mark.parametrize("model", MODELS)
+def test_tf_hub_module(shared: Path, report_error: Report, model: str, mix: str) -> None:
+    """Both signatures and all five outputs of a TF1 Hub module with the same weights."""
+    folder = shared / "oracles" / model
+    inputs = json.loads((folder / "tfhub_inputs.json").read_text("utf-8"))
+    with np.load(folder / "tfhub_outputs.npz") as file:
+        outputs = dict(file)
+    compared = 0
+    for signature, batches in inputs.items():
+        for batch, content in batches.items():
+            if signature == "sentences":
+                given, lengths = (
+                    content,
+                    [len(s.split(" ")) for s in map(squeezed, content)],
+                )
+            else:
+                given, lengths = content["tokens"], content["sequence_len"]
+            mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
+            for output in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
+                name = f"{mix}/{signature}/{batch}/{output}"
+                found = np.asarray(
+                    layer_with_mix(shared, model, output, signature, mix)(given)
+                )
+                expected = outputs[name]
+                if output == "default":
+                    # This exporter's default leaves gamma out; ours includes it.
+                    expected = expected * (1.7 if mix == "skewed" else 1.0)
+                    check(report_error, f"{model} tf-hub {mix} {output}", found, expected)
+                else:
+                    width = mask.shape[1]
+                    assert not found[:, width:].any()
+                    check(
+                        report_error,
+                        f"{model} tf-hub {mix} {output}",
+                        found[:, :width][mask],
+                        expected[:, :width][mask],
+                    )
+                compared += 1
+    assert compared == sum(name.startswith(f"{mix}/") for name in outputs)
+
+
+def squeezed(sentence: str) -> str:
+    """The sentence with one space between its tokens, and none around it."""
+    return " ".join(piece for piece in sentence.split(" ") if piece)
+
+
+def layer_with_mix(
+    shared: Path, model: str, output: str, signature: str, mix: str
+) -> ElmoEmbeddingLayer:
+    layer = ElmoEmbeddingLayer(weights(shared, model), output, signature)
+    layer.build((None,) if signature == "sentences" else (None, None))
+    if mix == "skewed" and layer.scalar_mix is not None:
+        layer.scalar_mix.layer_weights.assign(MIXES["skewed"]["initial_weights"])
+        layer.scalar_mix.gamma.assign(MIXES["skewed"]["initial_gamma"])
+    return layer

@@ -1,0 +1,183 @@
+"""Models that hold the layer: saved, loaded, exported, cloned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_elmo import ElmoEmbeddingLayer
+from tests.tiny_models import saved_model
+
+SENTENCES = ["the cat sat on the mat", "a", "", "naïve café"]
+
+
+def trained_model(
+    source: Path | str, mode: str = "default", **arguments: object
+) -> keras.Model:
+    inputs = keras.Input((), dtype="string")
+    x = ElmoEmbeddingLayer(source, mode, name="elmo", **arguments)(inputs)
+    if mode == "elmo":
+        x = keras.layers.LSTM(3)(x)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile("adam", "mse")
+    model.fit(np.array(SENTENCES, dtype=object), np.arange(4.0), epochs=2, verbose=0)
+    return model
+
+
+def predictions(model: keras.Model) -> np.ndarray:
+    return model.predict(tf.constant(SENTENCES), verbose=0)
+
+
+def run_python(code: str, *arguments: str) -> str:
+    """Runs code in a process of its own, and returns what it prints."""
+    root = str(Path(__file__).resolve().parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+LOAD_AND_PREDICT = """
+import sys
+import keras, numpy as np, tensorflow as tf
+import keras_elmo
+model = keras.saving.load_model(sys.argv[1])
+sentences = np.load(sys.argv[2], allow_pickle=True)
+np.save(sys.argv[3], model.predict(tf.constant(list(sentences)), verbose=0))
+"""
+
+
+@pytest.mark.parametrize("mode", ["default", "elmo"])
+def test_keras_file_without_the_source_in_a_new_process(tmp_path: Path, mode: str) -> None:
+    source = saved_model(tmp_path / "source")
+    model = trained_model(source, mode, fine_tune="lstm")
+    expected = predictions(model)
+    model.save(tmp_path / "model.keras")
+    shutil.rmtree(source)
+    np.save(tmp_path / "sentences.npy", np.array(SENTENCES, dtype=object))
+    files = [str(tmp_path / name) for name in ("model.keras", "sentences.npy", "out.npy")]
+    run_python(LOAD_AND_PREDICT, *files)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+
+
+SERVE = """
+import sys
+import tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+sentences = ["the cat sat on the mat", "a", "", "naïve café"]
+print(*loaded.serve(tf.constant(sentences)).numpy().ravel().tolist())
+assert "keras_elmo" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("mode", ["default", "elmo"])
+def test_saved_model_takes_strings_and_needs_only_tensorflow(
+    source: str, tmp_path: Path, mode: str
+) -> None:
+    model = trained_model(source, mode)
+    model.export(tmp_path / "exported", verbose=False)
+    served = [float(x) for x in run_python(SERVE, str(tmp_path / "exported")).split()]
+    np.testing.assert_allclose(served, predictions(model).ravel(), atol=1e-6)
+
+
+def test_a_loaded_model_trains_on(source: str, tmp_path: Path) -> None:
+    model = trained_model(source)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert [v.path for v in loaded.trainable_variables] == [
+        v.path for v in model.trainable_variables
+    ]
+    texts, labels = np.array(SENTENCES, dtype=object), np.arange(4.0)
+    histories = [m.fit(texts, labels, epochs=2, verbose=0).history for m in (model, loaded)]
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-5)
+
+
+def test_weights_file(source: str, tmp_path: Path) -> None:
+    model = trained_model(source)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = keras.models.clone_model(model)
+    assert np.abs(predictions(other) - predictions(model)).max() > 1e-4
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(predictions(other), predictions(model))
+
+
+def test_clone_and_set_weights(source: str) -> None:
+    model = trained_model(source, "elmo")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(predictions(clone), predictions(model))
+    assert len(clone.trainable_variables) == len(model.trainable_variables)
+
+
+def test_json(source: str) -> None:
+    model = trained_model(source)
+    copy = keras.models.model_from_json(model.to_json())
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(predictions(copy), predictions(model))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {
+            "output_mode": "elmo",
+            "input_mode": "tokens",
+            "fine_tune": "all",
+            "pad_token": "<p>",
+            "max_tokens": 7,
+            "stateful": True,
+            "engine": "native",
+            "name": "my_elmo",
+            "dtype": "mixed_float16",
+            "trainable": False,
+        },
+    ],
+)
+def test_config_round_trip(source: str, arguments: dict[str, object]) -> None:
+    layer = ElmoEmbeddingLayer(source, **arguments)
+    config = layer.get_config()
+    copy = ElmoEmbeddingLayer.from_config(config)
+    assert copy.get_config() == config
+    assert copy.config == layer.config
+    for name in arguments.keys() - {"dtype"}:
+        assert getattr(copy, name) == arguments[name]
+    assert copy.dtype_policy.name == arguments.get("dtype", "float32")
+
+
+def test_stateful_models_save(source: str, tmp_path: Path) -> None:
+    inputs = keras.Input(batch_shape=(2,), dtype="string")
+    layer = ElmoEmbeddingLayer(source, stateful=True)
+    model = keras.Model(inputs, layer(inputs))
+    model.predict(tf.constant(["a b", "c"]), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    following = tf.constant(["d", "e f"])
+    np.testing.assert_array_equal(
+        loaded.predict(following, verbose=0), model.predict(following, verbose=0)
+    )
+
+
+def test_a_subclassed_and_a_sequential_model(source: str, tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [keras.Input((), dtype="string"), ElmoEmbeddingLayer(source), keras.layers.Dense(1)]
+    )
+    expected = predictions(model)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        predictions(keras.saving.load_model(tmp_path / "model.keras")), expected
+    )

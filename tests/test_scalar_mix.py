@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_elmo import ScalarMix
+from tests.layer_checks import check_layer
+from tests.numpy_elmo import scalar_mix
+
+LAYERS = np.random.default_rng(0).normal(size=(2, 4, 3, 5)).astype(np.float32)
+MASK = np.array([[True, True, False, True], [True, False, False, False]])
+
+
+def test_starts_as_the_mean(tmp_path: Path) -> None:
+    mixed = check_layer(ScalarMix(), tf.constant(LAYERS), tmp_path)
+    np.testing.assert_allclose(mixed, LAYERS.mean(axis=2), atol=1e-6)
+
+
+def test_initial_values(tmp_path: Path) -> None:
+    layer = ScalarMix(initial_weights=[0.7, -1.3, 2.1], initial_gamma=1.7)
+    mixed = check_layer(layer, tf.constant(LAYERS), tmp_path)
+    np.testing.assert_allclose(mixed, scalar_mix(LAYERS, [0.7, -1.3, 2.1], 1.7), rtol=1e-5)
+    assert [v.name for v in layer.trainable_variables] == ["layer_weights", "gamma"]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 4, 3, 5), (2, 2, 2, 3, 5)])
+def test_any_number_of_leading_axes(shape: tuple[int, ...]) -> None:
+    layers = np.random.default_rng(1).normal(size=shape)
+    mixed = ScalarMix(initial_weights=[1.0, 2.0, 3.0])(layers)
+    np.testing.assert_allclose(
+        mixed, scalar_mix(layers, [1, 2, 3], 1), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_masked_positions_are_zeros() -> None:
+    mixed = ScalarMix()(LAYERS, mask=MASK).numpy()
+    np.testing.assert_allclose(mixed[MASK], LAYERS.mean(axis=2)[MASK], atol=1e-6)
+    assert not mixed[~MASK].any()
+
+
+def normalized(layers: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    result = np.zeros_like(layers)
+    for k in range(layers.shape[2]):
+        elements = layers[:, :, k][mask].astype(np.float64)
+        result[:, :, k][mask] = (elements - elements.mean()) / elements.std()
+    return result
+
+
+def test_layer_norm_leaves_padding_out() -> None:
+    layer = ScalarMix(layer_norm=True, initial_weights=[0.2, 0.5, -0.4], initial_gamma=0.9)
+    mixed = layer(LAYERS * 3 + 1, mask=MASK)
+    expected = scalar_mix(normalized(LAYERS * 3 + 1, MASK), [0.2, 0.5, -0.4], 0.9)
+    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+
+
+def test_layer_norm_without_a_mask(tmp_path: Path) -> None:
+    mixed = check_layer(ScalarMix(layer_norm=True), tf.constant(LAYERS), tmp_path)
+    everything = np.ones((2, 4), bool)
+    np.testing.assert_allclose(
+        mixed, normalized(LAYERS, everything).mean(axis=2), atol=1e-5
+    )
+
+
+def test_layer_norm_of_nothing_but_padding() -> None:
+    mixed = ScalarMix(layer_norm=True)(LAYERS, mask=np.zeros((2, 4), bool))
+    np.testing.assert_array_equal(mixed, np.zeros((2, 4, 5)))
+
+
+def test_regularizer() -> None:
+    layer = ScalarMix(
+        initial_weights=[1.0, 2.0, 3.0], regularizer=keras.regularizers.L2(0.5)
+    )
+    layer(LAYERS)
+    np.testing.assert_allclose(layer.losses, [0.5 * 14])
+    copy = ScalarMix.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    copy(LAYERS)
+    np.testing.assert_allclose(copy.losses, [0.5 * 14])
+
+
+def test_gradient_against_finite_differences() -> None:
+    layer = ScalarMix(initial_weights=[0.3, -0.2, 0.5], initial_gamma=1.2, dtype="float64")
+    target = np.random.default_rng(2).normal(size=(2, 4, 5))
+
+    def loss() -> tf.Tensor:
+        return tf.reduce_sum(tf.square(layer(LAYERS) - target))
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    gradients = tape.gradient(value, [v.value for v in layer.trainable_variables])
+    for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
+        start = variable.numpy()
+        for index in np.ndindex(start.shape):
+            step = np.zeros_like(start)
+            step[index] = 1e-5
+            variable.assign(start + step)
+            above = loss()
+            variable.assign(start - step)
+            below = loss()
+            variable.assign(start)
+            difference = (above - below) / 2e-5
+            np.testing.assert_allclose(gradient.numpy()[index], difference, rtol=1e-6)
+
+
+def test_refuses_the_wrong_number_of_weights() -> None:
+    with pytest.raises(ValueError, match="one number for each of the 3 layers; got 2"):
+        ScalarMix(initial_weights=[0.0, 0.0])(LAYERS)
