@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo.weights.sources import load_source
+from tests.tiny_models import TINY, random_arrays, saved_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return saved_model(tmp_path / "model")
+
+
+def assert_loads(source: object) -> None:
+    config, arrays = load_source(source)
+    assert config == TINY
+    for name, expected in random_arrays(TINY).items():
+        np.testing.assert_array_equal(arrays[name], expected)
+
+
+def test_a_directory(model: Path) -> None:
+    assert_loads(model)
+    assert_loads(str(model))
+    (model / "vocab.txt").write_text("the")
+    (model / "options.json").rename(model / "elmo_tiny_options.json")
+    assert_loads(model)
+
+
+def test_the_hdf5_file_itself(model: Path) -> None:
+    assert_loads(model / "weights.hdf5")
+    (model / "options.json").rename(model / "any_options.json")
+    assert_loads(model / "weights.hdf5")
+    (model / "weights.hdf5").rename(model / "x_weights.h5")
+    assert_loads(model / "x_weights.h5")
+    # Of several options, those with the same prefix, then the plain ones.
+    (model / "any_options.json").rename(model / "x_options.json")
+    (model / "options.json").write_text("{}")
+    (model / "y_options.json").write_text("{}")
+    assert_loads(model / "x_weights.h5")
+
+
+def test_the_home_directory(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(model.parent))
+    assert_loads("~/model")
+
+
+def test_what_save_hdf5_writes(model: Path, tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(model, "elmo")
+    layer(["a"])
+    layer.save_hdf5(tmp_path / "new" / "copy")
+    assert_loads(tmp_path / "new" / "copy")
+    names = sorted(path.name for path in (tmp_path / "new" / "copy").iterdir())
+    assert names == ["options.json", "weights.hdf5"]
+
+
+def test_save_hdf5_refuses_what_it_does_not_hold(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no weights yet; call it first"):
+        ElmoEmbeddingLayer(model).save_hdf5(tmp_path / "out")
+    for mode in ("word_emb", "lstm_outputs1"):
+        layer = ElmoEmbeddingLayer(model, mode)
+        layer(["a"])
+        with pytest.raises(
+            ValueError, match=f"output_mode='{mode}' the layer does not hold"
+        ):
+            layer.save_hdf5(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# ------------------------------------------------------------------------------ errors
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(
+        SourceError, match=r"no file or directory '/.*nowhere'. A source is"
+    ):
+        load_source(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match=r"source '': there is no file|found 0 options"):
+        load_source("")
+
+
+def test_an_empty_directory(tmp_path: Path) -> None:
+    with pytest.raises(
+        SourceError, match=r"found 0 options \(\) and 0 HDF5 files \(\) among 0"
+    ):
+        load_source(tmp_path)
+
+
+def test_two_hdf5_files(model: Path) -> None:
+    (model / "b.hdf5").write_bytes(b"")
+    with pytest.raises(
+        SourceError,
+        match=r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Name the .hdf5 file itself",
+    ):
+        load_source(model)
+    assert_loads(model / "weights.hdf5")
+
+
+def test_two_options(model: Path) -> None:
+    (model / "b_options.json").write_text("{}")
+    with pytest.raises(
+        SourceError, match=r"found 2 options \(b_options.json, options.json\)"
+    ):
+        load_source(model)
+
+
+def test_weights_without_options(model: Path) -> None:
+    (model / "options.json").unlink()
+    with pytest.raises(SourceError, match=r"found 0 options \(\) and 1 HDF5 files"):
+        load_source(model)
+    with pytest.raises(
+        SourceError, match=r"its options are not beside it: no 'options.json'"
+    ):
+        load_source(model / "weights.hdf5")
+
+
+def test_another_kind_of_file(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"abc")
+    with pytest.raises(SourceError, match=r"'model.bin' is neither a directory nor a .zip"):
+        load_source(tmp_path / "model.bin")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting property name"),
+        (b"\xff\xfe{", "codec can't decode|Expecting"),
+        (b"[" * 100_000, "recursion"),
+        (b"[1]", "must be a JSON object, not list"),
+        (b"{}", "no object 'lstm'"),
+        (b" " * 2_000_000, "larger than 1,048,576 bytes"),
+    ],
+)
+def test_options_that_are_none(model: Path, content: bytes, message: str) -> None:
+    (model / "options.json").write_bytes(content)
+    with pytest.raises(
+        SourceError, match=rf"Cannot use the options '.*options.json': .*{message}"
+    ):
+        load_source(model)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("lstm", "dim", -4096),
+        ("lstm", "dim", 10**12),
+        ("lstm", "projection_dim", 1e300),
+        ("lstm", "n_layers", 10**6),
+        ("char_cnn", "max_characters_per_token", 10**9),
+        ("char_cnn", "filters", [[1, 10**15]]),
+        ("char_cnn", "n_highway", 10**9),
+        ("lstm", "cell_clip", float("nan")),
+    ],
+)
+def test_absurd_options_are_refused_before_anything_is_allocated(
+    model: Path, section: str, name: str, value: object
+) -> None:
+    import tracemalloc
+
+    options = TINY.to_options()
+    options[section][name] = value
+    (model / "options.json").write_text(json.dumps(options))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match=r"Cannot use the options .*must be"):
+            load_source(model)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_not_a_path() -> None:
+    with pytest.raises(
+        TypeError, match="source must be a path, a URL or an ElmoConfig; got"
+    ):
+        load_source(["a"])
+
+
+def test_a_config_is_a_source() -> None:
+    assert ElmoEmbeddingLayer(ElmoConfig.from_options(TINY.to_options())).config == TINY
