@@ -182,7 +182,9 @@ def test_token_vectors(shared: Path, report_error: Report) -> None:
         expected = file["embedding"][()]
     # Two of the words are <S> and </S>, which AllenNLP reads as the sentence boundaries.
     ids = batch_to_character_ids([[word] for word in words])
-    layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "word_emb", "character_ids")
+    layer = ElmoEmbeddingLayer(
+        weights(shared, "allennlp_tiny"), "word_emb", "character_ids"
+    )
     check(report_error, "allennlp token vectors", layer(ids)[:, 0], expected)
 
 

@@ -1,0 +1,38 @@
+"""A new user's first steps, on the installed package."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_elmo
+from keras_elmo.reviews import load_reviews
+
+
+def main() -> None:
+    """Builds, fits, saves and loads a model."""
+    assert version("keras-elmo") == keras_elmo.__version__
+    (texts, labels), _ = load_reviews()
+    config = keras_elmo.ElmoConfig(
+        char_dim=4, filters=((1, 8), (2, 8)), n_highway=1, dim=16, projection_dim=8
+    )
+    inputs = keras.Input((), dtype="string")
+    vectors = keras_elmo.ElmoEmbeddingLayer(config)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(vectors))
+    model.compile("adam", "binary_crossentropy")
+    model.fit(texts[:32], labels[:32], verbose=0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        loaded = keras.saving.load_model(path)
+    predictions = [m.predict(texts[:4], verbose=0) for m in (model, loaded)]
+    np.testing.assert_array_equal(*predictions)
+    print("ok", keras.__version__, predictions[0].ravel())
+
+
+if __name__ == "__main__":
+    main()
