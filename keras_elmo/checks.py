@@ -8,9 +8,8 @@ from collections.abc import Sequence
 def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     """Returns ``value``, or says which choices the argument ``name`` has."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(
-            f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}."
-        )
+        choice = "one of " * (len(choices) > 1) + ", ".join(map(repr, choices))
+        raise ValueError(f"{name} must be {choice}; got {value!r}.")
     return value
 
 

@@ -152,6 +152,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         self.input_mode = input_mode
         self.pad_token = pad_token
         self.max_tokens = max_tokens
+        self.source = source
         if isinstance(source, ElmoConfig):
             self.config, self._arrays = source, None
         else:

@@ -30,6 +30,13 @@ OutputMode = Literal[
     "layers",
     "pooled_layers",
 ]
+"""What comes out of an :class:`~keras_elmo.ElmoEmbeddingLayer`."""
+
 InputMode = Literal["sentences", "tokens", "character_ids"]
+"""What goes into it."""
+
 FineTune = Literal["aggregation", "lstm", "all"]
+"""What its ``trainable=True`` trains."""
+
 Engine = Literal["native"]
+"""What computes it."""

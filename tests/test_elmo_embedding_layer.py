@@ -336,7 +336,7 @@ def test_random_weights(source: str) -> None:
             ValueError,
             "fine_tune must be one of 'aggregation', .* got True",
         ),
-        ({"engine": "hub"}, ValueError, "engine must be one of 'native'; got 'hub'"),
+        ({"engine": "hub"}, ValueError, "engine must be 'native'; got 'hub'"),
         ({"max_tokens": -1}, ValueError, "max_tokens must be a positive integer; got -1"),
         ({"pad_token": None}, TypeError, "pad_token must be a string; got None"),
         ({"source": 3}, TypeError, "source must be a path, a URL or an ElmoConfig; got 3"),

@@ -71,8 +71,16 @@ def _check_dtype(inputs: Tensor, input_mode: str) -> None:
     if not ("int" in dtype if input_mode == "character_ids" else dtype == "string"):
         raise TypeError(
             f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got "
-            f"{dtype} of shape {tuple(inputs.shape)}."
+            f"{dtype} of shape {tuple(inputs.shape)}." + _hint(inputs, input_mode)
         )
+
+
+def _hint(inputs: Tensor, input_mode: str) -> str:
+    # A Sequential model that is not told its input assumes numbers.
+    if isinstance(inputs, keras.KerasTensor) and input_mode != "character_ids":
+        shape = "()" if input_mode == "sentences" else "(None,)"
+        return f" Declare the model's input: keras.Input(shape={shape}, dtype='string')."
+    return ""
 
 
 def _check_shape(shape: tuple[int | None, ...], input_mode: str, characters: int) -> None:

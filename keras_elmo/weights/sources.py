@@ -31,6 +31,7 @@ _WHAT_TO_DO = (
 )
 
 Model = tuple[ElmoConfig, dict[str, NDArray[np.float32]]]
+"""A configuration and the arrays by name."""
 
 
 def load_source(source: PathLike) -> Model:

@@ -1,0 +1,159 @@
+"""Configuration of the documentation, built by Sphinx."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util import inspect
+
+# Before TensorFlow is imported: its start-up messages are no part of a documentation build.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import keras
+
+import keras_elmo
+
+project = "keras-elmo"
+author = "The keras-elmo developers"
+project_copyright = "The keras-elmo developers"
+version = release = keras_elmo.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.doctest",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build"]
+nitpicky = True
+
+html_theme = "furo"
+html_title = f"keras-elmo {version}"
+
+# Signatures
+
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 80
+# By these names, and not by what they stand for, types appear on the pages.
+autodoc_type_aliases = {
+    **{
+        name: f"~keras_elmo.types.{name}"
+        for name in (
+            "Arrays",
+            "Engine",
+            "FineTune",
+            "InputMode",
+            "OutputMode",
+            "PathLike",
+            "Shape",
+            "Tensor",
+        )
+    },
+    "ElmoConfig": "~keras_elmo.ElmoConfig",
+    "Model": "~keras_elmo.weights.sources.Model",
+}
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Call arguments", "params_style")]
+
+# References to other projects
+
+# The inventories come from the network. A build must pass without it, so they are fetched
+# only when asked for, and names of other projects need not be resolved. Those that can be
+# become links. Our own names are all checked.
+intersphinx_mapping = {}
+if os.environ.get("KERAS_ELMO_DOCS_ONLINE") or os.environ.get("READTHEDOCS"):
+    intersphinx_mapping = {
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "python": ("https://docs.python.org/3", None),
+    }
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|keras|numpy|os|pathlib|tensorflow|typing)\..*"),
+    ("py:class", r"(bool|dict|float|int|None|object|str|tuple)"),
+    ("py:exc", r"(OSError|TypeError|ValueError)"),
+]
+
+# Code on the pages
+
+# Unlike the default, messages of exceptions are compared too.
+doctest_default_flags = (
+    doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.DONT_ACCEPT_TRUE_FOR_1
+)
+# Every page starts with the same random weights, in a folder of its own.
+doctest_global_setup = """
+import os, tempfile
+_home, _folder = os.getcwd(), tempfile.TemporaryDirectory()
+os.chdir(_folder.name)
+import keras, logging
+keras.utils.set_random_seed(0)
+# A page makes more models than a program does; TensorFlow warns of each one's tracing.
+logging.getLogger("tensorflow").setLevel("ERROR")
+"""
+doctest_global_cleanup = """
+os.chdir(_home)
+_folder.cleanup()
+"""
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-signature", _signature)
+    # Before and after napoleon, which reads "One thing: another" as the type "One thing".
+    app.connect("autodoc-process-docstring", partial(_replace, ":", "\0"), priority=400)
+    app.connect("autodoc-process-docstring", partial(_replace, "\0", ":"), priority=600)
+
+
+def _signature(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: Any,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """Shows the arguments of layers, and type aliases by their names."""
+    if what == "class" and issubclass(obj, keras.Layer):
+        # Keras gives every layer a __new__(*args, **kwargs), which autodoc would show.
+        signature = "(**kwargs)"
+        if "__init__" in vars(obj):
+            arguments = inspect.signature(
+                obj.__init__,
+                bound_method=True,
+                type_aliases=app.config.autodoc_type_aliases,
+            )
+            signature = inspect.stringify_signature(
+                arguments, show_return_annotation=False, unqualified_typehints=True
+            )
+    return _with_aliases(signature), _with_aliases(returns)
+
+
+def _with_aliases(annotations: str | None) -> str | None:
+    """Names the aliases that Sphinx spells out: those in unions, and NumPy's."""
+    if annotations is None:
+        return None
+    annotations = re.sub(r"TypeAliasForwardRef\('(.+?)'\)", r"\1", annotations)
+    array = r"~?numpy\.ndarray\[tuple\[.*?\], ~?numpy\.dtype\[(.+?)\]\]"
+    return re.sub(array, r"~numpy.typing.NDArray[\1]", annotations)
+
+
+def _replace(
+    old: str,
+    new: str,
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    lines: list[str],
+) -> None:
+    if what in ("attribute", "data", "property"):
+        lines[:1] = [line.replace(old, new) for line in lines[:1]]
