@@ -193,7 +193,9 @@ def test_refuses_inputs(
 def test_refuses_symbolic_inputs_of_the_wrong_kind() -> None:
     with pytest.raises(TypeError, match=r"takes strings of shape .* got float32"):
         CharacterIds()(keras.Input(()))
-    with pytest.raises(TypeError, match=r"Declare the model's input: keras.Input\(shape=\(\)"):
+    with pytest.raises(
+        TypeError, match=r"Declare the model's input: keras.Input\(shape=\(\)"
+    ):
         keras.Sequential([CharacterIds()]).build((None,))
     with pytest.raises(ValueError, match=r"got shape \(None, 2\)"):
         CharacterIds()(keras.Input((2,), dtype="string"))
