@@ -3,15 +3,22 @@
 from keras_elmo.characters import batch_to_character_ids
 from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.errors import SourceError
+from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.layers.scalar_mix import ScalarMix
+from keras_elmo.verification import Verification, verify
+from keras_elmo.weights.named_models import NamedModel, list_models
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ElmoConfig",
     "ElmoEmbeddingLayer",
+    "NamedModel",
     "ScalarMix",
     "SourceError",
+    "Verification",
+    "VerificationError",
     "batch_to_character_ids",
+    "list_models",
+    "verify",
 ]

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, get_args
 
 import keras
-from keras import ops
 
 from keras_elmo import checks
+from keras_elmo.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.config import ElmoConfig
-from keras_elmo.layers import (
-    BidirectionalLM,
-    CharacterIds,
-    MaskedMean,
-    ScalarMix,
-    SentenceBoundaries,
-    TokenEncoder,
-    TokenMask,
-)
-from keras_elmo.layers.carried_state import CarriedState
+from keras_elmo.layers import CharacterIds, ElmoBiLM, MaskedMean, ScalarMix, TokenMask
 from keras_elmo.layers.character_ids import PAD_TOKEN
+from keras_elmo.layers.hub_module import N_LAYERS, HubModule
 from keras_elmo.layers.inputs import checked_inputs
 from keras_elmo.types import (
+    Arrays,
     Engine,
     FineTune,
     InputMode,
@@ -31,22 +25,15 @@ from keras_elmo.types import (
     Tensor,
 )
 from keras_elmo.weights.assign import assign_arrays, collect_arrays, variables_by_name
-from keras_elmo.weights.sources import load_source, save_model
+from keras_elmo.weights.locate import read_located
+from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
+from keras_elmo.weights.sources import save_model
+from keras_elmo.weights.tf_hub import read_mix
 
 _MIXED_MODES = ("default", "elmo")
 _POOLED_MODES = ("default", "pooled_layers")
 # How many LSTM layers an output needs; the others need all.
 _DEPTHS = {"word_emb": 0, "lstm_outputs1": 1, "lstm_outputs2": 2}
-_OUTPUT_MODES = (
-    "default",
-    "elmo",
-    "word_emb",
-    "lstm_outputs1",
-    "lstm_outputs2",
-    "layers",
-    "pooled_layers",
-)
-_FINE_TUNE = ("aggregation", "lstm", "all")
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -143,9 +130,10 @@ class ElmoEmbeddingLayer(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.output_mode = checks.one_of("output_mode", output_mode, _OUTPUT_MODES)
-        self.fine_tune = checks.one_of("fine_tune", fine_tune, _FINE_TUNE)
-        self.engine = checks.one_of("engine", engine, ("native",))
+        self.output_mode = checks.one_of("output_mode", output_mode, get_args(OutputMode))
+        checks.one_of("fine_tune", fine_tune, get_args(FineTune))
+        self.fine_tune = fine_tune
+        self.engine = checks.one_of("engine", engine, get_args(Engine))
         if not isinstance(stateful, bool):
             raise ValueError(f"stateful must be True or False; got {stateful!r}.")
         self.stateful = stateful
@@ -153,62 +141,87 @@ class ElmoEmbeddingLayer(keras.Layer):
         self.pad_token = pad_token
         self.max_tokens = max_tokens
         self.source = source
-        if isinstance(source, ElmoConfig):
-            self.config, self._arrays = source, None
-        else:
-            self.config, self._arrays = load_source(source)
-        depth = _DEPTHS.get(output_mode, self.config.n_layers)
-        if depth > self.config.n_layers:
-            raise ValueError(
-                f"output_mode={output_mode!r} needs {depth} LSTM layers; this model has "
-                f"{self.config.n_layers}."
-            )
-        self._create_stages(depth)
+        self._arrays: Arrays | None = None
+        self.bilm = self._module(source) if engine == "hub" else self._model(source)
+        self.config: ElmoConfig | None = getattr(self.bilm, "config", None)
+        self._create_shared_stages()
         self._set_trainable(self.trainable)
 
-    def _create_stages(self, depth: int) -> None:
-        """Creates what the output needs, and nothing else."""
-        config, dtype = self.config, self.dtype_policy
+    def _model(self, source: PathLike | ElmoConfig) -> ElmoBiLM:
+        """Reads the source, and creates those of our stages that the output needs."""
+        if isinstance(source, ElmoConfig):
+            config = source
+        else:
+            # Verification needs layers like this one, so it cannot be imported first.
+            from keras_elmo.verification import load_verified
+
+            config, self._arrays, _ = load_verified(source)
+        depth = _DEPTHS.get(self.output_mode, config.n_layers)
+        if depth > config.n_layers:
+            raise ValueError(
+                f"output_mode={self.output_mode!r} needs {depth} LSTM layers; this model "
+                f"has {config.n_layers}."
+            )
+        self.n_layers, self.output_dim = config.n_layers, config.output_dim
+        self.max_characters_per_token = config.max_characters_per_token
+        return ElmoBiLM(
+            config,
+            depth,
+            self.fine_tune,
+            self.stateful,
+            # Random numbers that arrays replace at once would cost more than loading.
+            "glorot_uniform" if self._arrays is None else "zeros",
+            name="bilm",
+            dtype=self.dtype_policy,
+        )
+
+    def _module(self, source: PathLike | ElmoConfig | HubModule) -> HubModule:
+        """Loads the graph that stands in the place of our stages."""
+        for name, only in (("fine_tune", "aggregation"), ("stateful", False)):
+            if getattr(self, name) != only:
+                raise ValueError(
+                    f"engine='hub' runs a frozen graph: {name} must be {only!r}; got "
+                    f"{getattr(self, name)!r}. Use engine='native'."
+                )
+        if self.input_mode == "character_ids":
+            raise ValueError(
+                "engine='hub' takes strings: input_mode must be 'sentences' or 'tokens'; "
+                "got 'character_ids'. Use engine='native'."
+            )
+        if isinstance(source, ElmoConfig):
+            raise ValueError(
+                "engine='hub' needs a TF1 Hub module as source; got an ElmoConfig."
+            )
+        if isinstance(source, HubModule):
+            module = source  # from get_config, to be filled by loading
+        else:
+            module, self._arrays = read_located(source, self._read_module)
+        self.n_layers, self.output_dim = N_LAYERS - 1, module.output_dim
+        self.max_characters_per_token = MAX_CHARACTERS_PER_TOKEN
+        return module
+
+    def _read_module(self, path: Path) -> tuple[HubModule, Arrays]:
+        module = HubModule.from_directory(path, name="bilm", dtype=self.dtype_policy)
+        return module, read_mix(path)
+
+    def _create_shared_stages(self) -> None:
+        """Creates what both engines need for the input and the output."""
         # These two also stand in the model's graph by themselves, where they make the
         # mask, so their names have to be unique.
         self.character_ids = CharacterIds(
             self.input_mode,
             self.pad_token,
             self.max_tokens,
-            config.max_characters_per_token,
+            self.max_characters_per_token,
             name=f"{self.name}_character_ids",
         )
         self.token_mask = TokenMask(name=f"{self.name}_token_mask")
-        self.token_encoder = TokenEncoder(
-            config.projection_dim,
-            config.filters,
-            config.char_dim,
-            config.n_highway,
-            config.activation,
-            name="token_encoder",
-            dtype=dtype,
-        )
-        self.bilm: BidirectionalLM | None = None
         self.scalar_mix: ScalarMix | None = None
         self.masked_mean: MaskedMean | None = None
-        self.carried_state: CarriedState | None = None
-        if depth > 0:
-            self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
-            self.bilm = BidirectionalLM(
-                depth,
-                config.dim,
-                config.projection_dim,
-                config.cell_clip,
-                config.projection_clip,
-                config.use_skip_connections,
-                return_state=True,
-                name="bilm",
-                dtype=dtype,
-            )
         if self.output_mode in _MIXED_MODES:
-            self.scalar_mix = ScalarMix(name="scalar_mix", dtype=dtype)
+            self.scalar_mix = ScalarMix(name="scalar_mix", dtype=self.dtype_policy)
         if self.output_mode in _POOLED_MODES:
-            self.masked_mean = MaskedMean(name="masked_mean", dtype=dtype)
+            self.masked_mean = MaskedMean(name="masked_mean", dtype=self.dtype_policy)
         self.supports_jit = self.character_ids.supports_jit
 
     @property
@@ -221,79 +234,65 @@ class ElmoEmbeddingLayer(keras.Layer):
         self._set_trainable(value)
 
     def _set_trainable(self, value: bool) -> None:
-        # Keras passes the flag on to all stages; those not fine-tuned stay frozen.
         keras.Layer.trainable.fset(self, value)
-        if self.fine_tune == "aggregation" and self.bilm is not None:
+        if isinstance(self.bilm, HubModule):
             self.bilm.trainable = False
-        if self.fine_tune != "all":
-            self.token_encoder.trainable = False
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Tensor:
         """Converts lists, arrays and ragged tensors before Keras sees them."""
-        characters = self.config.max_characters_per_token
-        return super().__call__(
-            checked_inputs(inputs, self.input_mode, characters), **kwargs
-        )
+        inputs = checked_inputs(inputs, self.input_mode, self.max_characters_per_token)
+        return super().__call__(inputs, **kwargs)
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights and sets them to the source's."""
-        characters = self.config.max_characters_per_token
-        self.token_encoder.build((None, None, characters))
-        layers_shape = (None, None, self.config.n_layers + 1, self.config.output_dim)
-        if self.bilm is not None:
-            self.bilm.build((None, None, self.config.projection_dim))
-            if self.stateful:
-                self.carried_state = self._new_carried_state(self.bilm, input_shape[0])
+        if isinstance(self.bilm, ElmoBiLM):
+            self.bilm.build((input_shape[0], None, self.max_characters_per_token))
         if self.scalar_mix is not None:
-            self.scalar_mix.build(layers_shape)
+            self.scalar_mix.build((None, None, self.n_layers + 1, self.output_dim))
         if self._arrays is not None:
-            assign_arrays(variables_by_name(self.token_encoder, self.bilm), self._arrays)
+            self._assign(self._arrays)
             self._arrays = None  # the variables have them now
 
-    def _new_carried_state(self, bilm: BidirectionalLM, batch: int | None) -> CarriedState:
-        if batch is None:
-            raise ValueError(
-                "stateful=True needs to know the batch size: declare it, for example by "
-                "keras.Input(batch_shape=(32,), dtype='string')."
-            )
-        sizes = [bilm.projection_dim, bilm.units] * 2 * bilm.n_layers  # h and c
-        state = CarriedState(batch, sizes, name="carried_state", dtype=self.dtype_policy)
-        state.build()
-        return state
+    def use_arrays(self, arrays: Arrays) -> None:
+        """Sets the weights.
+
+        Args:
+            arrays: All arrays of a model of this shape, by the names of the HDF5 files
+                (:mod:`keras_elmo.weights.names`); those of a scalar mix may be among them.
+        """
+        if self.built:
+            self._assign(arrays)
+        else:
+            self._arrays = arrays
+
+    def _assign(self, arrays: Arrays) -> None:
+        if isinstance(self.bilm, ElmoBiLM):
+            assign_arrays(variables_by_name(self.bilm), arrays)
+        if (mix := self.scalar_mix) is not None:
+            for name, variable in (
+                (MIX_WEIGHTS, mix.layer_weights),
+                (MIX_GAMMA, mix.gamma),
+            ):
+                if name in arrays:
+                    variable.assign(arrays[name])
 
     def call(self, inputs: Tensor) -> Tensor:
         """Follows the text through the stages."""
         ids = self.character_ids(inputs)  # (batch, time, characters)
         mask = self.token_mask(ids)  # (batch, time)
-        if self.bilm is None:
-            vectors = self.token_encoder(ids)  # (batch, time, D / 2)
-            return vectors * ops.cast(mask, vectors.dtype)[..., None]
-        layers = self._bilm_layers(self.bilm, ids, mask)  # (batch, time, n_layers + 1, D)
-        if self.output_mode.startswith("lstm_outputs"):
-            return layers[:, :, -1]  # (batch, time, D)
+        takes_tokens = isinstance(self.bilm, HubModule)
+        layers = self.bilm(self.character_ids.tokens(inputs) if takes_tokens else ids)
+        # (batch, time, n_layers + 1, D), or fewer layers where the output needs fewer
+        if self.output_mode == "word_emb":
+            return layers[:, :, 0, : self.output_dim // 2]  # (batch, time, D / 2)
+        if self.output_mode in _DEPTHS:
+            return layers[:, :, _DEPTHS[self.output_mode]]  # (batch, time, D)
         if self.masked_mean is not None:
             # Pooling first is exact, since both are linear, and mixes less.
             layers = self.masked_mean(layers, mask=mask)  # (batch, n_layers + 1, D)
         if self.scalar_mix is not None:
             return self.scalar_mix(layers)  # (batch, time, D) or (batch, D)
         return layers
-
-    def _bilm_layers(self, bilm: BidirectionalLM, ids: Tensor, mask: Tensor) -> Tensor:
-        """The biLM's layers (batch, time, n_layers + 1, D), zeros at padding."""
-        bounded = self.sentence_boundaries(ids)  # (batch, time + 2, characters)
-        bounded_mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)
-        tokens = self.token_encoder(bounded)  # (batch, time + 2, D / 2)
-        if not self.token_encoder.trainable:
-            tokens = ops.stop_gradient(tokens)
-        initial_state = None
-        if self.carried_state is not None:
-            initial_state = self.carried_state.first_rows(ops.shape(ids)[0])
-        layers, states = bilm(tokens, mask=bounded_mask, initial_state=initial_state)
-        if self.carried_state is not None:
-            self.carried_state.update(states)
-        # Without this the LSTMs would be differentiated for nothing.
-        frozen = not (bilm.trainable or self.token_encoder.trainable)
-        return ops.stop_gradient(layers) if frozen else layers
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor = None) -> Tensor | None:
         """Booleans (batch, time), true at tokens; ``None`` for pooled outputs."""
@@ -304,18 +303,18 @@ class ElmoEmbeddingLayer(keras.Layer):
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         """The shape of the output, as ``output_mode`` says."""
         batch, time, _ = self.character_ids.compute_output_shape(input_shape)
-        dim = self.config.output_dim
+        dim = self.output_dim
         steps = () if self.output_mode in _POOLED_MODES else (time,)
         if self.output_mode == "word_emb":
             return (batch, *steps, dim // 2)
         if self.output_mode in ("layers", "pooled_layers"):
-            return (batch, *steps, self.config.n_layers + 1, dim)
+            return (batch, *steps, self.n_layers + 1, dim)
         return (batch, *steps, dim)
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""
-        if self.carried_state is not None:
-            self.carried_state.reset()
+        if isinstance(self.bilm, ElmoBiLM):
+            self.bilm.reset_state()
 
     def save_hdf5(self, directory: PathLike) -> None:
         """Writes the biLM as ``options.json`` and ``weights.hdf5``, as AllenNLP has it.
@@ -332,19 +331,25 @@ class ElmoEmbeddingLayer(keras.Layer):
         """
         if not self.built:
             raise ValueError("save_hdf5: the layer has no weights yet; call it first.")
-        if self.bilm is None or self.bilm.n_layers < self.config.n_layers:
+        if isinstance(self.bilm, HubModule):
+            raise ValueError("save_hdf5: with engine='hub' the layer holds no arrays.")
+        if self.bilm.depth < self.bilm.config.n_layers:
             raise ValueError(
                 f"save_hdf5: with output_mode={self.output_mode!r} the layer does not hold "
                 "the whole model; use output_mode='elmo'."
             )
-        variables = variables_by_name(self.token_encoder, self.bilm)
-        save_model(directory, self.config, collect_arrays(variables, self.config))
+        config = self.bilm.config
+        save_model(directory, config, collect_arrays(variables_by_name(self.bilm), config))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer, with the model's shape as source."""
+        if self.config is not None:
+            source = self.config.to_options()
+        else:
+            source = {"hub_output_dim": self.output_dim}
         return {
             **super().get_config(),
-            "source": self.config.to_options(),
+            "source": source,
             "output_mode": self.output_mode,
             "input_mode": self.input_mode,
             "fine_tune": self.fine_tune,
@@ -357,4 +362,12 @@ class ElmoEmbeddingLayer(keras.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Makes a layer from :meth:`get_config`; its weights are random until loaded."""
-        return cls(**{**config, "source": ElmoConfig.from_options(config["source"])})
+        shape = config["source"]
+        source: Any
+        if config.get("engine") == "hub":
+            source = HubModule(
+                shape["hub_output_dim"], name="bilm", dtype=config.get("dtype")
+            )
+        else:
+            source = ElmoConfig.from_options(shape)
+        return cls(**{**config, "source": source})

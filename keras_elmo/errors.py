@@ -1,4 +1,8 @@
-"""The one exception class of the library's own."""
+"""The exceptions of the library's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 
 class SourceError(ValueError):
@@ -8,3 +12,19 @@ class SourceError(ValueError):
     do. Nothing has been loaded and nothing half-written is left behind when it is
     raised.
     """
+
+
+class DamagedSourceError(SourceError):
+    """A file is cut or damaged: where it was downloaded, doing so again may help.
+
+    Attributes:
+        path: The file or directory, where the reader knows it and its caller may not.
+    """
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class VerificationError(SourceError):
+    """The layer does not compute what a module's own graph computes."""

@@ -38,5 +38,5 @@ InputMode = Literal["sentences", "tokens", "character_ids"]
 FineTune = Literal["aggregation", "lstm", "all"]
 """What its ``trainable=True`` trains."""
 
-Engine = Literal["native"]
+Engine = Literal["native", "hub"]
 """What computes it."""

@@ -10,6 +10,7 @@ import hypothesis
 import keras
 import pytest
 
+from tests.tf_hub_modules import write_module
 from tests.tiny_models import saved_model
 
 SHARED_VARIABLE = "KERAS_ELMO_SHARED"
@@ -26,6 +27,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("default")
 
 _errors = pytest.StashKey[dict[str, float]]()
+_figures = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.fixture
@@ -45,6 +47,21 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(autouse=True)
+def own_cache(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keeps what tests download and verify out of the user's cache."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("KERAS_ELMO_CACHE", str(folder))
+
+
+@pytest.fixture(scope="session")
+def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny TF1 Hub module, not to be changed, with the weights of ``source``."""
+    return write_module(tmp_path_factory.mktemp("modules") / "elmo")
+
+
+@pytest.fixture(autouse=True)
 def same_seed() -> None:
     """Starts every test with the same seed, whichever ran before it."""
     keras.utils.set_random_seed(0)
@@ -61,12 +78,23 @@ def report_error(pytestconfig: pytest.Config) -> Callable[[str, float], None]:
     return report
 
 
+@pytest.fixture(scope="session")
+def report_figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
+    """Notes a measurement for the end of the run."""
+    return pytestconfig.stash.setdefault(_figures, {}).__setitem__
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Prints the largest error of each comparison."""
+    """Prints the largest error of each comparison, and what was measured."""
     errors = config.stash.get(_errors, {})
     if errors:
         terminalreporter.section("largest errors against references")
         for name, error in errors.items():
             terminalreporter.write_line(f"{error:9.2e}  {name}")
+    figures = config.stash.get(_figures, {})
+    if figures:
+        terminalreporter.section("measured")
+        for name, figure in figures.items():
+            terminalreporter.write_line(f"{name}: {figure}")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import errno
 import stat
 import struct
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
-from keras_elmo.weights.archive import member_names, unpack_member
+from keras_elmo.errors import DamagedSourceError
+from keras_elmo.weights.archive import check_zip, member_names, unpack_member
 from keras_elmo.weights.sources import load_source
 from tests.tiny_models import TINY, random_arrays, saved_model
 
@@ -34,11 +37,11 @@ def add(path: Path, name: str, content: bytes = b"", mode: int = 0o644) -> None:
 
 
 def test_loads(archive: Path) -> None:
-    config, arrays = load_source(archive)
-    assert config == TINY
+    model = load_source(archive)
+    assert model.config == TINY
     expected = random_arrays(TINY)
-    assert arrays.keys() == expected.keys()
-    assert all((arrays[name] == expected[name]).all() for name in expected)
+    assert model.arrays.keys() == expected.keys()
+    assert all((model.arrays[name] == expected[name]).all() for name in expected)
     assert ElmoEmbeddingLayer(str(archive))(["a b"]).shape == (1, 16)
 
 
@@ -49,11 +52,20 @@ def test_loads_from_a_folder_in_the_archive(tmp_path: Path) -> None:
         file.mkdir("elmo")
         file.write(model / "options.json", "elmo/elmo_tiny_options.json")
         file.write(model / "weights.hdf5", "elmo/elmo_tiny_weights.hdf5")
-    assert load_source(path)[0] == TINY
+    assert load_source(path).config == TINY
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "a/../../evil", "/etc/evil", "..\\evil", "C:\\evil", "C:evil"]
+    "name",
+    [
+        "../evil",
+        "a/../../evil",
+        "/etc/evil",
+        "..\\evil",
+        "C:\\evil",
+        "C:evil",
+        ".. /evil",
+    ],
 )
 def test_refuses_members_that_leave_the_target(archive: Path, name: str) -> None:
     add(archive, name)
@@ -107,8 +119,11 @@ def test_cut_and_damaged_archives(archive: Path, tmp_path: Path) -> None:
     path = tmp_path / "damaged.zip"
     for length in range(0, len(content), len(content) // 20):
         path.write_bytes(content[:length])
-        with pytest.raises(SourceError, match="not a zip archive, or cut or damaged"):
+        with pytest.raises(
+            DamagedSourceError, match="not a zip archive, or cut or damaged"
+        ) as raised:
             load_source(path)
+        assert raised.value.path == path
     for place in range(60, 3000, 97):
         damaged = bytearray(content)
         damaged[place] ^= 0xFF
@@ -129,6 +144,36 @@ def test_nothing_is_left_behind(
     with pytest.raises(SourceError, match=r"2 HDF5 files \(model.hdf5, another.hdf5\)"):
         load_source(archive)
     assert list(scratch.iterdir()) == []
+
+
+def test_a_full_disk(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_half(source: IO[bytes], file: IO[bytes]) -> None:
+        file.write(source.read(100))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    monkeypatch.setattr("shutil.copyfileobj", write_half)
+    with pytest.raises(
+        SourceError,
+        match=r"Cannot unpack 'options.json' from .*No space left on device\): free some",
+    ) as raised:
+        load_source(archive)
+    assert not isinstance(raised.value, DamagedSourceError)
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_check_reads_every_member(archive: Path) -> None:
+    check_zip(archive)
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"README") + 10] ^= 1  # in a file that nobody reads
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match=r"what came is not a whole zip archive: "):
+        check_zip(archive)
+    assert load_source(archive).config == TINY
 
 
 def test_names_and_members(archive: Path, tmp_path: Path) -> None:

@@ -285,8 +285,9 @@ def test_stages_compose_in_a_functional_model(source: str) -> None:
     layer = ElmoEmbeddingLayer(source)
     inputs = keras.Input((), dtype="string")
     expected = keras.Model(inputs, layer(inputs))
-    bounded = layer.sentence_boundaries(layer.character_ids(inputs))
-    layers, _ = keras.tree.flatten(layer.bilm(layer.token_encoder(bounded)))[:2]
+    bilm = layer.bilm
+    bounded = bilm.sentence_boundaries(layer.character_ids(inputs))
+    layers, _ = keras.tree.flatten(bilm.lstms(bilm.token_encoder(bounded)))[:2]
     mixed = ScalarMix()(layers)
     model = keras.Model(inputs, MaskedMean()(mixed))
     np.testing.assert_allclose(
@@ -336,10 +337,14 @@ def test_random_weights(source: str) -> None:
             ValueError,
             "fine_tune must be one of 'aggregation', .* got True",
         ),
-        ({"engine": "hub"}, ValueError, "engine must be 'native'; got 'hub'"),
+        ({"engine": "tf"}, ValueError, "engine must be one of 'native', 'hub'; got 'tf'"),
         ({"max_tokens": -1}, ValueError, "max_tokens must be a positive integer; got -1"),
         ({"pad_token": None}, TypeError, "pad_token must be a string; got None"),
-        ({"source": 3}, TypeError, "source must be a path, a URL or an ElmoConfig; got 3"),
+        (
+            {"source": 3},
+            TypeError,
+            "source must be a name, a path, a URL or an ElmoConfig; got 3",
+        ),
     ],
 )
 def test_refuses(

@@ -24,7 +24,7 @@ def layer_with(
 ) -> ElmoEmbeddingLayer:
     layer = ElmoEmbeddingLayer(config, input_mode="tokens", pad_token="", **arguments)
     layer.build((None, None))
-    assign_arrays(variables_by_name(layer.token_encoder, layer.bilm), arrays)
+    assign_arrays(variables_by_name(layer.bilm), arrays)
     return layer
 
 
@@ -102,7 +102,7 @@ def test_carried_state_of_random_models(
     )
     rows = max(map(len, batches))
     layer.build((rows, None))
-    assign_arrays(variables_by_name(layer.token_encoder, layer.bilm), arrays)
+    assign_arrays(variables_by_name(layer.bilm), arrays)
     states: list[dict] = [{} for _ in range(rows)]
     for sentences in batches:
         found = layer(sentences).numpy()

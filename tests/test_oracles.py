@@ -45,7 +45,7 @@ def check(report: Report, name: str, found: np.ndarray, expected: np.ndarray) ->
 
 
 def with_boundaries(layer: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
-    layer.bilm.return_boundaries = True
+    layer.bilm.lstms.return_boundaries = True
     return layer
 
 
@@ -89,9 +89,9 @@ def test_allennlp_layers_with_boundaries(
     inputs, outputs = allennlp
     layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "layers", "tokens")
     layer.build((None, None))
-    bounded = layer.sentence_boundaries(layer.character_ids(inputs[batch]))
+    bounded = layer.bilm.sentence_boundaries(layer.character_ids(inputs[batch]))
     mask = layer.token_mask(bounded).numpy()
-    layers, _ = with_boundaries(layer).bilm(layer.token_encoder(bounded))
+    layers, _ = with_boundaries(layer).bilm.lstms(layer.bilm.token_encoder(bounded))
     expected_mask = outputs[f"{batch}/mask_with_boundaries"]
     # The end of sentence stands behind the padding here and before it there: the real
     # positions are the same ones in the same order.

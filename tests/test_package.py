@@ -19,9 +19,14 @@ def test_public_names() -> None:
     assert keras_elmo.__all__ == [
         "ElmoConfig",
         "ElmoEmbeddingLayer",
+        "NamedModel",
         "ScalarMix",
         "SourceError",
+        "Verification",
+        "VerificationError",
         "batch_to_character_ids",
+        "list_models",
+        "verify",
     ]
     for name in keras_elmo.__all__:
         assert getattr(keras_elmo, name).__doc__

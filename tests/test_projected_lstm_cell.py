@@ -70,6 +70,16 @@ def test_in_an_rnn(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded(inputs), outputs)
 
 
+def test_initializer() -> None:
+    cell = ProjectedLSTMCell(3, 2, kernel_initializer=keras.initializers.Constant(0.5))
+    cell.build((None, 1))
+    np.testing.assert_array_equal(cell.kernel, np.full((3, 12), 0.5))
+    np.testing.assert_array_equal(cell.projection_kernel, np.full((3, 2), 0.5))
+    assert (
+        ProjectedLSTMCell.from_config(cell.get_config()).get_config() == cell.get_config()
+    )
+
+
 @pytest.mark.parametrize("name", ["units", "projection_dim"])
 def test_refuses(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be a positive integer; got 0"):

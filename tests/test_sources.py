@@ -17,7 +17,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def assert_loads(source: object) -> None:
-    config, arrays = load_source(source)
+    config, arrays, _ = load_source(source)
     assert config == TINY
     for name, expected in random_arrays(TINY).items():
         np.testing.assert_array_equal(arrays[name], expected)
@@ -76,11 +76,18 @@ def test_save_hdf5_refuses_what_it_does_not_hold(model: Path, tmp_path: Path) ->
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
-        SourceError, match=r"no file or directory '/.*nowhere'. A source is"
+        SourceError,
+        match=r"no file or directory '/.*nowhere', and no model of that name .* A source",
     ):
         load_source(tmp_path / "nowhere")
     with pytest.raises(SourceError, match=r"source '': there is no file|found 0 options"):
         load_source("")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(SourceError, match="there is no file or directory"):
+        load_source(name)
 
 
 def test_an_empty_directory(tmp_path: Path) -> None:
@@ -176,7 +183,7 @@ def test_absurd_options_are_refused_before_anything_is_allocated(
 
 def test_not_a_path() -> None:
     with pytest.raises(
-        TypeError, match="source must be a path, a URL or an ElmoConfig; got"
+        TypeError, match="source must be a name, a path, a URL or an ElmoConfig; got"
     ):
         load_source(["a"])
 

@@ -14,26 +14,26 @@ LABELS = np.array([1.0, 0.0, 1.0, 0.0])
 
 MIX = {"scalar_mix/layer_weights", "scalar_mix/gamma"}
 TOKEN_ENCODER = {
-    "token_encoder/char_embedding",
+    "bilm/token_encoder/char_embedding",
     *(
-        f"token_encoder/convolution_{i}_{part}"
+        f"bilm/token_encoder/convolution_{i}_{part}"
         for i in range(3)
         for part in ("kernel", "bias")
     ),
     *(
-        f"token_encoder/highway_{i}/{gate}_{part}"
+        f"bilm/token_encoder/highway_{i}/{gate}_{part}"
         for i in range(2)
         for gate in ("carry", "transform")
         for part in ("kernel", "bias")
     ),
-    "token_encoder/projection/kernel",
-    "token_encoder/projection/bias",
+    "bilm/token_encoder/projection/kernel",
+    "bilm/token_encoder/projection/bias",
 }
 
 
 def lstms(depth: int) -> set[str]:
     return {
-        f"bilm/{direction}_{layer}/cell/{name}"
+        f"bilm/lstms/{direction}_{layer}/cell/{name}"
         for direction in ("forward", "backward")
         for layer in range(depth)
         for name in ("kernel", "bias", "projection_kernel")
@@ -120,7 +120,7 @@ def test_trainable_can_be_switched(source: str) -> None:
     assert model.trainable_variables == []
     model.trainable = True
     assert len(layer.trainable_variables) == 14
-    assert not layer.token_encoder.trainable_variables
+    assert not layer.bilm.token_encoder.trainable_variables
 
 
 def test_gradient_of_the_mix_against_finite_differences(source: str) -> None:

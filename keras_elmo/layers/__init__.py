@@ -6,6 +6,8 @@ mix -> pooled. Each also stands alone.
 
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.character_ids import CharacterIds
+from keras_elmo.layers.elmo_bilm import ElmoBiLM
+from keras_elmo.layers.hub_module import HubModule
 from keras_elmo.layers.masked_mean import MaskedMean
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.layers.scalar_mix import ScalarMix
@@ -16,6 +18,8 @@ from keras_elmo.layers.token_mask import TokenMask
 __all__ = [
     "BidirectionalLM",
     "CharacterIds",
+    "ElmoBiLM",
+    "HubModule",
     "MaskedMean",
     "ProjectedLSTMCell",
     "ScalarMix",

@@ -30,6 +30,7 @@ class BidirectionalLM(keras.Layer):
         projection_clip: Bound of the projected outputs, or ``None``.
         use_skip_connections: Whether each layer after the first adds its input to its
             output. The recurrent state does not include it.
+        kernel_initializer: A Keras initializer for the kernels and projections.
         return_boundaries: Whether the output includes the two sentence boundaries.
         return_state: Whether the last states are returned too.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
@@ -57,6 +58,7 @@ class BidirectionalLM(keras.Layer):
         cell_clip: float | None = None,
         projection_clip: float | None = None,
         use_skip_connections: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
         return_boundaries: bool = False,
         return_state: bool = False,
         **kwargs: Any,
@@ -70,6 +72,7 @@ class BidirectionalLM(keras.Layer):
         self.cell_clip = cell_clip
         self.projection_clip = projection_clip
         self.use_skip_connections = use_skip_connections
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.return_boundaries = return_boundaries
         self.return_state = return_state
         self.supports_masking = True
@@ -82,6 +85,7 @@ class BidirectionalLM(keras.Layer):
             self.projection_dim,
             self.cell_clip,
             self.projection_clip,
+            self.kernel_initializer.clone(),
             name="cell",
             dtype=self.dtype_policy,
         )
@@ -167,6 +171,7 @@ class BidirectionalLM(keras.Layer):
             "cell_clip": self.cell_clip,
             "projection_clip": self.projection_clip,
             "use_skip_connections": self.use_skip_connections,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "return_boundaries": self.return_boundaries,
             "return_state": self.return_state,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import keras
 from keras import ops
@@ -17,9 +17,8 @@ from keras_elmo.characters import (
 from keras_elmo.layers.inputs import checked_inputs, with_a_step
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.layers.truncation import first_tokens, truncated_time
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.types import InputMode, Shape, Tensor
 
-INPUT_MODES = ("sentences", "tokens", "character_ids")
 PAD_TOKEN = "--PAD--"
 
 
@@ -68,7 +67,7 @@ class CharacterIds(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.input_mode = checks.one_of("input_mode", input_mode, INPUT_MODES)
+        self.input_mode = checks.one_of("input_mode", input_mode, get_args(InputMode))
         if not isinstance(pad_token, str):
             raise TypeError(f"pad_token must be a string; got {pad_token!r}.")
         self.pad_token = pad_token
@@ -92,15 +91,24 @@ class CharacterIds(keras.Layer):
         if self.input_mode == "character_ids":
             kept, time = first_tokens(token_mask(inputs), self.max_tokens)  # (batch, time)
             return ops.where(kept[..., None], inputs, 0)[:, :time]
+        return _character_ids(self.tokens(inputs), self.max_characters_per_token)
+
+    def tokens(self, inputs: Tensor) -> Tensor:
+        """The tokens that the ids are made of.
+
+        Args:
+            inputs: A string tensor as for the call; not character ids.
+
+        Returns:
+            Strings (batch, time), where ``""`` is padding.
+        """
         import tensorflow as tf
 
         if self.input_mode == "sentences":
-            tokens = _split(inputs, self.max_tokens)  # (batch, time)
-        else:
-            tokens = tf.where(tf.equal(inputs, self.pad_token), "", inputs)  # (batch, time)
-            kept, time = first_tokens(tf.not_equal(tokens, ""), self.max_tokens)
-            tokens = tf.where(kept, tokens, "")[:, :time]  # (batch, time)
-        return _character_ids(tokens, self.max_characters_per_token)
+            return _split(inputs, self.max_tokens)  # (batch, time)
+        tokens = tf.where(tf.equal(inputs, self.pad_token), "", inputs)  # (batch, time)
+        kept, time = first_tokens(tf.not_equal(tokens, ""), self.max_tokens)
+        return tf.where(kept, tokens, "")[:, :time]  # (batch, time)
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         """The ids' shape and dtype."""

@@ -27,6 +27,7 @@ class ProjectedLSTMCell(keras.Layer):
             no clipping.
         projection_clip: The same for projected outputs. Without projection it has
             nothing to clip.
+        kernel_initializer: A Keras initializer for the kernel and the projection.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -43,6 +44,7 @@ class ProjectedLSTMCell(keras.Layer):
         projection_dim: int | None = None,
         cell_clip: float | None = None,
         projection_clip: float | None = None,
+        kernel_initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -52,6 +54,7 @@ class ProjectedLSTMCell(keras.Layer):
         )
         self.cell_clip = cell_clip
         self.projection_clip = projection_clip
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         # What keras.layers.RNN asks of a cell.
         self.state_size = [self.projection_dim, self.units]
         self.output_size = self.projection_dim
@@ -62,7 +65,7 @@ class ProjectedLSTMCell(keras.Layer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(features + self.projection_dim, 4 * self.units),
-            initializer="glorot_uniform",
+            initializer=self.kernel_initializer,
         )
         self.bias = self.add_weight(
             name="bias", shape=(4 * self.units,), initializer="zeros"
@@ -72,7 +75,7 @@ class ProjectedLSTMCell(keras.Layer):
             self.projection_kernel = self.add_weight(
                 name="projection_kernel",
                 shape=(self.units, self.projection_dim),
-                initializer="glorot_uniform",
+                initializer=self.kernel_initializer.clone(),
             )
 
     def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -97,6 +100,7 @@ class ProjectedLSTMCell(keras.Layer):
             "projection_dim": self.projection_dim,
             "cell_clip": self.cell_clip,
             "projection_clip": self.projection_clip,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
 

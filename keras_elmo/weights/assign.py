@@ -9,29 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
-from keras_elmo.layers.bidirectional_lm import BidirectionalLM
-from keras_elmo.layers.token_encoder import TokenEncoder
+from keras_elmo.layers.elmo_bilm import ElmoBiLM
 from keras_elmo.types import Arrays
 from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes, lstm_prefix
 
 
-def variables_by_name(
-    token_encoder: TokenEncoder, bilm: BidirectionalLM | None
-) -> dict[str, keras.Variable]:
-    """The variables of built layers under the names that the files use."""
-    variables = {CHAR_EMBEDDING: token_encoder.char_embedding}
-    for i, (kernel, bias) in enumerate(token_encoder.convolutions):
+def variables_by_name(bilm: ElmoBiLM) -> dict[str, keras.Variable]:
+    """The variables of a built layer under the names that the files use."""
+    encoder = bilm.token_encoder
+    variables = {CHAR_EMBEDDING: encoder.char_embedding}
+    for i, (kernel, bias) in enumerate(encoder.convolutions):
         variables[f"CNN/W_cnn_{i}"] = kernel
         variables[f"CNN/b_cnn_{i}"] = bias
-    for i, highway in enumerate(token_encoder.highways):
+    for i, highway in enumerate(encoder.highways):
         for gate in ("carry", "transform"):
             variables[f"CNN_high_{i}/W_{gate}"] = getattr(highway, f"{gate}_kernel")
             variables[f"CNN_high_{i}/b_{gate}"] = getattr(highway, f"{gate}_bias")
-    if token_encoder.projection is not None:
-        variables["CNN_proj/W_proj"] = token_encoder.projection.kernel
-        variables["CNN_proj/b_proj"] = token_encoder.projection.bias
-    if bilm is not None:
-        for direction, lstms in enumerate((bilm.forward_lstms, bilm.backward_lstms)):
+    if encoder.projection is not None:
+        variables["CNN_proj/W_proj"] = encoder.projection.kernel
+        variables["CNN_proj/b_proj"] = encoder.projection.bias
+    if bilm.lstms is not None:
+        directions = (bilm.lstms.forward_lstms, bilm.lstms.backward_lstms)
+        for direction, lstms in enumerate(directions):
             for layer, lstm in enumerate(lstms):
                 prefix = lstm_prefix(direction, layer)
                 variables[f"{prefix}/W_0"] = lstm.cell.kernel

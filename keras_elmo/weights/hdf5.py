@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from numpy.typing import NDArray
 
 from keras_elmo.characters import N_CHARACTERS
 from keras_elmo.config import ElmoConfig
-from keras_elmo.errors import SourceError
+from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import Arrays, PathLike
-from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes
+from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes, differences
 
 # Deflate, the strongest of the built-in filters, cannot do better than 1032 to 1.
 _LARGEST_COMPRESSION = 1100
@@ -64,7 +63,7 @@ def read_hdf5(
             return {key: _read(datasets[key], key, file_name) for key in shapes}
     # h5py raises these for damaged files, depending on where the damage lies.
     except (OSError, RuntimeError, KeyError, TypeError, OverflowError) as error:
-        raise SourceError(
+        raise DamagedSourceError(
             f"Cannot read the HDF5 file {file_name!r} ({error}). It is not HDF5, or "
             "cut or damaged: download or copy it again."
         ) from error
@@ -85,21 +84,19 @@ def write_hdf5(path: PathLike, config: ElmoConfig, arrays: Arrays) -> None:
         OSError: The file cannot be written.
     """
     shapes = array_shapes(config)
-    problems = _differences({name: a.shape for name, a in arrays.items()}, shapes)
+    problems = differences({name: a.shape for name, a in arrays.items()}, shapes)
     if problems:
         raise ValueError("The arrays do not fit the configuration:\n" + "\n".join(problems))
     target = Path(path)
     # In the same folder, so that the last step is a rename and not a copy.
-    handle, name = tempfile.mkstemp(".part", target.name, target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         with h5py.File(temporary, "w") as file:
             for key in shapes:
                 file[key] = np.asarray(arrays[key], np.float32)
         temporary.replace(target)
     except BaseException:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -134,34 +131,13 @@ def _check_names_and_shapes(
     rows, *columns = expected[CHAR_EMBEDDING]
     if shapes.get(CHAR_EMBEDDING) == (rows + 1, *columns):
         shapes[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
-    problems = _differences(shapes, expected)
+    problems = differences(shapes, expected)
     if problems:
         raise SourceError(
             f"The arrays in {file_name!r} do not fit its options:\n"
             + "\n".join(problems)
             + "\nThe file and the options must belong to the same model."
         )
-
-
-def _differences(
-    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
-) -> list[str]:
-    """A line for every missing, unexpected and misshapen array."""
-    return [
-        *(
-            f"- missing: {name}, shape {expected[name]}"
-            for name in sorted(expected.keys() - found.keys())
-        ),
-        *(
-            f"- unexpected: {name}, shape {tuple(found[name])}"
-            for name in sorted(found.keys() - expected.keys())
-        ),
-        *(
-            f"- misshapen: {name}, expected {expected[name]}, found {tuple(found[name])}"
-            for name in sorted(expected.keys() & found.keys())
-            if tuple(found[name]) != expected[name]
-        ),
-    ]
 
 
 def _read(dataset: h5py.Dataset, name: str, file_name: str) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ The names are those of bilm-tf's and AllenNLP's HDF5 files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from keras_elmo.characters import N_CHARACTERS
@@ -12,10 +13,25 @@ from keras_elmo.characters import N_CHARACTERS
 if TYPE_CHECKING:
     from keras_elmo.config import ElmoConfig
 
+OPTIONS_NAME = "options.json"
+WEIGHTS_NAME = "weights.hdf5"
+
 CHAR_EMBEDDING = "char_embed"
+
+MIX_WEIGHTS = "aggregation/weights"
+MIX_GAMMA = "aggregation/scaling"
+"""The scalar mix, where a source has one: HDF5 files do not, TF1 Hub modules do."""
 
 DIRECTIONS = ("forward", "backward")
 """The directions in the order of the files, where they are RNN_0 and RNN_1."""
+
+
+def matching_options_name(weights_name: str) -> str:
+    """``x_weights.hdf5`` -> ``x_options.json``; for other names, ``options.json``."""
+    stem = weights_name.rsplit(".", 1)[0]
+    if stem.endswith("weights"):
+        return stem.removesuffix("weights") + OPTIONS_NAME
+    return OPTIONS_NAME
 
 
 def token_encoder_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
@@ -64,3 +80,32 @@ def array_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
         The shape of each array by its name.
     """
     return {**token_encoder_shapes(config), **lstm_shapes(config)}
+
+
+def differences(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """A line for every missing, unexpected and misshapen array, each sorted by name.
+
+    Args:
+        found: The shapes of the arrays that there are, by name.
+        expected: The shapes that there should be.
+
+    Returns:
+        The lines; none where all is well.
+    """
+    return [
+        *(
+            f"- missing: {name}, shape {expected[name]}"
+            for name in sorted(expected.keys() - found.keys())
+        ),
+        *(
+            f"- unexpected: {name}, shape {tuple(found[name])}"
+            for name in sorted(found.keys() - expected.keys())
+        ),
+        *(
+            f"- misshapen: {name}, expected {expected[name]}, found {tuple(found[name])}"
+            for name in sorted(expected.keys() & found.keys())
+            if tuple(found[name]) != expected[name]
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""From what a user names to a configuration and arrays."""
+"""From what a user names to a configuration and arrays, and back to files."""
 
 from __future__ import annotations
 
@@ -7,65 +7,67 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
-from keras_elmo.errors import SourceError
+from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import member_names, unpack_member
-from keras_elmo.weights.hdf5 import read_hdf5
-
-OPTIONS_NAME = "options.json"
-WEIGHTS_NAME = "weights.hdf5"
+from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
+from keras_elmo.weights.locate import WHAT_TO_DO, read_located
+from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
+from keras_elmo.weights.tf_hub import is_tf_hub_module, read_tf_hub
 
 _HDF5_SUFFIXES = (".hdf5", ".h5")
 _LARGEST_OPTIONS = 1 << 20  # bytes; real ones have under a thousand
 _HDF5_OVERHEAD = 1 << 24  # bytes beside the numbers, with a wide margin
 
-_WHAT_TO_DO = (
-    "A source is a directory or a .zip archive with options.json (or *_options.json) and "
-    "one .hdf5 file, the path of that .hdf5 file, or the URL of a .zip or .hdf5 file; or "
-    "an ElmoConfig for random weights."
-)
+_Pair = tuple[ElmoConfig, dict[str, NDArray[np.float32]]]
 
-Model = tuple[ElmoConfig, dict[str, NDArray[np.float32]]]
-"""A configuration and the arrays by name."""
+
+class Model(NamedTuple):
+    """What a source holds, and where it lies.
+
+    Attributes:
+        config: The configuration.
+        arrays: The arrays by name, those of a scalar mix included if the source has one.
+        path: The file or directory that they were read from.
+    """
+
+    config: ElmoConfig
+    arrays: dict[str, NDArray[np.float32]]
+    path: Path
 
 
 def load_source(source: PathLike) -> Model:
     """Finds and reads a model.
 
     Args:
-        source: A directory, a .zip archive, an HDF5 file with its options beside it, or
-            the URL of one of the last two.
+        source: What :func:`~keras_elmo.weights.locate.locate_source` takes.
 
     Returns:
-        The configuration and the arrays by name.
+        The configuration, the arrays by name and the path.
 
     Raises:
         SourceError: There is nothing to read, or something other than one ELMo model.
-        TypeError: ``source`` is not a path or URL.
+        TypeError: ``source`` is not a name, path or URL.
     """
-    if not isinstance(source, (str, os.PathLike)):
-        raise TypeError(
-            f"source must be a path, a URL or an ElmoConfig; got {source!r:.200}."
-        )
-    name = os.fspath(source)
-    if "://" in name:
-        from keras_elmo.weights.download import download_source
-
-        return load_path(download_source(name), name)
-    return load_path(Path(name).expanduser(), name)
+    return read_located(
+        source, lambda path: Model(*load_path(path, os.fspath(source)), path)
+    )
 
 
-def load_path(path: Path, name: str) -> Model:
-    """Reads a model from a directory, an archive or an HDF5 file.
+def load_path(
+    path: Path, name: str | None = None
+) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
+    """Reads a model from a local path.
 
     Args:
-        path: Where it lies.
-        name: What the user called it, for messages.
+        path: A directory, a ``.zip`` archive or an HDF5 file.
+        name: What the user called it, for messages; its path by default.
 
     Returns:
         The configuration and the arrays by name.
@@ -73,30 +75,28 @@ def load_path(path: Path, name: str) -> Model:
     Raises:
         SourceError: There is nothing to read, or something other than one ELMo model.
     """
+    name = str(path) if name is None else name
     if path.is_dir():
+        if is_tf_hub_module(path):
+            return read_tf_hub(path, name)
         return _load_directory(path, name)
-    if not path.exists():
-        raise SourceError(
-            f"source {name!r}: there is no file or directory {str(path.absolute())!r}. "
-            + _WHAT_TO_DO
-        )
     if path.suffix.lower() in _HDF5_SUFFIXES:
         return _load_pair(_options_beside(path, name), path)
     if path.suffix.lower() == ".zip":
         return _load_archive(path, name)
     raise SourceError(
-        f"source {name!r}: {path.name!r} is neither a directory nor a .zip or .hdf5 file. "
-        + _WHAT_TO_DO
+        f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
+        ".hdf5 file. " + WHAT_TO_DO
     )
 
 
-def _load_directory(path: Path, name: str) -> Model:
+def _load_directory(path: Path, name: str) -> _Pair:
     names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
     options, weights = _pick(names, name)
     return _load_pair(path / options, path / weights)
 
 
-def _load_archive(path: Path, name: str) -> Model:
+def _load_archive(path: Path, name: str) -> _Pair:
     options, weights = _pick(member_names(path), name)
     with tempfile.TemporaryDirectory() as folder:
         options_path = Path(folder, OPTIONS_NAME)
@@ -109,7 +109,7 @@ def _load_archive(path: Path, name: str) -> Model:
         return config, read_hdf5(weights_path, config, f"{weights} in {path}")
 
 
-def _load_pair(options: Path, weights: Path) -> Model:
+def _load_pair(options: Path, weights: Path) -> _Pair:
     config = _read_options(options, str(options))
     return config, read_hdf5(weights, config)
 
@@ -120,7 +120,7 @@ def _pick(names: Sequence[str], source: str) -> tuple[str, str]:
     weights = [name for name in names if name.lower().endswith(_HDF5_SUFFIXES)]
     if len(options) == len(weights) == 1:
         return options[0], weights[0]
-    advice = _WHAT_TO_DO
+    advice = WHAT_TO_DO
     if len(weights) > 1:
         advice = "Name the .hdf5 file itself, or keep one model in a directory."
     raise SourceError(
@@ -156,25 +156,21 @@ def _options_beside(weights: Path, name: str) -> Path:
     )
 
 
-def matching_options_name(weights_name: str) -> str:
-    """``x_weights.hdf5`` -> ``x_options.json``; for other names, ``options.json``."""
-    stem = weights_name.rsplit(".", 1)[0]
-    if stem.endswith("weights"):
-        return stem.removesuffix("weights") + OPTIONS_NAME
-    return OPTIONS_NAME
-
-
 def _read_options(path: Path, name: str) -> ElmoConfig:
+    expected = (
+        "Expected the options.json of a character-based ELMo model, as bilm-tf and "
+        "AllenNLP have them."
+    )
     try:
         if path.stat().st_size > _LARGEST_OPTIONS:
             raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes")
         return ElmoConfig.from_json(path)
-    # ValueError includes broken JSON and broken UTF-8; deep nesting ends in recursion.
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        message = f"Cannot use the options {name!r}: {error} {expected}"
+        raise DamagedSourceError(message) from error
+    # Deep nesting ends in recursion.
     except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(
-            f"Cannot use the options {name!r}: {error} Expected the options.json of a "
-            "character-based ELMo model, as bilm-tf and AllenNLP have them."
-        ) from error
+        raise SourceError(f"Cannot use the options {name!r}: {error} {expected}") from error
 
 
 def save_model(
@@ -190,8 +186,6 @@ def save_model(
     Raises:
         OSError: The files cannot be written.
     """
-    from keras_elmo.weights.hdf5 import write_hdf5
-
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     write_hdf5(folder / WEIGHTS_NAME, config, arrays)

@@ -1,0 +1,166 @@
+"""From character ids to the biLM's layers: the stages of a model, wired."""
+
+from __future__ import annotations
+
+from typing import Any, Self, get_args
+
+import keras
+from keras import ops
+
+from keras_elmo import checks
+from keras_elmo.config import ElmoConfig
+from keras_elmo.layers.bidirectional_lm import BidirectionalLM
+from keras_elmo.layers.carried_state import CarriedState
+from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
+from keras_elmo.layers.token_encoder import TokenEncoder
+from keras_elmo.layers.token_mask import token_mask
+from keras_elmo.types import FineTune, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class ElmoBiLM(keras.Layer):
+    """The token encoder and the LSTMs of one model, up to the layers that are needed.
+
+    Args:
+        config: The model's configuration.
+        depth: How many LSTM layers to have; ``None`` for all, 0 for token vectors only.
+        fine_tune: What ``trainable=True`` trains: ``"aggregation"``, nothing in here;
+            ``"lstm"``, the LSTMs; ``"all"``, the token encoder too.
+        stateful: Whether each row starts in the state that the same row of the batch
+            before ended in. The batch size must be known when the layer is built.
+        kernel_initializer: A Keras initializer for the LSTMs' kernels and projections.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+
+    Call arguments:
+        character_ids: Integers (batch, time, max_characters_per_token), 0 for padding.
+
+    Returns:
+        The layers (batch, time, depth + 1, 2 * projection_dim), layer 0 being the token
+        vector twice. Padding is zeros.
+    """
+
+    def __init__(
+        self,
+        config: ElmoConfig,
+        depth: int | None = None,
+        fine_tune: FineTune = "all",
+        stateful: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.depth = config.n_layers if depth is None else depth
+        checks.one_of("fine_tune", fine_tune, get_args(FineTune))
+        self.fine_tune = fine_tune
+        self.stateful = stateful
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
+        self.token_encoder = TokenEncoder(
+            config.projection_dim,
+            config.filters,
+            config.char_dim,
+            config.n_highway,
+            config.activation,
+            name="token_encoder",
+            dtype=self.dtype_policy,
+        )
+        self.lstms: BidirectionalLM | None = None
+        if self.depth > 0:
+            self.lstms = BidirectionalLM(
+                self.depth,
+                config.dim,
+                config.projection_dim,
+                config.cell_clip,
+                config.projection_clip,
+                config.use_skip_connections,
+                self.kernel_initializer,
+                return_state=True,
+                name="lstms",
+                dtype=self.dtype_policy,
+            )
+        self.carried_state: CarriedState | None = None
+        self._set_trainable(self.trainable)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the layer trains what ``fine_tune`` names."""
+        return bool(super().trainable)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._set_trainable(value)
+
+    def _set_trainable(self, value: bool) -> None:
+        # Keras passes the flag on to all stages; those not fine-tuned stay frozen.
+        keras.Layer.trainable.fset(self, value)
+        if self.lstms is not None and self.fine_tune == "aggregation":
+            self.lstms.trainable = False
+        if self.fine_tune != "all":
+            self.token_encoder.trainable = False
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates the weights, and the carried state for batches of ``input_shape``."""
+        self.token_encoder.build((None, None, self.config.max_characters_per_token))
+        if self.lstms is not None:
+            self.lstms.build((None, None, self.config.projection_dim))
+            if self.stateful:
+                self.carried_state = self._new_carried_state(self.lstms, input_shape[0])
+
+    def _new_carried_state(self, lstms: BidirectionalLM, batch: int | None) -> CarriedState:
+        if batch is None:
+            raise ValueError(
+                "stateful=True needs to know the batch size: declare it, for example by "
+                "keras.Input(batch_shape=(32,), dtype='string')."
+            )
+        sizes = [lstms.projection_dim, lstms.units] * 2 * lstms.n_layers  # h and c
+        state = CarriedState(batch, sizes, name="carried_state", dtype=self.dtype_policy)
+        state.build()
+        return state
+
+    def call(self, character_ids: Tensor) -> Tensor:
+        """Follows the ids through the stages."""
+        mask = token_mask(character_ids)  # (batch, time)
+        if self.lstms is None:
+            vectors = self.token_encoder(character_ids)  # (batch, time, projection_dim)
+            vectors = vectors * ops.cast(mask, vectors.dtype)[..., None]
+            return ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
+        bounded = self.sentence_boundaries(character_ids)  # (batch, time + 2, characters)
+        bounded_mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)
+        tokens = self.token_encoder(bounded)  # (batch, time + 2, projection_dim)
+        if not self.token_encoder.trainable:
+            tokens = ops.stop_gradient(tokens)
+        initial_state = None
+        if self.carried_state is not None:
+            initial_state = self.carried_state.first_rows(ops.shape(character_ids)[0])
+        layers, states = self.lstms(tokens, mask=bounded_mask, initial_state=initial_state)
+        if self.carried_state is not None:
+            self.carried_state.update(states)
+        # Without this the LSTMs would be differentiated for nothing.
+        frozen = not (self.lstms.trainable or self.token_encoder.trainable)
+        return ops.stop_gradient(layers) if frozen else layers
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        """The layers' shape: (batch, time, depth + 1, 2 * projection_dim)."""
+        return (*input_shape[:2], self.depth + 1, self.config.output_dim)
+
+    def reset_state(self) -> None:
+        """Forgets the carried state: the next batch starts from zeros."""
+        if self.carried_state is not None:
+            self.carried_state.reset()
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "config": self.config.to_options(),
+            "depth": self.depth,
+            "fine_tune": self.fine_tune,
+            "stateful": self.stateful,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Makes a layer from :meth:`get_config`."""
+        return cls(**{**config, "config": ElmoConfig.from_options(config["config"])})

@@ -1,0 +1,113 @@
+"""The released models that can be asked for by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_BASE = "https://allennlp.s3.amazonaws.com/models/elmo"
+
+_BILLION_WORDS = "trained on the 1 Billion Word Benchmark (800 million tokens of news)"
+
+# https://github.com/allenai/allennlp/issues/1462 has the words of AllenNLP's maintainer.
+_LICENCE = (
+    "No licence of their own; AllenNLP: 'We don't impose any restrictions on our models' "
+    "(github.com/allenai/allennlp/issues/1462). Made with Apache-2.0 software."
+)
+
+_CITATION = (
+    "Matthew E. Peters, Mark Neumann, Mohit Iyyer, Matt Gardner, Christopher Clark, Kenton "
+    "Lee and Luke Zettlemoyer. 2018. Deep contextualized word representations. In "
+    "Proceedings of NAACL-HLT 2018, pages 2227-2237. https://doi.org/10.18653/v1/N18-1202"
+)
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A released model: where it is, how to know it, and whom to thank.
+
+    Attributes:
+        name: What users call it.
+        weights_url: Where its HDF5 file is.
+        options_url: Where its ``options.json`` is.
+        size: How many bytes the HDF5 file has, or None if that is not known.
+        sha256: The SHA-256 of the HDF5 file in hexadecimal, or None if that is not known.
+        description: Its sizes and what it was trained on.
+        licence: What its makers allow.
+        citation: The paper to cite.
+    """
+
+    name: str
+    weights_url: str
+    options_url: str
+    size: int | None
+    sha256: str | None
+    description: str
+    licence: str
+    citation: str
+
+
+def _allennlp(
+    name: str,
+    shape: str,
+    description: str,
+    size: int | None = None,
+    sha256: str | None = None,
+) -> NamedModel:
+    """A model as AllenNLP laid its files out."""
+    return NamedModel(
+        name=name,
+        weights_url=f"{_BASE}/{shape}/elmo_{shape}_weights.hdf5",
+        options_url=f"{_BASE}/{shape}/elmo_{shape}_options.json",
+        size=size,
+        sha256=sha256,
+        description=description,
+        licence=_LICENCE,
+        citation=_CITATION,
+    )
+
+
+MODELS: dict[str, NamedModel] = {
+    model.name: model
+    for model in (
+        _allennlp(
+            "original",
+            "2x4096_512_2048cnn_2xhighway",
+            "93.6 million parameters: 2 LSTM layers of 4096 units projected to 512, "
+            f"2 highway layers, vectors of 1024; {_BILLION_WORDS}",
+            size=374_434_792,
+            sha256="a6b92b9ccbb13fe489faacd2221c795d4bebe84b75f8aded9d85ea464fa5c994",
+        ),
+        _allennlp(
+            "original-5.5b",
+            "2x4096_512_2048cnn_2xhighway_5.5B",
+            "93.6 million parameters: the shape of 'original', trained on 5.5 billion "
+            "tokens of Wikipedia and news",
+        ),
+        _allennlp(
+            "medium",
+            "2x2048_256_2048cnn_1xhighway",
+            "28.0 million parameters: 2 LSTM layers of 2048 units projected to 256, "
+            f"1 highway layer, vectors of 512; {_BILLION_WORDS}",
+        ),
+        _allennlp(
+            "small",
+            "2x1024_128_2048cnn_1xhighway",
+            "13.6 million parameters: 2 LSTM layers of 1024 units projected to 128, "
+            f"1 highway layer, vectors of 256; {_BILLION_WORDS}",
+            size=54_402_456,
+            sha256="747ba97abce8a5f446558369e10bb0f7931437a46867476fdd156f5d7f576229",
+        ),
+    )
+}
+"""The models by name."""
+
+
+def list_models() -> tuple[NamedModel, ...]:
+    """The models that a layer's ``source`` can name.
+
+    Returns:
+        Each :class:`~keras_elmo.weights.named_models.NamedModel` with its addresses, size,
+        SHA-256, description, licence and citation. They are downloaded when a layer first
+        asks for them.
+    """
+    return tuple(MODELS.values())

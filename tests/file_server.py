@@ -1,0 +1,128 @@
+"""A web server on this machine that serves files, well or badly, as a test says."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one request is answered, where not with the file.
+
+    Attributes:
+        body: What is sent.
+        status: The status code.
+        headers: Headers beside Content-Length; ``{"Location": ...}`` makes a redirect.
+        length: The Content-Length, by default that of the body; negative for none.
+        wait: Seconds before the body.
+        together: Waited for before the body, so that requests meet there.
+        reset: Whether the connection is reset after the body, rather than closed.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    length: int | None = None
+    wait: float = 0.0
+    together: threading.Barrier | None = None
+    reset: bool = False
+
+
+@dataclass
+class FileServer:
+    """A running server.
+
+    Attributes:
+        url: Its address, without a slash at the end.
+        answers: For each path, with its query if it has one, the answers to come; the
+            last one stays. Other paths are those of the files.
+        requests: The paths that were asked for.
+        headers: The headers of these requests.
+    """
+
+    url: str
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    def redirect(self, path: str, target: str, status: int = 302) -> None:
+        """Answers a path with a redirect to another, or to a URL."""
+        self.answers[path] = [Answer(status=status, headers={"Location": target})]
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[FileServer]:
+    """Serves the files below a folder, whole or by ranges, until the block ends."""
+    handler = partial(_Handler, directory=str(folder))
+    with _Server(("127.0.0.1", 0), handler) as httpd:
+        server = httpd.files = FileServer(f"http://127.0.0.1:{httpd.server_port}")
+        thread = threading.Thread(
+            target=httpd.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+        thread.start()
+        try:
+            yield server
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    files: FileServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: clients that hang up are part of the tests."""
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        files = self.server.files
+        files.requests.append(self.path)
+        files.headers.append(dict(self.headers))
+        answers = files.answers.get(self.path)
+        if answers:
+            self._send(answers.pop(0) if len(answers) > 1 else answers[0])
+        elif asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            self._send_range(int(asked[1]), int(asked[2]) if asked[2] else None)
+        else:
+            super().do_GET()
+
+    def _send_range(self, first: int, last: int | None) -> None:
+        content = Path(self.translate_path(self.path)).read_bytes()
+        part = content[first : None if last is None else last + 1]
+        where = f"bytes {first}-{first + len(part) - 1}/{len(content)}"
+        self._send(Answer(part, status=206, headers={"Content-Range": where}))
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        length = len(answer.body) if answer.length is None else answer.length
+        if length >= 0:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if answer.together is not None:
+            answer.together.wait(timeout=60)
+        time.sleep(answer.wait)
+        self.wfile.write(answer.body)
+        if answer.reset:
+            # Closing with this option sends a reset instead of an orderly end.
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+
+    def log_message(self, *arguments: object) -> None:
+        """Says nothing."""
