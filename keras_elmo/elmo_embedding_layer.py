@@ -55,11 +55,18 @@ class ElmoEmbeddingLayer(keras.Layer):
     layer; follow it by ``copy.set_weights(layer.get_weights())``.
 
     Args:
-        source: Where the weights come from: a directory or ``.zip`` archive with
-            ``options.json`` (or ``*_options.json``) and one ``*.hdf5``, that ``.hdf5``
-            file with its options beside it, the URL of a ``.zip`` or ``.hdf5`` file,
-            or an :class:`ElmoConfig` for random weights. This version does not read
-            TF-Hub modules, so the default cannot be loaded yet.
+        source: Where the weights come from:
+
+            - the handle of a TF1 Hub module on TF-Hub (the default is Google's ELMo) or,
+              as ``kaggle://...``, on Kaggle; or its directory or ``.tar.gz`` archive. The
+              scalar mix starts from the module's.
+            - the name of a model, such as ``"original"``; see
+              :func:`~keras_elmo.list_models`.
+            - a directory or ``.zip`` archive with ``options.json`` (or
+              ``*_options.json``) and one ``*.hdf5``, or that ``.hdf5`` file with its
+              options beside it.
+            - the URL of a ``.zip``, ``.hdf5`` or ``.tar.gz`` file.
+            - an :class:`ElmoConfig`, for random weights.
         output_mode: What comes out, with D twice the projection (1024 in the released
             models):
 
@@ -80,8 +87,9 @@ class ElmoEmbeddingLayer(keras.Layer):
             - ``"character_ids"``: integers (batch, time, max_characters_per_token), 0
               being padding; see :func:`~keras_elmo.batch_to_character_ids`.
         fine_tune: What ``trainable=True`` trains: ``"aggregation"``, the weights w and
-            gamma of the mix; ``"lstm"``, the LSTMs too; ``"all"``, the token encoder
-            too. Only what has a part in the output is there to train.
+            gamma of the mix, as the modules elmo/2 and elmo/3 do; ``"lstm"``, the LSTMs
+            too, as elmo/1 does; ``"all"``, the token encoder too. Only what has a part in
+            the output is there to train.
         pad_token: In ``"tokens"`` mode this token is padding, as is ``""``.
         max_tokens: Keep the first ``max_tokens`` tokens of each sentence (padding does
             not count); ``None`` for all. Where it cuts, the time axis ends at
@@ -91,7 +99,10 @@ class ElmoEmbeddingLayer(keras.Layer):
             batch before ended in, as in bilm-tf and AllenNLP. The batch size must be
             known when the layer is built (``keras.Input(batch_shape=...)``, or the
             first eager call); later batches may be smaller.
-        engine: ``"native"``, the layer's own computation, is the only one so far.
+        engine: ``"native"``, the layer's own computation, or ``"hub"``, the own graph of
+            a TF1 Hub module, frozen, under the layer's mix: for modules whose weights
+            cannot be read as arrays. It takes strings, trains the mix only, and needs the
+            TensorFlow backend.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``.
 
     Call arguments:
@@ -103,6 +114,8 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     Raises:
         SourceError: No weights can be had from ``source``.
+        VerificationError: The layer would not compute what a TF1 Hub module computes,
+            which is checked the first time; see :func:`~keras_elmo.verify`.
         ValueError: An argument is out of its range, or the inputs have a wrong shape.
         TypeError: An argument or the inputs have a wrong type.
 

@@ -75,7 +75,7 @@ def download_named_model(model: NamedModel) -> Path:
     """Downloads a released model, unless the cache has it.
 
     Args:
-        model: One of :func:`~keras_elmo.weights.named_models.list_models`.
+        model: One of :func:`~keras_elmo.list_models`.
 
     Returns:
         The path of its HDF5 file in the cache; its options are beside it, under the name

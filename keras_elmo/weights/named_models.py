@@ -106,7 +106,7 @@ def list_models() -> tuple[NamedModel, ...]:
     """The models that a layer's ``source`` can name.
 
     Returns:
-        Each :class:`~keras_elmo.weights.named_models.NamedModel` with its addresses, size,
+        Each :class:`~keras_elmo.NamedModel` with its addresses, size,
         SHA-256, description, licence and citation. They are downloaded when a layer first
         asks for them.
     """
