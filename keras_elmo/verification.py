@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,12 @@ def _our_outputs(
     """Each output, in every form that is right."""
     from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 
+    # Keras draws seeds for initial values from Python's generator. A program that fixes its
+    # seed must not get other numbers the first time, when a module is verified.
+    generator = random.getstate()
     layer = ElmoEmbeddingLayer(config, "layers", "character_ids")
+    layer.build((None, None, config.max_characters_per_token))
+    random.setstate(generator)
     layer.use_arrays(arrays)
     ids = batch_to_character_ids(tokens, config.max_characters_per_token)
     layers = keras.ops.convert_to_numpy(layer(ids))  # (batch, time, n_layers + 1, D)

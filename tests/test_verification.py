@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import shutil
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def test_a_module_is_verified_once(
     ElmoEmbeddingLayer(module)
     assert len(calls) == 1
     assert [p.read_text() for p in (cache / "verified").iterdir()] == [f"{module}\n"]
+
+
+def test_the_first_time_draws_no_random_numbers(module: Path, cache: Path) -> None:
+    drawn = []
+    for _ in range(2):
+        random.seed(0)
+        ElmoEmbeddingLayer(module)
+        drawn.append(random.random())
+        assert len(list((cache / "verified").iterdir())) == 1
+    assert drawn[0] == drawn[1]
 
 
 def test_other_files_are_verified_again(module: Path, tmp_path: Path, cache: Path) -> None:

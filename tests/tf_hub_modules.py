@@ -34,17 +34,21 @@ class Style:
             names that end in ``ELMo_W`` and ``ELMo_gamma``.
         zero_row: Whether ``char_embed`` begins with the row of id 0.
         state: Whether the module keeps LSTM states in variables, from call to call.
+        constants: Whether the graph holds the weights once more, as the initial values of
+            the variables: bilm-tf starts variables from arrays, and TensorFlow 1 makes
+            constants of them.
         gamma_in_default: Whether ``default`` is the mean of ``elmo``, or leaves gamma out.
     """
 
     google_names: bool = True
     zero_row: bool = True
     state: bool = False
+    constants: bool = False
     gamma_in_default: bool = True
 
 
 GOOGLE = Style()
-BILM_TF = Style(google_names=False, state=True, gamma_in_default=False)
+BILM_TF = Style(google_names=False, state=True, constants=True, gamma_in_default=False)
 STYLES = {
     "google": GOOGLE,
     "google-261-rows": Style(zero_row=False),
@@ -171,9 +175,11 @@ class _Module:
     def _variable(
         self, name: str, value: np.ndarray, trainable: bool = True
     ) -> tf.Variable:
-        # Fed, since a graph may not hold the constants of a full-size model.
-        start = v1.placeholder(tf.float32, np.shape(value))
-        self.feed[start] = value
+        if self.style.constants:
+            start = tf.constant(value)
+        else:
+            start = v1.placeholder(tf.float32, np.shape(value))
+            self.feed[start] = value
         return v1.Variable(start, trainable=trainable, name=name, use_resource=True)
 
     def embed_sentences(self, strings: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -29,7 +29,8 @@ def resolve_handle(handle: str) -> Path:
         The module's directory.
 
     Raises:
-        keras_elmo.errors.DamagedSourceError: What was downloaded is no module, or a part of one.
+        keras_elmo.errors.DamagedSourceError: What was downloaded is no module, or a part
+            of one.
         SourceError: The handle cannot be resolved, or ``kagglehub`` is not installed.
     """
     parts = urlsplit(handle)
