@@ -137,6 +137,27 @@ def test_truncated_files(path: Path, tmp_path: Path) -> None:
             read_hdf5(cut, TINY)
 
 
+def test_changed_bytes_are_an_error_or_harmless(path: Path, tmp_path: Path) -> None:
+    """HDF5 has no checksum of the numbers; what it notices ends in one kind of error."""
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    changed = tmp_path / "changed.hdf5"
+    n_errors = 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        # Most of the structure stands before the numbers.
+        for place in rng.integers(min(len(content), 8000), size=3):
+            damaged[place] = int(rng.integers(256))
+        changed.write_bytes(damaged)
+        try:
+            arrays = read_hdf5(changed, TINY)
+        except SourceError:
+            n_errors += 1
+        else:
+            assert {n: a.shape for n, a in arrays.items()} == array_shapes(TINY)
+    assert n_errors > 50
+
+
 def test_not_hdf5(tmp_path: Path) -> None:
     (tmp_path / "weights.hdf5").write_text("<html>Not Found</html>")
     with pytest.raises(SourceError, match=r"Cannot read the HDF5 file .*weights.hdf5"):

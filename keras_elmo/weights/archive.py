@@ -12,6 +12,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -31,7 +32,10 @@ _CHUNK = 1 << 20
 
 # What zipfile, tarfile, gzip and their codecs raise for a damaged archive. ValueError:
 # names with zero bytes. RuntimeError: encryption, unknown methods, endless recursion.
+# IndexError, struct.error: fields that are shorter than they say.
 _DAMAGED = (
+    IndexError,
+    struct.error,
     zipfile.BadZipFile,
     tarfile.TarError,
     EOFError,

@@ -61,8 +61,17 @@ def read_hdf5(
             datasets = dict(_datasets(file, file_name))
             _check_names_and_shapes(datasets, shapes, file_name)
             return {key: _read(datasets[key], key, file_name) for key in shapes}
+    except SourceError:
+        raise
     # h5py raises these for damaged files, depending on where the damage lies.
-    except (OSError, RuntimeError, KeyError, TypeError, OverflowError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+    ) as error:
         raise DamagedSourceError(
             f"Cannot read the HDF5 file {file_name!r} ({error}). It is not HDF5, or "
             "cut or damaged: download or copy it again."
