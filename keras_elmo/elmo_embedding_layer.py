@@ -24,7 +24,12 @@ from keras_elmo.types import (
     Shape,
     Tensor,
 )
-from keras_elmo.weights.assign import assign_arrays, collect_arrays, variables_by_name
+from keras_elmo.weights.assign import (
+    assign_arrays,
+    build_from_arrays,
+    collect_arrays,
+    variables_by_name,
+)
 from keras_elmo.weights.locate import read_located
 from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import save_model
@@ -182,8 +187,6 @@ class ElmoEmbeddingLayer(keras.Layer):
             depth,
             self.fine_tune,
             self.stateful,
-            # Random numbers that arrays replace at once would cost more than loading.
-            "glorot_uniform" if self._arrays is None else "zeros",
             name="bilm",
             dtype=self.dtype_policy,
         )
@@ -258,13 +261,16 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights and sets them to the source's."""
-        if isinstance(self.bilm, ElmoBiLM):
-            self.bilm.build((input_shape[0], None, self.max_characters_per_token))
+        arrays, self._arrays = dict(self._arrays or {}), None
         if self.scalar_mix is not None:
             self.scalar_mix.build((None, None, self.n_layers + 1, self.output_dim))
-        if self._arrays is not None:
-            self._assign(self._arrays)
-            self._arrays = None  # the variables have them now
+            self._assign_mix(self.scalar_mix, arrays)
+        if isinstance(self.bilm, ElmoBiLM):
+            ids_shape = (input_shape[0], None, self.max_characters_per_token)
+            if arrays:
+                build_from_arrays(self.bilm, ids_shape, arrays)
+            else:
+                self.bilm.build(ids_shape)
 
     def use_arrays(self, arrays: Arrays) -> None:
         """Sets the weights.
@@ -273,21 +279,22 @@ class ElmoEmbeddingLayer(keras.Layer):
             arrays: All arrays of a model of this shape, by the names of the HDF5 files
                 (:mod:`keras_elmo.weights.names`); those of a scalar mix may be among them.
         """
-        if self.built:
-            self._assign(arrays)
-        else:
+        if not self.built:
             self._arrays = arrays
-
-    def _assign(self, arrays: Arrays) -> None:
+            return
         if isinstance(self.bilm, ElmoBiLM):
             assign_arrays(variables_by_name(self.bilm), arrays)
-        if (mix := self.scalar_mix) is not None:
-            for name, variable in (
-                (MIX_WEIGHTS, mix.layer_weights),
-                (MIX_GAMMA, mix.gamma),
-            ):
-                if name in arrays:
-                    variable.assign(arrays[name])
+        if self.scalar_mix is not None:
+            self._assign_mix(self.scalar_mix, arrays)
+
+    @staticmethod
+    def _assign_mix(mix: ScalarMix, arrays: Arrays) -> None:
+        for name, variable in (
+            (MIX_WEIGHTS, mix.layer_weights),
+            (MIX_GAMMA, mix.gamma),
+        ):
+            if name in arrays:
+                variable.assign(arrays[name])
 
     def call(self, inputs: Tensor) -> Tensor:
         """Follows the text through the stages."""

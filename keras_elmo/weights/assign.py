@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
+from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.elmo_bilm import ElmoBiLM
-from keras_elmo.types import Arrays
+from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
+from keras_elmo.types import Arrays, Shape, Tensor
 from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes, lstm_prefix
 
 
@@ -29,15 +31,60 @@ def variables_by_name(bilm: ElmoBiLM) -> dict[str, keras.Variable]:
         variables["CNN_proj/W_proj"] = encoder.projection.kernel
         variables["CNN_proj/b_proj"] = encoder.projection.bias
     if bilm.lstms is not None:
-        directions = (bilm.lstms.forward_lstms, bilm.lstms.backward_lstms)
-        for direction, lstms in enumerate(directions):
-            for layer, lstm in enumerate(lstms):
-                prefix = lstm_prefix(direction, layer)
-                variables[f"{prefix}/W_0"] = lstm.cell.kernel
-                variables[f"{prefix}/B"] = lstm.cell.bias
-                if lstm.cell.projection_kernel is not None:
-                    variables[f"{prefix}/W_P_0"] = lstm.cell.projection_kernel
+        for prefix, cell in _cells(bilm.lstms):
+            variables[f"{prefix}/W_0"] = cell.kernel
+            variables[f"{prefix}/B"] = cell.bias
+            if cell.projection_kernel is not None:
+                variables[f"{prefix}/W_P_0"] = cell.projection_kernel
     return variables
+
+
+class _HandedOver(keras.initializers.Initializer):
+    """Initial values that are there already: each is given once, by shape, and let go."""
+
+    def __init__(self, arrays: dict[tuple[int, ...], NDArray[np.float32]]) -> None:
+        self.arrays = arrays
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Tensor:
+        return keras.ops.convert_to_tensor(self.arrays.pop(tuple(shape)), dtype)
+
+    def clone(self) -> _HandedOver:
+        """Itself: what has been given once is gone."""
+        return self
+
+
+def build_from_arrays(
+    bilm: ElmoBiLM, input_shape: Shape, arrays: dict[str, NDArray[np.float32]]
+) -> None:
+    """Builds a layer whose weights are known, without holding the large ones twice.
+
+    Args:
+        bilm: The layer, not built yet.
+        input_shape: As for its ``build``.
+        arrays: The arrays of a model. The LSTMs' are taken out, one by one.
+    """
+    cells = [] if bilm.lstms is None else _cells(bilm.lstms)
+    initializers = [cell.kernel_initializer for _, cell in cells]
+    for prefix, cell in cells:
+        # A kernel (2 p, 4 d) and a projection (d, p) never have the same shape.
+        names = [f"{prefix}/{part}" for part in ("W_0", "W_P_0")]
+        taken = [arrays.pop(name) for name in names if name in arrays]
+        cell.kernel_initializer = _HandedOver({array.shape: array for array in taken})
+    taken = []
+    bilm.build(input_shape)
+    for (_, cell), initializer in zip(cells, initializers, strict=True):
+        cell.kernel_initializer = initializer
+    variables = variables_by_name(bilm)
+    assign_arrays({n: v for n, v in variables.items() if n in arrays}, arrays)
+
+
+def _cells(lstms: BidirectionalLM) -> list[tuple[str, ProjectedLSTMCell]]:
+    """The cells with the common start of their arrays' names."""
+    return [
+        (lstm_prefix(direction, layer), lstm.cell)
+        for direction, layers in enumerate((lstms.forward_lstms, lstms.backward_lstms))
+        for layer, lstm in enumerate(layers)
+    ]
 
 
 def assign_arrays(variables: Mapping[str, keras.Variable], arrays: Arrays) -> None:
