@@ -26,8 +26,8 @@ from keras_elmo.types import (
 )
 from keras_elmo.weights.assign import (
     assign_arrays,
-    build_from_arrays,
     collect_arrays,
+    create_from_arrays,
     variables_by_name,
 )
 from keras_elmo.weights.locate import read_located
@@ -164,6 +164,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         self.config: ElmoConfig | None = getattr(self.bilm, "config", None)
         self._create_shared_stages()
         self._set_trainable(self.trainable)
+        self._create_weights()
 
     def _model(self, source: PathLike | ElmoConfig) -> ElmoBiLM:
         """Reads the source, and creates those of our stages that the output needs."""
@@ -260,17 +261,23 @@ class ElmoEmbeddingLayer(keras.Layer):
         return super().__call__(inputs, **kwargs)
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the weights and sets them to the source's."""
-        arrays, self._arrays = dict(self._arrays or {}), None
-        if self.scalar_mix is not None:
-            self.scalar_mix.build((None, None, self.n_layers + 1, self.output_dim))
-            self._assign_mix(self.scalar_mix, arrays)
+        """Creates the carried state; all weights are there already."""
         if isinstance(self.bilm, ElmoBiLM):
-            ids_shape = (input_shape[0], None, self.max_characters_per_token)
-            if arrays:
-                build_from_arrays(self.bilm, ids_shape, arrays)
-            else:
-                self.bilm.build(ids_shape)
+            self.bilm.build((input_shape[0], None, self.max_characters_per_token))
+
+    def _create_weights(self) -> None:
+        """Creates the weights and sets them to the source's.
+
+        Not in ``build``, which Keras may run where assigned values are thrown away: inside
+        another layer's symbolic call.
+        """
+        arrays, self._arrays = dict(self._arrays or {}), None
+        with keras.name_scope(self.name, caller=self):
+            if self.scalar_mix is not None:
+                self.scalar_mix.build((None, None, self.n_layers + 1, self.output_dim))
+                self._assign_mix(self.scalar_mix, arrays)
+            if isinstance(self.bilm, ElmoBiLM):
+                create_from_arrays(self.bilm, arrays)
 
     def use_arrays(self, arrays: Arrays) -> None:
         """Sets the weights.
@@ -279,9 +286,6 @@ class ElmoEmbeddingLayer(keras.Layer):
             arrays: All arrays of a model of this shape, by the names of the HDF5 files
                 (:mod:`keras_elmo.weights.names`); those of a scalar mix may be among them.
         """
-        if not self.built:
-            self._arrays = arrays
-            return
         if isinstance(self.bilm, ElmoBiLM):
             assign_arrays(variables_by_name(self.bilm), arrays)
         if self.scalar_mix is not None:
@@ -345,12 +349,10 @@ class ElmoEmbeddingLayer(keras.Layer):
             directory: Where to; made if it does not exist.
 
         Raises:
-            ValueError: The layer is not built, or its output mode has no need of all
-                LSTM layers and therefore does not hold them.
+            ValueError: The output mode has no need of all LSTM layers, and the layer
+                therefore does not hold them; or the engine is ``"hub"``.
             OSError: The files cannot be written.
         """
-        if not self.built:
-            raise ValueError("save_hdf5: the layer has no weights yet; call it first.")
         if isinstance(self.bilm, HubModule):
             raise ValueError("save_hdf5: with engine='hub' the layer holds no arrays.")
         if self.bilm.depth < self.bilm.config.n_layers:

@@ -184,9 +184,8 @@ def _our_outputs(
     # seed must not get other numbers the first time, when a module is verified.
     generator = random.getstate()
     layer = ElmoEmbeddingLayer(config, "layers", "character_ids")
-    layer.use_arrays(arrays)
-    layer.build((None, None, config.max_characters_per_token))
     random.setstate(generator)
+    layer.use_arrays(arrays)
     ids = batch_to_character_ids(tokens, config.max_characters_per_token)
     layers = keras.ops.convert_to_numpy(layer(ids))  # (batch, time, n_layers + 1, D)
     outputs = {

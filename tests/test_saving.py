@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -125,9 +127,9 @@ def test_clone_and_set_weights(source: str) -> None:
 
 def test_json(source: str) -> None:
     model = trained_model(source)
-    copy = keras.models.model_from_json(model.to_json())
-    copy.set_weights(model.get_weights())
-    np.testing.assert_array_equal(predictions(copy), predictions(model))
+    twin = keras.models.model_from_json(model.to_json())
+    twin.set_weights(model.get_weights())
+    np.testing.assert_array_equal(predictions(twin), predictions(model))
 
 
 @pytest.mark.parametrize(
@@ -151,12 +153,12 @@ def test_json(source: str) -> None:
 def test_config_round_trip(source: str, arguments: dict[str, object]) -> None:
     layer = ElmoEmbeddingLayer(source, **arguments)
     config = layer.get_config()
-    copy = ElmoEmbeddingLayer.from_config(config)
-    assert copy.get_config() == config
-    assert copy.config == layer.config
+    twin = ElmoEmbeddingLayer.from_config(config)
+    assert twin.get_config() == config
+    assert twin.config == layer.config
     for name in arguments.keys() - {"dtype"}:
-        assert getattr(copy, name) == arguments[name]
-    assert copy.dtype_policy.name == arguments.get("dtype", "float32")
+        assert getattr(twin, name) == arguments[name]
+    assert twin.dtype_policy.name == arguments.get("dtype", "float32")
 
 
 def test_stateful_models_save(source: str, tmp_path: Path) -> None:
@@ -172,7 +174,66 @@ def test_stateful_models_save(source: str, tmp_path: Path) -> None:
     )
 
 
-def test_a_subclassed_and_a_sequential_model(source: str, tmp_path: Path) -> None:
+@keras.saving.register_keras_serializable(package="tests")
+class Wrapper(keras.layers.Layer):
+    """A layer of a user's own around ours, without a ``build`` of its own."""
+
+    def __init__(self, source: str, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.elmo = ElmoEmbeddingLayer(source)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.elmo(inputs)
+
+
+class Subclassed(keras.Model):
+    """A user's own model."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elmo = ElmoEmbeddingLayer(source)
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.dense(self.elmo(inputs))
+
+
+def test_the_weights_survive_wherever_the_first_call_is(source: str) -> None:
+    """Inside other layers and models, a function or a dataset."""
+    expected = ElmoEmbeddingLayer(source)(SENTENCES)
+    texts = tf.constant(SENTENCES)
+    inputs = keras.Input((), dtype="string")
+    model = keras.Model(inputs, Wrapper(source)(inputs))
+    np.testing.assert_allclose(model.predict(texts, verbose=0), expected, atol=1e-6)
+    layer = ElmoEmbeddingLayer(source)
+    np.testing.assert_allclose(tf.function(layer)(texts), expected, atol=1e-6)
+    layer = ElmoEmbeddingLayer(source)
+    dataset = tf.data.Dataset.from_tensors(texts).map(layer)
+    np.testing.assert_allclose(next(iter(dataset)), expected, atol=1e-6)
+    for first in ("call", "predict", "fit"):
+        own = Subclassed(source)
+        own.compile("sgd", "mse")
+        if first == "predict":
+            own.predict(texts, verbose=0)
+        elif first == "fit":
+            own.fit(texts, np.zeros(4), verbose=0)
+            own.elmo.scalar_mix.layer_weights.assign([0, 0, 0])
+            own.elmo.scalar_mix.gamma.assign(1)
+        else:
+            own(texts)
+        np.testing.assert_allclose(own.elmo(SENTENCES), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_copies(source: str, called: bool) -> None:
+    layer = ElmoEmbeddingLayer(source)
+    if called:
+        layer(SENTENCES)
+    for copied in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        np.testing.assert_array_equal(copied(SENTENCES), layer(SENTENCES))
+
+
+def test_a_sequential_model(source: str, tmp_path: Path) -> None:
     model = keras.Sequential(
         [keras.Input((), dtype="string"), ElmoEmbeddingLayer(source), keras.layers.Dense(1)]
     )

@@ -18,19 +18,26 @@ class CarriedState(keras.Layer):
     A batch may have fewer rows than there are; it uses the first ones and leaves the
     others as they are.
 
+    There are as many rows as the batch has that the layer is built for.
+
     Args:
-        rows: How many rows of state to keep: the largest batch.
         sizes: The size of each state.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
     """
 
-    def __init__(self, rows: int, sizes: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rows = rows
         self.sizes = list(sizes)
 
-    def build(self, input_shape: Shape | None = None) -> None:
-        """Creates the states as zeros."""
+    def build(self, input_shape: Shape) -> None:
+        """Creates the states, zeros, for batches of ``input_shape``."""
+        rows = input_shape[0]
+        if rows is None:
+            raise ValueError(
+                "stateful=True needs to know the batch size: declare it, for example by "
+                "keras.Input(batch_shape=(32,), dtype='string')."
+            )
+        self.rows = rows
         self.states = [
             self.add_weight(
                 name=f"state_{i}",
@@ -74,4 +81,4 @@ class CarriedState(keras.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
-        return {**super().get_config(), "rows": self.rows, "sizes": self.sizes}
+        return {**super().get_config(), "sizes": self.sizes}

@@ -80,6 +80,11 @@ class ElmoBiLM(keras.Layer):
                 dtype=self.dtype_policy,
             )
         self.carried_state: CarriedState | None = None
+        if stateful and self.lstms is not None:
+            sizes = [self.lstms.projection_dim, self.lstms.units] * 2 * self.depth  # h, c
+            self.carried_state = CarriedState(
+                sizes, name="carried_state", dtype=self.dtype_policy
+            )
         self._set_trainable(self.trainable)
 
     @property
@@ -101,22 +106,17 @@ class ElmoBiLM(keras.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights, and the carried state for batches of ``input_shape``."""
-        self.token_encoder.build((None, None, self.config.max_characters_per_token))
-        if self.lstms is not None:
-            self.lstms.build((None, None, self.config.projection_dim))
-            if self.stateful:
-                self.carried_state = self._new_carried_state(self.lstms, input_shape[0])
+        self.create_weights()
+        if self.carried_state is not None:
+            self.carried_state.build(tuple(input_shape))
 
-    def _new_carried_state(self, lstms: BidirectionalLM, batch: int | None) -> CarriedState:
-        if batch is None:
-            raise ValueError(
-                "stateful=True needs to know the batch size: declare it, for example by "
-                "keras.Input(batch_shape=(32,), dtype='string')."
-            )
-        sizes = [lstms.projection_dim, lstms.units] * 2 * lstms.n_layers  # h and c
-        state = CarriedState(batch, sizes, name="carried_state", dtype=self.dtype_policy)
-        state.build()
-        return state
+    def create_weights(self) -> None:
+        """Creates the weights, which do not depend on the input; once."""
+        with keras.name_scope(self.name, caller=self):
+            if not self.token_encoder.built:
+                self.token_encoder.build((None, None, self.config.max_characters_per_token))
+            if self.lstms is not None and not self.lstms.built:
+                self.lstms.build((None, None, self.config.projection_dim))
 
     def call(self, character_ids: Tensor) -> Tensor:
         """Follows the ids through the stages."""

@@ -53,16 +53,17 @@ class _HandedOver(keras.initializers.Initializer):
         return self
 
 
-def build_from_arrays(
-    bilm: ElmoBiLM, input_shape: Shape, arrays: dict[str, NDArray[np.float32]]
-) -> None:
-    """Builds a layer whose weights are known, without holding the large ones twice.
+def create_from_arrays(bilm: ElmoBiLM, arrays: dict[str, NDArray[np.float32]]) -> None:
+    """Creates weights that are known, without holding the large ones twice.
 
     Args:
-        bilm: The layer, not built yet.
-        input_shape: As for its ``build``.
-        arrays: The arrays of a model. The LSTMs' are taken out, one by one.
+        bilm: The layer, without weights yet.
+        arrays: The arrays of a model, from which the LSTMs' are taken out; or none, for
+            random weights.
     """
+    if not arrays:
+        bilm.create_weights()
+        return
     cells = [] if bilm.lstms is None else _cells(bilm.lstms)
     initializers = [cell.kernel_initializer for _, cell in cells]
     for prefix, cell in cells:
@@ -71,7 +72,7 @@ def build_from_arrays(
         taken = [arrays.pop(name) for name in names if name in arrays]
         cell.kernel_initializer = _HandedOver({array.shape: array for array in taken})
     taken = []
-    bilm.build(input_shape)
+    bilm.create_weights()
     for (_, cell), initializer in zip(cells, initializers, strict=True):
         cell.kernel_initializer = initializer
     variables = variables_by_name(bilm)
