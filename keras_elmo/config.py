@@ -18,6 +18,7 @@ from keras_elmo.weights.names import array_shapes
 _LARGEST_SIZE = 65_536
 _LARGEST_COUNT = 256
 _LARGEST_MODEL = 2_000_000_000
+_LARGEST_CLIP = 1e30  # larger ones are no float32
 
 _ACTIVATIONS = ("relu", "tanh")
 
@@ -256,7 +257,7 @@ def _check_clip(name: str, value: object) -> None:
     if value is None:
         return
     if not (_is_integer(value) or isinstance(value, float)) or not (
-        0 < value < math.inf  # type: ignore[operator]
+        0 < value <= _LARGEST_CLIP  # type: ignore[operator]
     ):
         raise ValueError(f"{name} must be a positive number or None, not {value!r}.")
 

@@ -86,6 +86,10 @@ def test_long_inputs() -> None:
 def test_empty_inputs() -> None:
     assert CharacterIds()(np.array([], dtype=object)).shape == (0, 1, 50)
     assert CharacterIds("tokens")([[], []]).shape == (2, 1, 50)
+    assert CharacterIds("tokens")(tf.zeros((2, 0), tf.string)).shape == (2, 1, 50)
+    ids = CharacterIds("character_ids")(batch_to_character_ids([[], []]))
+    assert ids.shape == (2, 1, 50)
+    assert not np.any(ids)
     assert CharacterIds("tokens")(tf.ragged.constant([[], []], tf.string)).shape == (
         2,
         1,
@@ -139,7 +143,16 @@ def test_graph_with_unknown_shapes() -> None:
     np.testing.assert_array_equal(function([["a b"], ["c"]]), layer(["a b", "c"]))
 
 
-STRINGS = "strings of shape"
+def test_ids_below_0_are_padding() -> None:
+    ids = batch_to_character_ids([["a", "b"], ["c"]])
+    padded = np.where(ids.any(axis=-1, keepdims=True), ids, -1)
+    np.testing.assert_array_equal(CharacterIds("character_ids")(tf.constant(padded)), ids)
+
+
+def test_refuses_a_tensor_of_unknown_rank() -> None:
+    function = tf.function(CharacterIds(), input_signature=[tf.TensorSpec(None, tf.string)])
+    with pytest.raises(ValueError, match="got a tensor of unknown rank"):
+        function(tf.constant(["a"]))
 
 
 @pytest.mark.parametrize(
@@ -181,6 +194,7 @@ STRINGS = "strings of shape"
         ),
         ("character_ids", [[[-1] * 50]], ValueError, "go from 0 to 261; got -1 to -1"),
         ("character_ids", tf.ones((1, 1, 50)), TypeError, "got float32"),
+        ("character_ids", tf.ones((1, 1, 50), tf.uint8), TypeError, "got uint8"),
     ],
 )
 def test_refuses_inputs(
@@ -214,6 +228,7 @@ def test_refuses_symbolic_inputs_of_the_wrong_kind() -> None:
         ({"max_tokens": 0}, ValueError, "max_tokens must be a positive integer; got 0"),
         ({"max_tokens": 1.5}, ValueError, "max_tokens must be a positive integer; got 1.5"),
         ({"max_characters_per_token": 0}, ValueError, "max_characters_per_token must be"),
+        ({"max_characters_per_token": 2}, ValueError, "must be at least 3 .* got 2"),
     ],
 )
 def test_refuses_arguments(

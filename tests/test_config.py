@@ -84,6 +84,7 @@ def test_missing_entries_mean_what_they_mean_in_bilm_tf() -> None:
         ),
         ({"cell_clip": 0}, "cell_clip must be a positive number or None, not 0"),
         ({"projection_clip": float("nan")}, "projection_clip must be a positive number"),
+        ({"projection_clip": 10**400}, "projection_clip must be a positive number"),
         ({"projection_clip": "3"}, "projection_clip must be a positive number"),
         ({"use_skip_connections": 1}, "use_skip_connections must be True or False, not 1"),
         ({"filters": ()}, "filters must be a list of 1 to 256"),

@@ -244,6 +244,28 @@ def test_refuses_named_types_and_cycles(path: Path) -> None:
         read_hdf5(path, TINY)
 
 
+def test_refuses_links_that_multiply(path: Path) -> None:
+    """Groups that hold each other several times: few bytes, and paths without end."""
+    with h5py.File(path, "a") as file:
+        inner = file.create_group("level0")
+        inner["x"] = np.zeros(1, np.float32)
+        for level in range(1, 6):
+            outer = file.create_group(f"level{level}")
+            for k in range(12):
+                outer[f"again{k}"] = inner
+            inner = outer
+    with pytest.raises(SourceError, match="holds too many objects"):
+        read_hdf5(path, TINY)
+
+
+def test_refuses_chunks_beyond_the_shape(path: Path) -> None:
+    with spoil(path) as file:
+        file.create_dataset(
+            NAME, data=np.zeros(4, "f4"), chunks=(1 << 20,), maxshape=(None,)
+        )
+    refused(path, r"has chunks \(1048576,\) beyond its shape")
+
+
 def test_refuses_filters_that_come_from_plugins(path: Path) -> None:
     with spoil(path) as file:
         properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)

@@ -33,3 +33,8 @@ def test_further_axes() -> None:
 
 def test_no_steps() -> None:
     np.testing.assert_array_equal(MaskedMean()(np.zeros((2, 0, 3))), np.zeros((2, 3)))
+
+
+def test_half_precision_counts_and_sums_in_single() -> None:
+    ones = MaskedMean(dtype="float16")(np.full((1, 4000, 2), 30, np.float16))
+    np.testing.assert_array_equal(ones, np.full((1, 2), 30, np.float16))

@@ -70,6 +70,15 @@ def test_layer_norm_of_nothing_but_padding() -> None:
     np.testing.assert_array_equal(mixed, np.zeros((2, 4, 5)))
 
 
+def test_layer_norm_in_half_precision() -> None:
+    layers = np.random.default_rng(0).normal(size=(4, 50, 3, 64))
+    half = ScalarMix(layer_norm=True, dtype="mixed_float16")(layers)
+    np.testing.assert_allclose(half, ScalarMix(layer_norm=True)(layers), atol=5e-3)
+    nothing = np.zeros((4, 50), bool)
+    padding = ScalarMix(layer_norm=True, dtype="mixed_float16")(layers, mask=nothing)
+    assert not np.any(padding)
+
+
 def test_regularizer() -> None:
     layer = ScalarMix(
         initial_weights=[1.0, 2.0, 3.0], regularizer=keras.regularizers.L2(0.5)

@@ -78,8 +78,10 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
         match=r"no file or directory '/.*nowhere', and no model of that name .* A source",
     ):
         load_source(tmp_path / "nowhere")
-    with pytest.raises(SourceError, match=r"source '': there is no file|found 0 options"):
+    with pytest.raises(SourceError, match="source '': the name is empty"):
         load_source("")
+    with pytest.raises(SourceError, match="there is no file or directory"):
+        load_source("~nobody-of-this-name/model")
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
@@ -103,6 +105,12 @@ def test_two_hdf5_files(model: Path) -> None:
     ):
         load_source(model)
     assert_loads(model / "weights.hdf5")
+
+
+def test_what_macos_adds_is_passed_over(model: Path) -> None:
+    for name in ("._weights.hdf5", "._options.json"):
+        (model / name).write_bytes(b"")
+    assert_loads(model)
 
 
 def test_two_options(model: Path) -> None:

@@ -14,7 +14,7 @@ from keras_elmo.characters import (
     END_WORD_ID,
     MAX_CHARACTERS_PER_TOKEN,
 )
-from keras_elmo.layers.inputs import checked_inputs, with_a_step
+from keras_elmo.layers.inputs import checked_inputs
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.layers.truncation import first_tokens, truncated_time
 from keras_elmo.types import InputMode, Shape, Tensor
@@ -47,9 +47,9 @@ class CharacterIds(keras.Layer):
             max_characters_per_token). Lists and NumPy arrays are accepted too.
 
     Returns:
-        Integers (batch, time, max_characters_per_token); int32 where made from
-        strings. Rows of zeros are padding. Tokens and ids stay in their positions. Time
-        is that of the longest sentence, and at least 1.
+        int32 (batch, time, max_characters_per_token). Rows of zeros are padding. Tokens
+        and ids stay in their positions. Time is that of the longest sentence, and at
+        least 1.
         Where ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the last
         kept token if padding has moved that further back.
 
@@ -74,9 +74,13 @@ class CharacterIds(keras.Layer):
         if max_tokens is not None:
             checks.positive_integer("max_tokens", max_tokens)
         self.max_tokens = max_tokens
-        self.max_characters_per_token = checks.positive_integer(
-            "max_characters_per_token", max_characters_per_token
-        )
+        checks.positive_integer("max_characters_per_token", max_characters_per_token)
+        if max_characters_per_token < 3:
+            raise ValueError(
+                "max_characters_per_token must be at least 3 (a character between two "
+                f"marks); got {max_characters_per_token}."
+            )
+        self.max_characters_per_token = max_characters_per_token
         # XLA has no strings.
         self.supports_jit = input_mode == "character_ids"
         self.built = True
@@ -89,8 +93,10 @@ class CharacterIds(keras.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Splits, cuts and looks up."""
         if self.input_mode == "character_ids":
-            kept, time = first_tokens(token_mask(inputs), self.max_tokens)  # (batch, time)
-            return ops.where(kept[..., None], inputs, 0)[:, :time]
+            # Below 0 is padding too, as in many a pipeline.
+            ids = ops.maximum(ops.cast(inputs, "int32"), 0)  # (batch, time, characters)
+            kept, time = first_tokens(token_mask(ids), self.max_tokens)  # (batch, time)
+            return _with_a_step(ops.where(kept[..., None], ids, 0)[:, :time])
         return _character_ids(self.tokens(inputs), self.max_characters_per_token)
 
     def tokens(self, inputs: Tensor) -> Tensor:
@@ -105,21 +111,21 @@ class CharacterIds(keras.Layer):
         import tensorflow as tf
 
         if self.input_mode == "sentences":
-            return _split(inputs, self.max_tokens)  # (batch, time)
+            return _with_a_step(_split(inputs, self.max_tokens))  # (batch, time)
         tokens = tf.where(tf.equal(inputs, self.pad_token), "", inputs)  # (batch, time)
         kept, time = first_tokens(tf.not_equal(tokens, ""), self.max_tokens)
-        return tf.where(kept, tokens, "")[:, :time]  # (batch, time)
+        return _with_a_step(tf.where(kept, tokens, "")[:, :time])  # (batch, time)
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         """The ids' shape and dtype."""
-        dtype = inputs.dtype if self.input_mode == "character_ids" else "int32"
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype)
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), "int32")
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         """The ids' shape: (batch, time, max_characters_per_token)."""
         time = None
         if self.input_mode != "sentences":
             time = truncated_time(input_shape[1], self.max_tokens)
+            time = time if time is None else max(time, 1)
         return (input_shape[0], time, self.max_characters_per_token)
 
     def get_config(self) -> dict[str, Any]:
@@ -141,7 +147,27 @@ def _split(sentences: Tensor, max_tokens: int | None) -> Tensor:
         sentences = tf.squeeze(sentences, 1)  # (batch,)
     pieces = tf.strings.split(sentences, sep=" ")  # (batch, ragged)
     pieces = tf.ragged.boolean_mask(pieces, tf.not_equal(pieces, ""))
-    return with_a_step(pieces[:, :max_tokens].to_tensor(""))  # (batch, time)
+    return pieces[:, :max_tokens].to_tensor("")  # (batch, time)
+
+
+def _with_a_step(rows: Tensor) -> Tensor:
+    """Gives rows (batch, time, ...) that are all empty one step of padding.
+
+    Recurrent layers downstream cannot take no steps at all.
+    """
+    if rows.shape[1] not in (0, None):
+        return rows
+    if rows.shape[1] is None:
+        import tensorflow as tf
+
+        missing = tf.maximum(1 - tf.shape(rows)[1], 0)
+        shape = tf.concat([tf.shape(rows)[:1], [missing], tf.shape(rows)[2:]], axis=0)
+        return tf.concat([rows, tf.zeros(shape, rows.dtype)], axis=1)
+    if keras.backend.standardize_dtype(rows.dtype) == "string":
+        import tensorflow as tf
+
+        return tf.fill([tf.shape(rows)[0], 1], "")
+    return ops.zeros((ops.shape(rows)[0], 1, *rows.shape[2:]), rows.dtype)
 
 
 def _character_ids(tokens: Tensor, length: int) -> Tensor:

@@ -16,6 +16,8 @@ _EXPECTED = {
     "character_ids": "integers of shape (batch, time, max_characters_per_token), as "
     "keras_elmo.batch_to_character_ids makes them",
 }
+# Large enough for 261.
+_INTEGERS = ("int16", "int32", "int64", "uint16", "uint32", "uint64")
 _RANKS = {"sentences": (1, 2), "tokens": (2,), "character_ids": (3,)}
 
 
@@ -35,27 +37,25 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
         ValueError: A wrong rank or shape.
     """
     if _is_ragged(inputs):
-        inputs = with_a_step(inputs.to_tensor())  # fills up with "" or 0: padding
+        inputs = inputs.to_tensor()  # fills up with "" or 0: padding
     elif not _is_tensor(inputs):
         if input_mode == "character_ids":
             inputs = _integers_from_python(inputs)
         else:
             inputs = _strings_from_python(inputs, input_mode)
     _check_dtype(inputs, input_mode)
-    _check_shape(tuple(inputs.shape), input_mode, max_characters)
+    _check_shape(_static_shape(inputs, input_mode), input_mode, max_characters)
     return inputs
 
 
-def with_a_step(rows: Tensor) -> Tensor:
-    """Gives rows (batch, time, ...) that are all empty one step of padding.
-
-    Recurrent layers downstream cannot take no steps at all.
-    """
-    import tensorflow as tf
-
-    missing = tf.maximum(1 - tf.shape(rows)[1], 0)
-    shape = tf.concat([tf.shape(rows)[:1], [missing], tf.shape(rows)[2:]], axis=0)
-    return tf.concat([rows, tf.zeros(shape, rows.dtype)], axis=1)
+def _static_shape(inputs: Tensor, input_mode: str) -> tuple[int | None, ...]:
+    try:
+        return tuple(inputs.shape)
+    except ValueError as error:  # TensorFlow's, for a tensor of unknown rank
+        raise ValueError(
+            f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got a "
+            "tensor of unknown rank. Set its shape, for example by tf.ensure_shape."
+        ) from error
 
 
 def _is_tensor(inputs: Any) -> bool:
@@ -68,10 +68,11 @@ def _is_ragged(inputs: Any) -> bool:
 
 def _check_dtype(inputs: Tensor, input_mode: str) -> None:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    if not ("int" in dtype if input_mode == "character_ids" else dtype == "string"):
+    fits = _INTEGERS if input_mode == "character_ids" else ("string",)
+    if dtype not in fits:
         raise TypeError(
             f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got "
-            f"{dtype} of shape {tuple(inputs.shape)}." + _hint(inputs, input_mode)
+            f"{dtype} of shape {inputs.shape}." + _hint(inputs, input_mode)
         )
 
 
@@ -112,7 +113,7 @@ def _integers_from_python(inputs: Any) -> Tensor:
             f"inputs: input_mode='character_ids' takes {_EXPECTED['character_ids']}; got "
             "rows of different lengths. Pad them with zeros."
         ) from error
-    if ids.dtype.kind not in "iu":
+    if ids.dtype.kind not in "iu" and ids.size:
         raise TypeError(
             f"inputs: input_mode='character_ids' takes {_EXPECTED['character_ids']}; "
             f"got {ids.dtype} of shape {ids.shape}."
@@ -122,7 +123,7 @@ def _integers_from_python(inputs: Any) -> Tensor:
             f"inputs: character ids go from 0 to {N_CHARACTERS}; got {ids.min()} to "
             f"{ids.max()}."
         )
-    return keras.ops.convert_to_tensor(ids)
+    return keras.ops.convert_to_tensor(ids.astype(np.int32))
 
 
 def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
@@ -144,7 +145,7 @@ def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
             "strings and sequences of strings mixed."
         )
     encoded = [[_encoded(value) for value in row] for row in rows]
-    width = max(map(len, encoded), default=0) or 1  # as with_a_step
+    width = max(map(len, encoded), default=0)
     padded = [row + [b""] * (width - len(row)) for row in encoded]
     return tf.constant(padded, tf.string, (len(rows), width))
 

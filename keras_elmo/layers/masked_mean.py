@@ -35,12 +35,16 @@ class MaskedMean(keras.Layer):
         """Sums and divides."""
         if mask is None:
             mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
+        dtype = inputs.dtype
+        # Half precision neither counts beyond 2048 nor sums beyond 65504.
+        inputs = ops.cast(inputs, keras.backend.result_type(dtype, "float32"))
         unmasked = ops.cast(mask, inputs.dtype)  # (batch, time)
         n_steps = ops.maximum(ops.sum(unmasked, axis=1), 1)  # (batch,)
         trailing = [1] * (len(inputs.shape) - 2)
         unmasked = ops.reshape(unmasked, (*ops.shape(unmasked), *trailing))
         n_steps = ops.reshape(n_steps, (-1, *trailing))
-        return ops.sum(inputs * unmasked, axis=1) / n_steps  # (batch, ...)
+        mean = ops.sum(inputs * unmasked, axis=1) / n_steps  # (batch, ...)
+        return ops.cast(mean, dtype)
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         """None: there is no time axis left to mask."""

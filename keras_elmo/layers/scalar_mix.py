@@ -112,6 +112,9 @@ def _normalize(layers: Tensor, mask: Tensor | None) -> Tensor:
     """Brings each layer to mean 0 and variance 1 over the batch's unmasked elements."""
     if mask is None:
         mask = ops.ones(ops.shape(layers)[:-2], dtype="bool")
+    dtype = layers.dtype
+    # The sums and 1e-12 are beyond half precision.
+    layers = ops.cast(layers, keras.backend.result_type(dtype, "float32"))
     unmasked = ops.cast(mask, layers.dtype)[..., None, None]  # (batch, ..., 1, 1)
     axes = [*range(len(layers.shape) - 2), -1]  # all but the axis of layers
     n_elements = ops.sum(unmasked) * layers.shape[-1]  # ()
@@ -119,4 +122,4 @@ def _normalize(layers: Tensor, mask: Tensor | None) -> Tensor:
     mean = ops.sum(layers * unmasked, axes, keepdims=True) / n_elements  # (1, .., n, 1)
     centred = (layers - mean) * unmasked  # (batch, ..., n_layers, dim)
     variance = ops.sum(ops.square(centred), axes, keepdims=True) / n_elements
-    return centred / ops.sqrt(variance + _TINY)
+    return ops.cast(centred / ops.sqrt(variance + _TINY), dtype)

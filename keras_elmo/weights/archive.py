@@ -70,7 +70,8 @@ def member_names(path: PathLike) -> list[str]:
                     f"Refusing to read the zip archive {os.fspath(path)!r}: {problem}. "
                     "Pack plain files only."
                 )
-        return [member.filename for member in archive.infolist() if not member.is_dir()]
+        names = [member.filename for member in archive.infolist()]
+        return [name for name in names if name and not name.endswith("/")]
 
 
 def unpack_member(path: PathLike, name: str, target: Path, max_bytes: int) -> None:

@@ -31,6 +31,9 @@ _BUILT_IN_FILTERS = {
     h5py.h5z.FILTER_FLETCHER32,
     h5py.h5z.FILTER_LZF,
 }
+_CHUNK_OVERHEAD = 1 << 16  # bytes
+# Far more than any model has.
+_MOST_OBJECTS = 10_000
 # Names in these files are five parts deep.
 _LARGEST_DEPTH = 8
 
@@ -112,8 +115,12 @@ def write_hdf5(path: PathLike, config: ElmoConfig, arrays: Arrays) -> None:
 def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Dataset]]:
     """All datasets by their full names; anything but groups and plain arrays is refused."""
     waiting = [("", file)]
+    n_objects = 0
     while waiting:
         prefix, group = waiting.pop()
+        n_objects += len(group)
+        if n_objects > _MOST_OBJECTS:
+            raise _refused(file_name, prefix or "/", "holds too many objects")
         for key in group:
             name = f"{prefix}/{key}" if prefix else key
             # A group that contains itself would go on for ever.
@@ -162,6 +169,15 @@ def _read(dataset: h5py.Dataset, name: str, file_name: str) -> NDArray[np.float3
         raise _refused(file_name, name, f"uses the HDF5 filters {sorted(filters)}")
     declared = math.prod(dataset.shape) * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
+    # HDF5 unpacks whole chunks, however large they are.
+    if dataset.chunks and any(
+        c > max(n, 1) for c, n in zip(dataset.chunks, dataset.shape, strict=True)
+    ):
+        raise _refused(file_name, name, f"has chunks {dataset.chunks} beyond its shape")
+    if stored > 2 * declared + _CHUNK_OVERHEAD:
+        raise _refused(
+            file_name, name, f"declares {declared:,} bytes and stores {stored:,}"
+        )
     if stored * (_LARGEST_COMPRESSION if filters else 1) < declared:
         raise _refused(
             file_name, name, f"declares {declared:,} bytes and stores {stored:,}"

@@ -98,12 +98,14 @@ def locate_source(source: PathLike) -> Path:
             f"source must be a name, a path, a URL or an ElmoConfig; got {source!r:.200}."
         )
     name = os.fspath(source)
+    if not isinstance(name, str):
+        raise TypeError(f"source must be a path of type str; got {name!r:.200}.")
     if name in MODELS:
         return download_named_model(MODELS[name])
     if "://" in name:
         path = download_source(name) if _is_file_url(name) else resolve_handle(name)
     else:
-        path = Path(name).expanduser()
+        path = _expanded(name)
         if not _exists(path):
             raise SourceError(
                 f"source {name!r}: there is no file or directory {str(path.absolute())!r}, "
@@ -111,6 +113,16 @@ def locate_source(source: PathLike) -> Path:
             )
     is_archive = path.is_file() and path.name.lower().endswith(_TAR_SUFFIXES)
     return _unpacked(path) if is_archive else path
+
+
+def _expanded(name: str) -> Path:
+    if not name:
+        # An empty path would be the current directory.
+        raise SourceError("source '': the name is empty. " + WHAT_TO_DO)
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(name)
 
 
 def _exists(path: Path) -> bool:

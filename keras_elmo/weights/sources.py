@@ -116,6 +116,8 @@ def _load_pair(options: Path, weights: Path) -> _Pair:
 
 def _pick(names: Sequence[str], source: str) -> tuple[str, str]:
     """The names of the options and the weights among those of a directory or archive."""
+    # macOS puts a file of its own beside each, named like it.
+    names = [name for name in names if not _base(name).startswith("._")]
     options = [name for name in names if _is_options(name)]
     weights = [name for name in names if name.lower().endswith(_HDF5_SUFFIXES)]
     if len(options) == len(weights) == 1:
@@ -135,8 +137,12 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _is_options(name: str) -> bool:
-    base = name.replace("\\", "/").rsplit("/", 1)[-1]
+    base = _base(name)
     return base == OPTIONS_NAME or base.endswith("_" + OPTIONS_NAME)
+
+
+def _base(name: str) -> str:
+    return name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _options_beside(weights: Path, name: str) -> Path:
