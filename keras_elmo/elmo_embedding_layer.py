@@ -163,7 +163,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         self.bilm = self._module(source) if engine == "hub" else self._model(source)
         self.config: ElmoConfig | None = getattr(self.bilm, "config", None)
         self._create_shared_stages()
-        self._set_trainable(self.trainable)
+        # Passes trainable=False on to the stages.
+        keras.Layer.trainable.fset(self, self.trainable)
         self._create_weights()
 
     def _model(self, source: PathLike | ElmoConfig) -> ElmoBiLM:
@@ -240,20 +241,6 @@ class ElmoEmbeddingLayer(keras.Layer):
         if self.output_mode in _POOLED_MODES:
             self.masked_mean = MaskedMean(name="masked_mean", dtype=self.dtype_policy)
         self.supports_jit = self.character_ids.supports_jit
-
-    @property
-    def trainable(self) -> bool:
-        """Whether the layer trains what ``fine_tune`` names."""
-        return bool(super().trainable)
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._set_trainable(value)
-
-    def _set_trainable(self, value: bool) -> None:
-        keras.Layer.trainable.fset(self, value)
-        if isinstance(self.bilm, HubModule):
-            self.bilm.trainable = False
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Tensor:
         """Converts lists, arrays and ragged tensors before Keras sees them."""
