@@ -12,6 +12,7 @@ from keras_elmo.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers import CharacterIds, ElmoBiLM, MaskedMean, ScalarMix, TokenMask
 from keras_elmo.layers.character_ids import PAD_TOKEN
+from keras_elmo.layers.distinct_words import distinct_words
 from keras_elmo.layers.hub_module import N_LAYERS, HubModule
 from keras_elmo.layers.inputs import checked_inputs
 from keras_elmo.types import (
@@ -289,10 +290,14 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Follows the text through the stages."""
-        ids = self.character_ids(inputs)  # (batch, time, characters)
-        mask = self.token_mask(ids)  # (batch, time)
-        takes_tokens = isinstance(self.bilm, HubModule)
-        layers = self.bilm(self.character_ids.tokens(inputs) if takes_tokens else ids)
+        if self.input_mode == "character_ids":
+            ids = self.character_ids(inputs)  # (batch, time, characters)
+            mask = self.token_mask(ids)  # (batch, time)
+            layers = self.bilm(ids)
+        else:
+            tokens = self.character_ids.tokens(inputs)  # (batch, time)
+            mask = tokens != ""  # (batch, time)
+            layers = self._layers_of(tokens)
         # (batch, time, n_layers + 1, D), or fewer layers where the output needs fewer
         if self.output_mode == "word_emb":
             return layers[:, :, 0, : self.output_dim // 2]  # (batch, time, D / 2)
@@ -304,6 +309,12 @@ class ElmoEmbeddingLayer(keras.Layer):
         if self.scalar_mix is not None:
             return self.scalar_mix(layers)  # (batch, time, D) or (batch, D)
         return layers
+
+    def _layers_of(self, tokens: Tensor) -> Tensor:
+        if isinstance(self.bilm, HubModule):
+            return self.bilm(tokens)
+        words, places = distinct_words(tokens)  # (1, words), (batch, time)
+        return self.bilm(self.character_ids.ids(words), places)
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor = None) -> Tensor | None:
         """Booleans (batch, time), true at tokens; ``None`` for pooled outputs."""

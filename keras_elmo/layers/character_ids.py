@@ -97,7 +97,11 @@ class CharacterIds(keras.Layer):
             ids = ops.maximum(ops.cast(inputs, "int32"), 0)  # (batch, time, characters)
             kept, time = first_tokens(token_mask(ids), self.max_tokens)  # (batch, time)
             return _with_a_step(ops.where(kept[..., None], ids, 0)[:, :time])
-        return _character_ids(self.tokens(inputs), self.max_characters_per_token)
+        return self.ids(self.tokens(inputs))
+
+    def ids(self, tokens: Tensor) -> Tensor:
+        """The ids of tokens: strings (batch, time), where ``""`` is padding."""
+        return _character_ids(tokens, self.max_characters_per_token)
 
     def tokens(self, inputs: Tensor) -> Tensor:
         """The tokens that the ids are made of.

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_elmo import checks
+from keras_elmo.characters import CHARACTER_PADDING_ID
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
@@ -32,7 +33,10 @@ class ElmoBiLM(keras.Layer):
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token), 0 for padding.
+        character_ids: Integers (batch, time, max_characters_per_token), 0 for padding. With
+            ``places`` those of the distinct words, (1, words, max_characters_per_token).
+        places: The place of each token among the words, integers (batch, time). Their
+            number varies, which XLA cannot compile.
 
     Returns:
         The layers (batch, time, depth + 1, 2 * projection_dim), layer 0 being the token
@@ -118,21 +122,32 @@ class ElmoBiLM(keras.Layer):
             if self.lstms is not None and not self.lstms.built:
                 self.lstms.build((None, None, self.config.projection_dim))
 
-    def call(self, character_ids: Tensor) -> Tensor:
+    def call(self, character_ids: Tensor, places: Tensor | None = None) -> Tensor:
         """Follows the ids through the stages."""
-        mask = token_mask(character_ids)  # (batch, time)
+        mask = token_mask(character_ids)  # (batch, time), or of the words (1, words)
         if self.lstms is None:
             vectors = self.token_encoder(character_ids)  # (batch, time, projection_dim)
             vectors = vectors * ops.cast(mask, vectors.dtype)[..., None]
+            if places is not None:
+                vectors = ops.take(vectors[0], places, axis=0)
             return ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
         bounded = self.sentence_boundaries(character_ids)  # (batch, time + 2, characters)
+        if places is not None:
+            mask = ops.take(mask[0], places)  # (batch, time)
+            bounded = self._cut(bounded)
         bounded_mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)
         tokens = self.token_encoder(bounded)  # (batch, time + 2, projection_dim)
+        if places is not None:
+            # The boundaries stand before and behind the words, too.
+            places = ops.pad(places + 1, [[0, 0], [1, 0]])  # (batch, time + 1)
+            end = ops.full((ops.shape(places)[0], 1), ops.shape(bounded)[1] - 1, "int32")
+            places = ops.concatenate([places, end], axis=1)  # (batch, time + 2)
+            tokens = ops.take(tokens[0], places, axis=0)
         if not self.token_encoder.trainable:
             tokens = ops.stop_gradient(tokens)
         initial_state = None
         if self.carried_state is not None:
-            initial_state = self.carried_state.first_rows(ops.shape(character_ids)[0])
+            initial_state = self.carried_state.first_rows(ops.shape(tokens)[0])
         layers, states = self.lstms(tokens, mask=bounded_mask, initial_state=initial_state)
         if self.carried_state is not None:
             self.carried_state.update(states)
@@ -140,9 +155,19 @@ class ElmoBiLM(keras.Layer):
         frozen = not (self.lstms.trainable or self.token_encoder.trainable)
         return ops.stop_gradient(layers) if frozen else layers
 
-    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+    def _cut(self, words: Tensor) -> Tensor:
+        """Cuts padding that no convolution can tell from the padding that stays."""
+        is_character = (words != 0) & (words != CHARACTER_PADDING_ID)
+        longest = ops.max(ops.sum(ops.cast(is_character, "int32"), axis=-1))
+        widest = max(width for width, _ in self.config.filters)
+        return words[:, :, : longest + widest]
+
+    def compute_output_shape(
+        self, character_ids_shape: Shape, places_shape: Shape | None = None
+    ) -> tuple[int | None, ...]:
         """The layers' shape: (batch, time, depth + 1, 2 * projection_dim)."""
-        return (*input_shape[:2], self.depth + 1, self.config.output_dim)
+        shape = places_shape or character_ids_shape
+        return (*shape[:2], self.depth + 1, self.config.output_dim)
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""
