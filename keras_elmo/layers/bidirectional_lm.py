@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -115,11 +116,38 @@ class BidirectionalLM(keras.Layer):
         mask: Tensor | None = None,
         initial_state: list[Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Runs all layers in both directions."""
+        """Runs all layers in both directions over the same tokens."""
         if mask is None:
             mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")  # (batch, time + 2)
-        forward = backward = inputs  # (batch, time + 2, projection_dim)
-        layers = [ops.concatenate([inputs, inputs], axis=-1) * _as_factor(mask, inputs)]
+        layers, states = self.run((inputs, inputs), (mask, mask), initial_state)
+        stacked = ops.stack(layers, axis=2)  # (batch, time + 2, n_layers + 1, dim)
+        if not self.return_boundaries:
+            stacked = stacked[:, 1:-1]  # (batch, time, n_layers + 1, dim)
+        return (stacked, states) if self.return_state else stacked
+
+    def run(
+        self,
+        inputs: tuple[Tensor, Tensor],
+        masks: tuple[Tensor, Tensor],
+        initial_state: list[Tensor] | None = None,
+        dropout: Callable[[Tensor], Tensor] = lambda x: x,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Runs all layers, where the directions may read different texts.
+
+        Args:
+            inputs: Token vectors (batch, steps, projection_dim) for the forward and for
+                the backward direction, both in reading order.
+            masks: Booleans (batch, steps) for each.
+            initial_state: As for the call.
+            dropout: Applied to what each LSTM layer reads.
+
+        Returns:
+            The token vectors and each layer's outputs, (batch, steps, 2 *
+            projection_dim), and the states, as the call returns them.
+        """
+        forward, backward = inputs  # (batch, steps, projection_dim)
+        pair = [x * _as_factor(m, x) for x, m in zip(inputs, masks, strict=True)]
+        layers = [ops.concatenate(pair, axis=-1)]  # (batch, steps, 2 * projection_dim)
         states: list[Tensor] = []
         for i in range(self.n_layers):
             # h and c of the forward direction, then of the backward direction.
@@ -128,10 +156,10 @@ class BidirectionalLM(keras.Layer):
                 (start[:2], start[2:]) if start else (None, None)
             )
             forward_out, *forward_state = self.forward_lstms[i](
-                forward, mask=mask, initial_state=forward_start
-            )  # (batch, time + 2, projection_dim)
+                dropout(forward), mask=masks[0], initial_state=forward_start
+            )  # (batch, steps, projection_dim)
             backward_out, *backward_state = self.backward_lstms[i](
-                backward, mask=mask, initial_state=backward_start
+                dropout(backward), mask=masks[1], initial_state=backward_start
             )
             backward_out = ops.flip(backward_out, axis=1)  # back into reading order
             if self.use_skip_connections and i > 0:
@@ -139,12 +167,9 @@ class BidirectionalLM(keras.Layer):
             forward, backward = forward_out, backward_out
             layers.append(
                 ops.concatenate([forward, backward], axis=-1)
-            )  # (batch, time + 2, 2 * projection_dim)
+            )  # (batch, steps, 2 * projection_dim)
             states += [*forward_state, *backward_state]
-        stacked = ops.stack(layers, axis=2)  # (batch, time + 2, n_layers + 1, dim)
-        if not self.return_boundaries:
-            stacked = stacked[:, 1:-1]  # (batch, time, n_layers + 1, dim)
-        return (stacked, states) if self.return_state else stacked
+        return layers, states
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         """The mask, without the boundaries if the output is without them."""
