@@ -5,6 +5,7 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.layers.scalar_mix import ScalarMix
+from keras_elmo.tokenization import tokenize
 from keras_elmo.verification import Verification, verify
 from keras_elmo.weights.named_models import NamedModel, list_models
 
@@ -20,5 +21,6 @@ __all__ = [
     "VerificationError",
     "batch_to_character_ids",
     "list_models",
+    "tokenize",
     "verify",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.characters import N_CHARACTERS
 from keras_elmo.config import ElmoConfig
@@ -81,7 +81,9 @@ def read_hdf5(
         ) from error
 
 
-def write_hdf5(path: PathLike, config: ElmoConfig, arrays: Arrays) -> None:
+def write_hdf5(
+    path: PathLike, config: ElmoConfig, arrays: Arrays, dtype: DTypeLike = np.float32
+) -> None:
     """Writes the weights of a model for AllenNLP, bilm-tf and this library to read.
 
     The file appears under its name only when it is complete.
@@ -90,6 +92,7 @@ def write_hdf5(path: PathLike, config: ElmoConfig, arrays: Arrays) -> None:
         path: The file to write; one that exists is replaced.
         config: The model's configuration.
         arrays: All its arrays, by name.
+        dtype: How to store the numbers.
 
     Raises:
         ValueError: Arrays are missing, unexpected or misshapen.
@@ -105,7 +108,7 @@ def write_hdf5(path: PathLike, config: ElmoConfig, arrays: Arrays) -> None:
     try:
         with h5py.File(temporary, "w") as file:
             for key in shapes:
-                file[key] = np.asarray(arrays[key], np.float32)
+                file[key] = np.asarray(arrays[key], dtype)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

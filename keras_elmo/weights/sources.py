@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
@@ -180,7 +180,10 @@ def _read_options(path: Path, name: str) -> ElmoConfig:
 
 
 def save_model(
-    directory: PathLike, config: ElmoConfig, arrays: dict[str, NDArray[np.float32]]
+    directory: PathLike,
+    config: ElmoConfig,
+    arrays: dict[str, NDArray[np.float32]],
+    dtype: DTypeLike = np.float32,
 ) -> None:
     """Writes a model as ``options.json`` and ``weights.hdf5``.
 
@@ -188,12 +191,13 @@ def save_model(
         directory: Where to; made if it does not exist.
         config: The configuration.
         arrays: The arrays by name.
+        dtype: How to store the numbers. AllenNLP and bilm-tf expect float32.
 
     Raises:
         OSError: The files cannot be written.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    write_hdf5(folder / WEIGHTS_NAME, config, arrays)
+    write_hdf5(folder / WEIGHTS_NAME, config, arrays, dtype)
     text = json.dumps(config.to_options(), indent=2) + "\n"
     (folder / OPTIONS_NAME).write_text(text, encoding="utf-8")

@@ -1,0 +1,38 @@
+"""Training bidirectional language models, and what is needed for it.
+
+:func:`train` and :func:`evaluate` do the whole work on text files; the other names are
+the parts that they are made of.
+"""
+
+from keras_elmo.pretraining.evaluation import (
+    Perplexities,
+    evaluate,
+    evaluate_windows,
+    load_language_model,
+)
+from keras_elmo.pretraining.language_model import BidirectionalLanguageModel
+from keras_elmo.pretraining.perplexity import Perplexity
+from keras_elmo.pretraining.sampled_softmax import SampledSoftmax
+from keras_elmo.pretraining.sentences import expand_paths, read_sentences
+from keras_elmo.pretraining.training import save_language_model, train
+from keras_elmo.pretraining.training_config import TrainingConfig
+from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
+from keras_elmo.pretraining.windows import Windows
+
+__all__ = [
+    "BidirectionalLanguageModel",
+    "Perplexities",
+    "Perplexity",
+    "SampledSoftmax",
+    "TrainingConfig",
+    "Vocabulary",
+    "Windows",
+    "count_words",
+    "evaluate",
+    "evaluate_windows",
+    "expand_paths",
+    "load_language_model",
+    "read_sentences",
+    "save_language_model",
+    "train",
+]

@@ -1,0 +1,125 @@
+"""The perplexity of a source on text files."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_elmo.pretraining.language_model import DIRECTIONS, BidirectionalLanguageModel
+from keras_elmo.pretraining.sentences import expand_paths, read_sentences
+from keras_elmo.pretraining.softmax_file import load_softmax
+from keras_elmo.pretraining.vocabulary import Vocabulary
+from keras_elmo.pretraining.windows import SentenceState, Window, Windows
+from keras_elmo.types import PathLike
+from keras_elmo.weights.assign import assign_arrays, variables_by_name
+from keras_elmo.weights.sources import load_source
+
+
+class Perplexities(NamedTuple):
+    """How well a model predicts a text. What it does not know it predicts as <UNK>.
+
+    Attributes:
+        mean: The exponential of the mean loss of both directions.
+        forward: Of the words from those before them, and of the sentence's end.
+        backward: Of the words from those behind them, and of the sentence's begin.
+    """
+
+    mean: float
+    forward: float
+    backward: float
+
+
+def evaluate(
+    source: PathLike,
+    texts: Sequence[PathLike],
+    sentence_state: SentenceState = "reset",
+    batch_size: int = 32,
+    window_steps: int = 64,
+) -> Perplexities:
+    """Computes the perplexity of a source on text files, by a full softmax.
+
+    Args:
+        source: The directory that :func:`train` wrote, or any other source that has
+            ``vocabulary.txt`` and ``softmax.npz``.
+        texts: Text files as :func:`train` takes them.
+        sentence_state: ``"reset"`` begins each sentence in the zero state, as the
+            embedding layer does; ``"carried"`` in the state in which the sentence before
+            it in its row ended, as bilm-tf does. The files are then read as
+            ``batch_size`` texts side by side; with one row, in their order.
+        batch_size: Rows that are computed at once.
+        window_steps: Steps that are computed at once; without effect on the result.
+
+    Returns:
+        The perplexities.
+
+    Raises:
+        SourceError: The source cannot be had, or has no softmax.
+        FileNotFoundError: A text does not exist.
+        ValueError: The texts hold no words.
+    """
+    paths = expand_paths(texts)
+    model, vocabulary = load_language_model(source, batch_size)
+    windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
+    cut = windows(read_sentences(paths))
+    first = next(cut, None)
+    if first is None:
+        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
+    return evaluate_windows(model, itertools.chain([first], cut))
+
+
+def evaluate_windows(
+    model: BidirectionalLanguageModel, windows: Iterable[Window]
+) -> Perplexities:
+    """Computes the perplexity of a model on windows, by a full softmax.
+
+    Args:
+        model: The model.
+        windows: What :class:`Windows` yields; the first one should start all rows.
+
+    Returns:
+        The perplexities.
+
+    Raises:
+        ValueError: There is no window.
+    """
+    model.compile()
+    losses, counts = np.zeros(2), np.zeros(2)  # nats and targets of both directions
+    # Not model.evaluate, which takes the end of data of unknown length for an accident.
+    for window in windows:
+        values = model.test_on_batch(window, return_dict=True)
+        for i, direction in enumerate(DIRECTIONS):
+            count = np.sum(window[f"{direction}_targets"] >= 0)
+            losses[i] += count * np.log(values[f"{direction}_perplexity"])
+            counts[i] += count
+    if not counts.all():
+        raise ValueError("windows: there is nothing to predict.")
+    forward, backward = np.exp(losses / counts)
+    mean = np.exp(losses.sum() / counts.sum())
+    return Perplexities(float(mean), float(forward), float(backward))
+
+
+def load_language_model(
+    source: PathLike, batch_size: int
+) -> tuple[BidirectionalLanguageModel, Vocabulary]:
+    """Reads a source as a language model.
+
+    Args:
+        source: A source with ``vocabulary.txt`` and ``softmax.npz``.
+        batch_size: Rows of the windows that it is to read.
+
+    Returns:
+        The model, and the words that it predicts.
+
+    Raises:
+        SourceError: The source cannot be had, or has no softmax.
+    """
+    config, arrays, path = load_source(source)
+    softmax = load_softmax(path, config.projection_dim)
+    model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
+    assign_arrays(variables_by_name(model.bilm), arrays)
+    model.softmax.kernel.assign(softmax.kernel)
+    model.softmax.bias.assign(softmax.bias)
+    return model, softmax.vocabulary

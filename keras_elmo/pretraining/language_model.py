@@ -1,0 +1,147 @@
+"""The bidirectional language model as a Keras model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import ArrayLike
+
+from keras_elmo.config import ElmoConfig
+from keras_elmo.layers.carried_state import CarriedState
+from keras_elmo.layers.elmo_bilm import ElmoBiLM
+from keras_elmo.pretraining.perplexity import Perplexity
+from keras_elmo.pretraining.sampled_softmax import SampledSoftmax
+from keras_elmo.types import Tensor
+
+DIRECTIONS = ("forward", "backward")
+
+
+class BidirectionalLanguageModel(keras.Model):
+    """Predicts each word from those before it and from those behind it.
+
+    The model of Peters et al. (2018): two language models, a forward and a backward one,
+    that share the token encoder and the softmax. It is trained with ``fit`` on what
+    :class:`Windows` yields, with any Keras optimizer::
+
+        model.compile(optimizer="adam")
+        model.fit(windows.dataset(sentences), shuffle=False)
+
+    The loss is the mean negative log-likelihood of both directions; the metrics are
+    ``perplexity`` and that of each direction. In ``evaluate`` the softmax is always a
+    full one.
+
+    Args:
+        config: The biLM's configuration.
+        vocabulary_size: Number of words to predict.
+        batch_size: Rows of a window. The state is carried row by row.
+        n_samples: Size of the sampled softmax; ``None`` for a full one.
+        dropout: Share of the inputs of each LSTM layer, and of the last one's outputs,
+            that is dropped in training.
+        frequencies: The share of each word among the targets, (vocabulary_size,): the
+            softmax starts from these instead of equal ones.
+        seed: Seed of dropout and samples.
+        **kwargs: Arguments of every Keras model (``name``, ``dtype``).
+
+    Call arguments:
+        window: A window as :class:`Windows` yields it.
+        training: Whether to drop and to sample.
+
+    Returns:
+        The negative log-likelihood of each target in nats, (batch, time, 2), forward
+        and backward. It is 0 where there is no target.
+    """
+
+    def __init__(
+        self,
+        config: ElmoConfig,
+        vocabulary_size: int,
+        batch_size: int,
+        n_samples: int | None = None,
+        dropout: float = 0.0,
+        frequencies: ArrayLike | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.bilm = ElmoBiLM(config, fine_tune="all", name="bilm", dtype=self.dtype_policy)
+        self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        self.softmax = SampledSoftmax(
+            vocabulary_size, n_samples, seed, name="softmax", dtype=self.dtype_policy
+        )
+        sizes = [config.projection_dim, config.dim] * 2 * config.n_layers  # h, c
+        # Evaluating between two steps of training must not touch the state of training.
+        self.training_state = CarriedState(sizes, name="training_state")
+        self.evaluation_state = CarriedState(sizes, name="evaluation_state")
+        self.start_state = CarriedState(sizes, name="start_state")
+        self.perplexities = [
+            Perplexity(name="perplexity"),
+            *(Perplexity(name=f"{direction}_perplexity") for direction in DIRECTIONS),
+        ]
+        self.bilm.build((None, None, config.max_characters_per_token))
+        self.softmax.build((None, None, config.projection_dim))
+        self.training_state.build((batch_size,))
+        self.evaluation_state.build((batch_size,))
+        self.start_state.build((1,))
+        self.built = True
+        if frequencies is not None:
+            self.softmax.bias.assign(np.log(frequencies))
+
+    def call(self, window: dict[str, Tensor], training: bool = False) -> Tensor:
+        """Predicts, and carries the state on."""
+        vectors = self.bilm.token_encoder(window["words"][None])[0]  # (words, projection)
+        lstms = self.bilm.lstms
+        assert lstms is not None  # all layers are there
+        indices = [window[direction] for direction in DIRECTIONS]
+        carried = self.training_state if training else self.evaluation_state
+        starts = window["starts"][:, None]  # (batch, 1)
+        states = [
+            ops.where(starts, start, state)  # (batch, size)
+            for start, state in zip(
+                self.start_state.first_rows(1),
+                carried.first_rows(ops.shape(starts)[0]),
+                strict=True,
+            )
+        ]
+        layers, states = lstms.run(
+            inputs=tuple(ops.take(vectors, i, axis=0) for i in indices),
+            masks=tuple(i > 0 for i in indices),
+            initial_state=[ops.cast(state, self.compute_dtype) for state in states],
+            dropout=lambda x: self.dropout(x, training=training),
+        )
+        carried.update(states)
+        top = self.dropout(layers[-1], training=training)  # (batch, time, 2 * projection)
+        losses = []
+        for direction, x in zip(DIRECTIONS, ops.split(top, 2, axis=-1), strict=True):
+            targets = window[f"{direction}_targets"]  # (batch, time)
+            loss = self.softmax(x, ops.maximum(targets, 0), training=training)
+            losses.append(ops.where(targets >= 0, loss, 0.0))  # (batch, time)
+        return ops.stack(losses, axis=-1)  # (batch, time, 2)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        """The mean loss of all targets, in nats; counts the perplexities."""
+        counts = self._target_counts(x)  # (2,)
+        sums = ops.sum(y_pred, axis=(0, 1))  # (2,)
+        loss = ops.sum(sums) / ops.maximum(ops.sum(counts), 1)
+        both, *each = self.perplexities
+        both.update_state(loss, sample_weight=ops.sum(counts))
+        for i, metric in enumerate(each):
+            metric.update_state(
+                sums[i] / ops.maximum(counts[i], 1), sample_weight=counts[i]
+            )
+        return loss
+
+    def _target_counts(self, window: dict[str, Tensor]) -> Tensor:
+        return ops.stack(
+            [ops.sum(ops.cast(window[f"{d}_targets"] >= 0, "float32")) for d in DIRECTIONS]
+        )  # (2,)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss and the perplexities."""
+        return [self._loss_tracker, *self.perplexities]

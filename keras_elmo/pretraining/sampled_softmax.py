@@ -1,0 +1,156 @@
+"""The output layer of a language model with a large vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_elmo import checks
+from keras_elmo.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class SampledSoftmax(keras.Layer):
+    """A softmax over a vocabulary, in training over a sample of it.
+
+    In training, the normalising sum over the vocabulary is estimated from the target and
+    a sample of other words, the same for all targets of a call (Jean et al. 2015).
+    The words, sorted by frequency, have log-uniform probabilities: the word of rank r
+    has log(1 + 1 / (r + 1)) / log(vocabulary_size + 1).
+
+    The sample is drawn without replacement, as the words with the highest logarithm of
+    probability plus Gumbel noise. Given the threshold t that the best word outside the
+    sample sets, a word of probability p is in it with probability 1 - exp(-p exp(-t)).
+    Each term of the sum is divided by that, which makes the estimate of the sum unbiased
+    (Duffield et al. 2007; Vieira 2017), however few words are drawn.
+
+    Args:
+        vocabulary_size: Number of words.
+        n_samples: How many words to draw, fewer than ``vocabulary_size``; ``None`` for
+            the full softmax in training too.
+        seed: Seed of the draws.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+
+    Call arguments:
+        inputs: (batch, time, features).
+        targets: Integers (batch, time), from 0 to ``vocabulary_size - 1``.
+        training: Whether to sample.
+
+    Returns:
+        The negative log-likelihood of each target in nats, float32 (batch, time).
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        n_samples: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = checks.positive_integer("vocabulary_size", vocabulary_size)
+        if n_samples is not None and (
+            checks.positive_integer("n_samples", n_samples) >= vocabulary_size
+        ):
+            raise ValueError(
+                f"n_samples must be less than vocabulary_size = {vocabulary_size}, or None "
+                f"for the full softmax; got {n_samples!r}."
+            )
+        self.n_samples = n_samples
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape: Shape, *_: Any) -> None:
+        """Creates the weights for inputs of shape (batch, time, features)."""
+        features = input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.vocabulary_size, features),
+            initializer=keras.initializers.RandomNormal(stddev=features**-0.5),
+        )
+        # Logarithms of frequencies are too far from 0 for half precision.
+        self.bias = self.add_weight(
+            name="bias",
+            shape=(self.vocabulary_size,),
+            initializer="zeros",
+            autocast=False,
+        )
+
+    def call(self, inputs: Tensor, targets: Tensor, training: bool = False) -> Tensor:
+        """Compares each target with the sample, or with all words."""
+        if training and self.n_samples is not None:
+            return self._sampled(inputs, targets)
+        return self._full(inputs, targets)
+
+    def _full(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        kernel = ops.cast(self.kernel, self.compute_dtype)  # (vocabulary, features)
+
+        def step(pair: tuple[Tensor, Tensor]) -> Tensor:
+            x, target = pair  # (batch, features), (batch,)
+            logits = _float32(ops.matmul(x, ops.transpose(kernel))) + self._bias()
+            true = ops.take_along_axis(logits, target[:, None], axis=-1)[:, 0]  # (batch,)
+            return ops.logsumexp(logits, axis=-1) - true
+
+        # Step by step: the logits of all steps at once would fill the memory.
+        by_step = (ops.swapaxes(inputs, 0, 1), ops.swapaxes(targets, 0, 1))
+        return ops.swapaxes(ops.map(step, by_step), 0, 1)  # (batch, time)
+
+    def _sampled(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        sample, log_inclusion = self.draw()  # (samples,) each
+        kernel = ops.cast(self.kernel, self.compute_dtype)  # (vocabulary, features)
+        bias = self._bias()  # (vocabulary,)
+        x = ops.reshape(inputs, (-1, inputs.shape[-1]))  # (tokens, features)
+        target = ops.cast(ops.reshape(targets, (-1,)), "int32")  # (tokens,)
+        products = _float32(x * ops.take(kernel, target, axis=0))  # (tokens, features)
+        true = ops.sum(products, axis=-1) + ops.take(bias, target)  # (tokens,)
+        others = ops.matmul(x, ops.transpose(ops.take(kernel, sample, axis=0)))
+        logits = _float32(others) + ops.take(bias, sample) - log_inclusion
+        # The target has a term of its own already.
+        accidental = target[:, None] == sample  # (tokens, samples)
+        logits = ops.where(accidental, -1e9, logits)  # (tokens, samples)
+        total = ops.logaddexp(true, ops.logsumexp(logits, axis=-1))  # (tokens,)
+        return ops.reshape(total - true, ops.shape(targets))  # (batch, time)
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """Draws a sample.
+
+        Returns:
+            Ids int32 (n_samples,), and the logarithms of the probabilities of their
+            being in the sample, float32 (n_samples,).
+        """
+        assert self.n_samples is not None
+        rank = ops.arange(self.vocabulary_size, dtype="float32")
+        weight = ops.log1p(1 / (rank + 1))  # (vocabulary,)
+        log_p = ops.log(weight / ops.sum(weight))
+        uniform = keras.random.uniform(
+            (self.vocabulary_size,), minval=1e-20, dtype="float32", seed=self.seed_generator
+        )
+        noise = -ops.log(-ops.log(uniform))  # Gumbel
+        best, ids = ops.top_k(log_p + noise, self.n_samples + 1)  # (samples + 1,)
+        sample = ops.cast(ids[:-1], "int32")
+        odds = ops.exp(ops.take(log_p, sample) - best[-1])  # (samples,)
+        return sample, ops.log(-ops.expm1(-odds))
+
+    def _bias(self) -> Tensor:
+        return ops.cast(self.bias, "float32")
+
+    def compute_output_spec(
+        self, inputs: Tensor, targets: Tensor, training: bool = False
+    ) -> keras.KerasTensor:
+        """The losses: (batch, time), float32 whatever the dtype policy."""
+        return keras.KerasTensor(inputs.shape[:-1], dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "n_samples": self.n_samples,
+            "seed": self.seed,
+        }
+
+
+def _float32(x: Tensor) -> Tensor:
+    return ops.cast(x, "float32")

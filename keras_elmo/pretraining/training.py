@@ -1,0 +1,268 @@
+"""From text files to a trained model in a directory."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import DTypeLike, NDArray
+
+from keras_elmo.config import ElmoConfig
+from keras_elmo.pretraining.checkpoint import Checkpoint, Log, StopAtNaN, restore
+from keras_elmo.pretraining.language_model import BidirectionalLanguageModel
+from keras_elmo.pretraining.sentences import expand_paths, read_sentences
+from keras_elmo.pretraining.softmax_file import (
+    VOCABULARY_NAME,
+    SoftmaxWeights,
+    has_softmax,
+    load_softmax,
+    save_softmax,
+)
+from keras_elmo.pretraining.training_config import TrainingConfig
+from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
+from keras_elmo.pretraining.windows import Windows
+from keras_elmo.types import PathLike
+from keras_elmo.weights.assign import assign_arrays, collect_arrays, variables_by_name
+from keras_elmo.weights.sources import load_source, save_model
+
+SETTINGS_NAME = "training.json"
+
+
+def train(
+    texts: Sequence[PathLike],
+    out: PathLike,
+    model: ElmoConfig | PathLike,
+    training: TrainingConfig | None = None,
+    vocabulary: PathLike | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    verbose: bool = True,
+) -> BidirectionalLanguageModel:
+    """Trains a biLM on text files, from nothing or from a trained one.
+
+    ``out`` then is a source for :class:`~keras_elmo.ElmoEmbeddingLayer` like any other,
+    and can be trained further. It holds:
+
+    - ``options.json`` and ``weights.hdf5``, the biLM, when the training is complete;
+    - ``vocabulary.txt`` and ``softmax.npz``, the words and the output layer;
+    - ``training.json``, all settings; ``log.csv``, the loss in nats and the perplexities
+      as the training saw them, averaged over ``log_steps``;
+    - ``checkpoint.npz``, from which an interrupted run goes on.
+
+    Args:
+        texts: Text files, directories or patterns; one sentence in a line, its words
+            separated by white space. See :func:`expand_paths`.
+        out: Where the model goes; made if it does not exist.
+        model: The configuration of a new model, or a source to start from: anything that
+            the layer takes. Where the source has a softmax, that is continued too.
+        training: The settings; by default :class:`TrainingConfig`'s.
+        vocabulary: A file of the words to predict, one in a line, as :class:`Vocabulary`
+            reads it. By default that of the source if it has one, else the most frequent
+            words of the texts.
+        resume: Go on where an earlier run in ``out`` stopped, which ends in the same
+            model as a run without interruption; start if there was none.
+        tensorboard: Whether to write logs for TensorBoard to ``out/tensorboard``.
+        verbose: Whether to show the progress.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        FileNotFoundError: A text does not exist.
+        FileExistsError: ``out`` holds something, and ``resume`` is false.
+        ValueError: The texts hold no words, or the settings are not those of the run to
+            resume.
+        SourceError: ``model`` names a source that cannot be had.
+        FloatingPointError: The loss became infinite or not a number.
+        ImportError: ``tensorboard`` is asked for and is not installed.
+    """
+    if tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise ImportError(
+            "tensorboard=True needs TensorBoard, which is not installed: "
+            'pip install "keras-elmo[tensorboard]".'
+        )
+    training = training or TrainingConfig()
+    paths = expand_paths(texts)
+    folder = Path(out)
+    if isinstance(model, ElmoConfig):
+        start = _Start(model, {}, None, None)
+    else:
+        start = _Start.load(model)
+    settings = {
+        "model": start.config.to_options(),
+        "init": start.name,
+        "vocabulary": None if vocabulary is None else str(vocabulary),
+        "texts": {path: Path(path).stat().st_size for path in paths},
+        "training": training.to_dict(),
+    }
+    _claim(folder, settings, resume)
+    keras.utils.set_random_seed(training.seed)
+    language_model, words = _prepare(start, paths, training, vocabulary)
+    words.save(folder / VOCABULARY_NAME)
+    language_model.compile(optimizer=training.make_optimizer())
+    windows = Windows(
+        start.config,
+        words,
+        training.batch_size,
+        training.window_steps,
+        training.sentence_state,
+    )
+    _fit(language_model, windows, paths, training, folder, tensorboard, verbose)
+    save_language_model(language_model, words, folder)
+    return language_model
+
+
+class _Start(NamedTuple):
+    """What the training starts from."""
+
+    config: ElmoConfig
+    arrays: dict[str, NDArray[np.float32]]
+    softmax: SoftmaxWeights | None
+    name: str | None
+
+    @classmethod
+    def load(cls, source: PathLike) -> Self:
+        config, arrays, path = load_source(source)
+        softmax = load_softmax(path, config.projection_dim) if has_softmax(path) else None
+        return cls(config, arrays, softmax, str(source))
+
+
+def save_language_model(
+    model: BidirectionalLanguageModel,
+    vocabulary: Vocabulary,
+    directory: PathLike,
+    dtype: DTypeLike = np.float32,
+) -> None:
+    """Writes a model as a source that can be trained further.
+
+    Args:
+        model: The model.
+        vocabulary: The words that it predicts.
+        directory: Where to; made if it does not exist.
+        dtype: How to store the numbers: float16 takes half the space.
+    """
+    folder = Path(directory)
+    arrays = collect_arrays(variables_by_name(model.bilm), model.config)
+    save_model(folder, model.config, arrays, dtype)
+    kernel, bias = map(ops.convert_to_numpy, (model.softmax.kernel, model.softmax.bias))
+    save_softmax(folder, SoftmaxWeights(vocabulary, kernel, bias), dtype)
+
+
+def _claim(folder: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Notes the settings in ``folder``, or checks that they are those noted there."""
+    path = folder / SETTINGS_NAME
+    if resume and path.is_file():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        changed = sorted(
+            name
+            for name in settings.keys() | earlier.keys()
+            if settings.get(name) != earlier.get(name)
+        )
+        if changed:
+            raise ValueError(
+                f"resume: the run in {str(folder)!r} had other settings: "
+                f"{', '.join(changed)} differ from its {SETTINGS_NAME}. Resume with the "
+                "same ones, or train into another directory from this one as the source."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(
+            f"out: {str(folder)!r} is not empty and holds no run to resume."
+            if resume
+            else f"out: {str(folder)!r} is not empty. Name a new directory, or ask to "
+            "resume the run that is in it."
+        )
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _prepare(
+    start: _Start,
+    paths: Sequence[str],
+    training: TrainingConfig,
+    vocabulary_path: PathLike | None,
+) -> tuple[BidirectionalLanguageModel, Vocabulary]:
+    """The model as the training finds it, and its words."""
+    counts = count_words(read_sentences(paths))
+    if not counts:
+        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
+    if vocabulary_path is not None:
+        vocabulary = Vocabulary.load(vocabulary_path)
+    elif start.softmax is not None:
+        vocabulary = start.softmax.vocabulary
+    else:
+        vocabulary = Vocabulary.from_counts(counts, training.vocabulary_size)
+    n_samples = training.n_samples
+    model = BidirectionalLanguageModel(
+        start.config,
+        len(vocabulary),
+        training.batch_size,
+        n_samples if n_samples is not None and n_samples < len(vocabulary) else None,
+        training.dropout,
+        frequencies=vocabulary.frequencies(counts),
+        seed=training.seed,
+        dtype=training.precision,
+    )
+    if start.arrays:
+        assign_arrays(variables_by_name(model.bilm), start.arrays)
+    if start.softmax is not None:
+        _assign_softmax(model, vocabulary, start.softmax)
+    return model, vocabulary
+
+
+def _assign_softmax(
+    model: BidirectionalLanguageModel, vocabulary: Vocabulary, known: SoftmaxWeights
+) -> None:
+    """Takes over the words that ``known`` has; the others keep their initial values."""
+    rows = {word: row for row, word in enumerate(known.vocabulary.words)}
+    pairs = [(i, rows[word]) for i, word in enumerate(vocabulary.words) if word in rows]
+    here, there = np.array(pairs).T  # (known words,) each
+    for variable, array in (
+        (model.softmax.kernel, known.kernel),
+        (model.softmax.bias, known.bias),
+    ):
+        values = np.array(ops.convert_to_numpy(variable))
+        values[here] = array[there]
+        variable.assign(values)
+
+
+def _fit(
+    model: BidirectionalLanguageModel,
+    windows: Windows,
+    paths: Sequence[str],
+    training: TrainingConfig,
+    folder: Path,
+    tensorboard: bool,
+    verbose: bool,
+) -> None:
+    steps_done = restore(model, folder)
+    if steps_done == training.n_steps:
+        return
+
+    def sentences() -> Iterator[list[str]]:
+        for epoch in itertools.count():
+            yield from read_sentences(paths, shuffle_seed=training.seed + epoch)
+
+    callbacks = [
+        Log(folder, training.log_steps, steps_done),
+        StopAtNaN(),
+        Checkpoint(folder, training.log_steps),
+    ]
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    model.fit(
+        windows.dataset(sentences, skip=steps_done),
+        initial_epoch=steps_done // training.log_steps,
+        epochs=training.n_steps // training.log_steps,
+        steps_per_epoch=training.log_steps,
+        shuffle=False,  # they are
+        callbacks=callbacks,
+        verbose=1 if verbose else 0,
+    )

@@ -1,0 +1,132 @@
+"""The words that a language model predicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.types import PathLike
+
+BEGIN_SENTENCE = "<S>"
+END_SENTENCE = "</S>"
+UNKNOWN = "<UNK>"
+SPECIAL_WORDS = (BEGIN_SENTENCE, END_SENTENCE, UNKNOWN)
+
+
+class Vocabulary:
+    """Words and their ids, the most frequent first.
+
+    It decides what is predicted, not what can be read: a biLM reads characters. Its
+    file has one word in a line, as bilm-tf's: ``<S>``, ``</S>``, ``<UNK>``, then the
+    words from the most to the least frequent. Sampling by rank relies on that order.
+
+    Args:
+        words: The words, the three special ones first.
+
+    Raises:
+        ValueError: A special word is missing, or a word comes twice or is empty.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        if self.words[:3] != SPECIAL_WORDS:
+            raise ValueError(
+                f"words: expected {', '.join(SPECIAL_WORDS)} first, then the words from "
+                f"the most to the least frequent; got {list(self.words[:3])}."
+            )
+        self._ids = {word: i for i, word in enumerate(self.words)}
+        if len(self._ids) != len(self.words) or "" in self._ids:
+            wrong = next((w for w, n in Counter(self.words).items() if n > 1), "")
+            raise ValueError(f"words: {wrong!r} is empty or comes more than once.")
+
+    @classmethod
+    def from_counts(
+        cls, counts: Mapping[str, int], size: int | None = None, min_count: int = 1
+    ) -> Self:
+        """Takes the most frequent words.
+
+        Args:
+            counts: How often each word occurs, as :func:`count_words` returns it.
+            size: How many words to take, the three special ones included; ``None`` for
+                all.
+            min_count: Leave out words that occur less often.
+
+        Returns:
+            The vocabulary. Words of equal frequency are in the order of their code points.
+        """
+        if size is not None and size <= len(SPECIAL_WORDS):
+            raise ValueError(f"size must be more than {len(SPECIAL_WORDS)}; got {size}.")
+        ranked = sorted(
+            (-count, word)
+            for word, count in counts.items()
+            if count >= min_count and word not in SPECIAL_WORDS
+        )
+        words = [word for _, word in ranked]
+        return cls([*SPECIAL_WORDS, *words][:size])
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Reads a vocabulary file, one word in a line.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is not UTF-8, or not such a list.
+        """
+        path = Path(path)
+        try:
+            lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            return cls([line.strip("\r") for line in lines])
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r} is not a vocabulary: {error}") from error
+
+    def save(self, path: PathLike) -> None:
+        """Writes a vocabulary file."""
+        Path(path).write_text("\n".join(self.words) + "\n", encoding="utf-8")
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def ids(self, words: Iterable[str]) -> NDArray[np.int32]:
+        """The words' ids (n,); those of unknown words are that of ``<UNK>``."""
+        unknown = self._ids[UNKNOWN]
+        return np.array([self._ids.get(word, unknown) for word in words], np.int32)
+
+    def frequencies(self, counts: Mapping[str, int]) -> NDArray[np.float64]:
+        """The share of each word among all that is to be predicted.
+
+        Args:
+            counts: How often each word occurs, as :func:`count_words` returns it.
+
+        Returns:
+            A float64 array (len(self),) that sums to 1. Words that do not occur are
+            counted once, so that the logarithm exists.
+        """
+        totals = np.array([counts.get(word, 0) for word in self.words], np.float64)
+        known = sum(totals)
+        totals[self._ids[UNKNOWN]] += sum(counts.values()) - known
+        # Both directions predict the words, but only one of them each boundary.
+        totals[[self._ids[BEGIN_SENTENCE], self._ids[END_SENTENCE]]] /= 2
+        totals = np.where(totals > 0, totals, 1.0)  # (len(self),)
+        return totals / totals.sum()
+
+
+def count_words(sentences: Iterable[Sequence[str]]) -> Counter[str]:
+    """Counts words, and for each sentence one ``<S>`` and one ``</S>``.
+
+    Args:
+        sentences: Sentences as sequences of words.
+
+    Returns:
+        The counts.
+    """
+    counts: Counter[str] = Counter()
+    for words in sentences:
+        counts.update(words)
+        counts[BEGIN_SENTENCE] += 1
+        counts[END_SENTENCE] += 1
+    return counts

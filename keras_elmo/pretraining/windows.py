@@ -1,0 +1,219 @@
+"""From sentences to the windows that a language model is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo import checks
+from keras_elmo.characters import CHARACTER_PADDING_ID, batch_to_character_ids
+from keras_elmo.config import ElmoConfig
+from keras_elmo.pretraining.vocabulary import BEGIN_SENTENCE, END_SENTENCE, Vocabulary
+
+Window = dict[str, NDArray[Any]]
+"""The arrays of one training step by name; see :class:`Windows`."""
+
+SentenceState = Literal["carried", "reset"]
+
+NO_TARGET = -1
+
+# Shapes vary in steps only, so that few programs are compiled.
+_FEWEST_WORDS = 128
+_WORDS_STEP = 512
+_CHARACTERS_STEP = 32
+
+
+class Windows:
+    """Cuts sentences into windows for truncated backpropagation through time.
+
+    Each row of a window is a text of its own: it goes on in the next window where this
+    one ends, and takes the next sentence when it has come to the end of one. The forward
+    direction reads ``<S> w1 ... wn`` and predicts ``w1 ... wn </S>``; the backward
+    direction reads ``</S> wn ... w1`` and predicts ``wn ... w1 <S>``. That a sentence
+    follows on a sentence is not predicted.
+
+    Words are given once for each window, with indices into them: the character CNN
+    then runs once for each distinct word, not once for each token.
+
+    Args:
+        config: The model's configuration, which decides on the character ids.
+        vocabulary: The words that are predicted.
+        batch_size: Rows of a window.
+        steps: Steps of a window, after which backpropagation is cut off.
+        sentence_state: ``"carried"`` goes on from sentence to sentence in a row, as
+            bilm-tf does: rows have no gaps, the last boundary of a sentence is read too,
+            as the embedding layer reads it, and only the first window starts anew.
+            ``"reset"`` starts each sentence anew, at the begin of a window; what is left of
+            the sentence's last window is padding.
+    """
+
+    def __init__(
+        self,
+        config: ElmoConfig,
+        vocabulary: Vocabulary,
+        batch_size: int,
+        steps: int,
+        sentence_state: SentenceState = "carried",
+    ) -> None:
+        self.config = config
+        self.vocabulary = vocabulary
+        self.batch_size = checks.positive_integer("batch_size", batch_size)
+        self.steps = checks.positive_integer("steps", steps)
+        self.sentence_state = checks.one_of(
+            "sentence_state", sentence_state, get_args(SentenceState)
+        )
+
+    def __call__(
+        self, sentences: Iterable[Sequence[str]], skip: int = 0
+    ) -> Iterator[Window]:
+        """Cuts until the sentences and all rows are used up.
+
+        Args:
+            sentences: Sentences as sequences of words.
+            skip: How many windows to leave out, which is faster than making them.
+
+        Yields:
+            Arrays by name:
+
+            - ``words``: int32 (words, characters), the character ids of the window's
+              distinct words. The first row and some last ones are padding. The
+              character axis is cut where no filter can tell.
+            - ``forward``, ``backward``: int32 (batch_size, steps), the row in ``words``
+              of each step, both in reading order. 0 is padding.
+            - ``forward_targets``, ``backward_targets``: int32 (batch_size, steps), the
+              word in the vocabulary that each step predicts, or -1 for none.
+            - ``starts``: bool (batch_size,), true for rows that start anew.
+        """
+        source = iter(sentences)
+        rows = [_Row(self.vocabulary) for _ in range(self.batch_size)]
+        carried = self.sentence_state == "carried"
+        first = True
+        while True:
+            if carried:
+                starts = np.full(self.batch_size, first)
+                for row in rows:
+                    while len(row.forward) < self.steps and row.read(source, carried):
+                        pass
+            else:
+                starts = np.array([not row.forward for row in rows])
+                for row, is_empty in zip(rows, starts, strict=True):
+                    if is_empty:
+                        row.read(source, carried)
+            if not any(row.forward for row in rows):
+                return
+            first = False
+            parts = [row.take(self.steps) for row in rows]
+            if skip > 0:
+                skip -= 1
+                continue
+            yield {**self._window(parts), "starts": starts}
+
+    def dataset(
+        self, sentences: Callable[[], Iterable[Sequence[str]]], skip: int = 0
+    ) -> Any:
+        """The windows as a data set for ``fit``.
+
+        Args:
+            sentences: Returns sentences as sequences of words.
+            skip: How many windows to leave out.
+
+        Returns:
+            A ``tf.data.Dataset``, which makes windows beside the training. It works with
+            every backend, but needs TensorFlow to be installed.
+        """
+        import tensorflow as tf
+
+        steps = tf.TensorSpec((self.batch_size, self.steps), tf.int32)
+        signature = {
+            "words": tf.TensorSpec((None, None), tf.int32),
+            "forward": steps,
+            "backward": steps,
+            "forward_targets": steps,
+            "backward_targets": steps,
+            "starts": tf.TensorSpec((self.batch_size,), tf.bool),
+        }
+        windows = tf.data.Dataset.from_generator(
+            lambda: self(sentences(), skip), output_signature=signature
+        )
+        return windows.prefetch(2)
+
+    def _window(self, parts: Sequence[tuple[_Stream, _Stream]]) -> Window:
+        words: dict[str, int] = {}
+        shape = (self.batch_size, self.steps)
+        forward, backward = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+        forward_targets = np.full(shape, NO_TARGET, np.int32)
+        backward_targets = np.full(shape, NO_TARGET, np.int32)
+        for i, (read_forward, read_backward) in enumerate(parts):
+            for indices, targets, read in (
+                (forward, forward_targets, read_forward),
+                # Filled from the end, where this direction begins to read.
+                (backward[:, ::-1], backward_targets[:, ::-1], read_backward),
+            ):
+                indices[i, : len(read)] = [
+                    words.setdefault(word, len(words) + 1) for word, _ in read
+                ]
+                targets[i, : len(read)] = [target for _, target in read]
+        return {
+            "words": self._character_ids(list(words)),
+            "forward": forward,
+            "backward": backward,
+            "forward_targets": forward_targets,
+            "backward_targets": backward_targets,
+        }
+
+    def _character_ids(self, words: Sequence[str]) -> NDArray[np.int32]:
+        length = self.config.max_characters_per_token
+        n_rows = _FEWEST_WORDS
+        while n_rows < len(words) + 1:
+            n_rows += min(n_rows, _WORDS_STEP)
+        ids = np.zeros((n_rows, length), np.int32)  # (words, max_characters_per_token)
+        for i, word in enumerate(words, start=1):
+            ids[i] = _word_ids(word, length)
+        # Behind the longest word one window of the widest filter is kept that sees
+        # nothing but padding: more of them do not change the maximum over positions.
+        longest = int(np.max(np.sum((ids != 0) & (ids != CHARACTER_PADDING_ID), axis=1)))
+        widest = max(width for width, _ in self.config.filters)
+        n_columns = -(-(longest + widest) // _CHARACTERS_STEP) * _CHARACTERS_STEP
+        return ids[:, :n_columns]
+
+
+_Stream = list[tuple[str, int]]
+"""Words with the ids of the words to predict, in the order of processing."""
+
+
+class _Row:
+    """What one row has still to give."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.forward: _Stream = []
+        self.backward: _Stream = []
+
+    def take(self, steps: int) -> tuple[_Stream, _Stream]:
+        """Takes the next steps of both directions, fewer at the end."""
+        taken = self.forward[:steps], self.backward[:steps]
+        del self.forward[:steps], self.backward[:steps]
+        return taken
+
+    def read(self, source: Iterator[Sequence[str]], with_last_boundary: bool) -> bool:
+        """Takes the next sentence; false if there is none."""
+        words = next(source, None)
+        if words is None:
+            return False
+        bounded = [BEGIN_SENTENCE, *words, END_SENTENCE]
+        ids = self._vocabulary.ids(bounded).tolist()
+        forward = list(zip(bounded, [*ids[1:], NO_TARGET], strict=True))
+        backward = list(zip(bounded[::-1], [*ids[-2::-1], NO_TARGET], strict=True))
+        end = None if with_last_boundary else -1
+        self.forward += forward[:end]
+        self.backward += backward[:end]
+        return True
+
+
+@lru_cache(maxsize=1 << 17)
+def _word_ids(word: str, length: int) -> NDArray[np.int32]:
+    return batch_to_character_ids([[word]], length)[0, 0]

@@ -1,0 +1,80 @@
+"""The settings of a training: checks, JSON and the optimizer they make."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from keras_elmo.pretraining import TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_steps": 0}, "n_steps must be"),
+        ({"batch_size": 2.5}, "batch_size must be"),
+        ({"window_steps": True}, "window_steps must be"),
+        ({"vocabulary_size": -1}, "vocabulary_size must be"),
+        ({"n_samples": 0}, "n_samples must be"),
+        ({"sentence_state": "kept"}, "sentence_state must be.*'carried'.*'kept'"),
+        ({"precision": "float16"}, "precision must be.*'mixed_float16'.*'float16'"),
+        ({"dropout": 1.0}, "dropout must be from 0 to less than 1; got 1.0"),
+        ({"learning_rate": 0.0}, "learning_rate must be more than 0; got 0.0"),
+        ({"clip_norm": -1.0}, "clip_norm must be more than 0 or None; got -1.0"),
+        ({"warmup_steps": 10_000}, "warmup_steps must be from 0 to less than n_steps"),
+        ({"log_steps": 300}, "log_steps must be a divisor of n_steps = 10000; got 300"),
+        ({"seed": -1}, "seed must be from 0"),
+    ],
+)
+def test_out_of_range(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**changes)
+
+
+def test_round_trip() -> None:
+    config = TrainingConfig(n_samples=None, clip_norm=None, seed=7, optimizer="adagrad")
+    text = json.dumps(config.to_dict())
+    assert TrainingConfig.from_dict(json.loads(text)) == config
+    assert TrainingConfig.from_dict({}) == TrainingConfig()
+
+
+def test_unknown_setting() -> None:
+    message = "no training settings epochs, lr; there are n_steps, batch_size"
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig.from_dict({"lr": 1, "epochs": 2, "seed": 0})
+
+
+def test_optimizer() -> None:
+    config = TrainingConfig(
+        n_steps=100, log_steps=10, warmup_steps=20, learning_rate=0.5, optimizer="adagrad"
+    )
+    optimizer = config.make_optimizer()
+    assert isinstance(optimizer, keras.optimizers.Adagrad)
+    assert optimizer.global_clipnorm == 1.0
+    schedule = keras.optimizers.schedules.deserialize(
+        optimizer.get_config()["learning_rate"]
+    )
+    rates = [float(schedule(step)) for step in (0, 10, 20, 60, 100)]
+    # Half way down the half cosine stands half the rate.
+    np.testing.assert_allclose(rates, [0, 0.25, 0.5, 0.25, 0], atol=1e-6)
+
+
+def test_optimizer_without_warmup() -> None:
+    config = TrainingConfig(n_steps=100, warmup_steps=0, learning_rate=0.5, clip_norm=None)
+    optimizer = config.make_optimizer()
+    assert optimizer.global_clipnorm is None
+    schedule = keras.optimizers.schedules.deserialize(
+        optimizer.get_config()["learning_rate"]
+    )
+    rates = [float(schedule(step)) for step in (0, 50, 100)]
+    np.testing.assert_allclose(rates, [0.5, 0.25, 0], atol=1e-6)
+
+
+def test_unknown_optimizer() -> None:
+    with pytest.raises(ValueError, match=re.escape("gradient_ascent")):
+        TrainingConfig(optimizer="gradient_ascent").make_optimizer()

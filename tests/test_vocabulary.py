@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_elmo.pretraining.vocabulary import SPECIAL_WORDS, Vocabulary, count_words
+
+SENTENCES = [["b", "a", "c"], ["a", "b", "a"], ["ä", "c", "d"]]
+WORDS = st.text(min_size=1).filter(lambda word: word.split() == [word])
+
+
+def test_counts() -> None:
+    counts = count_words(iter(SENTENCES))
+    assert counts == {"<S>": 3, "</S>": 3, "a": 3, "b": 2, "c": 2, "d": 1, "ä": 1}
+    assert count_words([]) == {}
+
+
+def test_order() -> None:
+    """By frequency, then by code points, whatever order the words came in."""
+    vocabulary = Vocabulary.from_counts(count_words(SENTENCES))
+    assert vocabulary.words == (*SPECIAL_WORDS, "a", "b", "c", "d", "ä")
+    assert len(vocabulary) == 8
+    backwards = Vocabulary.from_counts(count_words(s[::-1] for s in SENTENCES[::-1]))
+    assert backwards.words == vocabulary.words
+
+
+@pytest.mark.parametrize(
+    ("size", "min_count", "words"),
+    [
+        (None, 2, ["a", "b", "c"]),
+        (None, 4, []),
+        (4, 1, ["a"]),
+        (7, 1, ["a", "b", "c", "d"]),
+        (100, 1, ["a", "b", "c", "d", "ä"]),
+        (7, 3, ["a"]),
+    ],
+)
+def test_size_and_min_count(size: int | None, min_count: int, words: list[str]) -> None:
+    vocabulary = Vocabulary.from_counts(count_words(SENTENCES), size, min_count)
+    assert vocabulary.words == (*SPECIAL_WORDS, *words)
+
+
+def test_special_words_in_the_text_come_once() -> None:
+    counts = {"<UNK>": 50, "the": 9, "</S>": 70, "<unk>": 3}
+    assert Vocabulary.from_counts(counts).words == (*SPECIAL_WORDS, "the", "<unk>")
+
+
+@given(st.dictionaries(WORDS, st.integers(1, 5)))
+def test_any_counts(counts: dict[str, int]) -> None:
+    words = Vocabulary.from_counts(counts).words
+    assert set(words) == {*SPECIAL_WORDS, *counts}
+    ranks = [(-counts[word], word) for word in words[3:]]
+    assert ranks == sorted(ranks)
+
+
+def test_ids() -> None:
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a", "b"])
+    ids = vocabulary.ids(iter(["b", "nothing", "<S>", "a", "</S>", "A", "<UNK>", ""]))
+    assert ids.dtype == np.int32
+    np.testing.assert_array_equal(ids, [4, 2, 0, 3, 1, 2, 2, 2])
+    assert vocabulary.ids([]).shape == (0,)
+
+
+@given(st.lists(WORDS.filter(lambda word: word not in SPECIAL_WORDS), unique=True))
+def test_file_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "round_trip.txt"
+    vocabulary = Vocabulary([*SPECIAL_WORDS, *words])
+    vocabulary.save(path)
+    assert Vocabulary.load(path).words == vocabulary.words
+    assert path.read_bytes().decode().split("\n") == [*vocabulary.words, ""]
+
+
+def test_bilm_tf_file(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "oracles" / "bilm_tf_tiny" / "train"
+    vocabulary = Vocabulary.load(folder / "vocab.txt")
+    lines = (folder / "vocab.txt").read_text("utf-8").splitlines()
+    assert vocabulary.words == tuple(lines)
+    assert vocabulary.words[:5] == ("<S>", "</S>", "<UNK>", "of", "the")
+    np.testing.assert_array_equal(vocabulary.ids(lines), range(len(lines)))
+    vocabulary.save(tmp_path / "copy.txt")
+    copied = (tmp_path / "copy.txt").read_bytes()
+    assert copied == (folder / "vocab.txt").read_bytes()
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_line_ends_of_a_file(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "words.txt"
+    lines = (end or "\n").join([*SPECIAL_WORDS, "wörd", "\u200b"])
+    path.write_bytes((lines + end).encode())
+    assert Vocabulary.load(str(path)).words == (*SPECIAL_WORDS, "wörd", "\u200b")
+
+
+def test_frequencies_by_hand() -> None:
+    """Forward a b </S> x </S>, backward b a <S> x <S>: 10 targets, x unknown."""
+    counts = count_words([["a", "b"], ["x"]])
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a", "b"])
+    frequencies = vocabulary.frequencies(counts)
+    assert frequencies.dtype == np.float64
+    np.testing.assert_allclose(frequencies, np.array([2, 2, 2, 2, 2]) / 10)
+
+
+def test_frequencies_of_words_that_do_not_occur() -> None:
+    counts = count_words([["a", "a", "a", "a"]] * 2)
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a", "b"])
+    # <UNK> and b as if they occurred once.
+    np.testing.assert_allclose(
+        vocabulary.frequencies(counts), np.array([1, 1, 1, 8, 1]) / 12
+    )
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1), min_size=1))
+def test_frequencies_are_shares_of_the_targets(sentences: list[list[str]]) -> None:
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a", "b", "z"])
+    frequencies = vocabulary.frequencies(count_words(sentences))
+    assert frequencies.sum() == pytest.approx(1)
+    targets: Counter[int] = Counter()
+    for words in sentences:
+        targets.update(vocabulary.ids([*words, "</S>"]).tolist())  # forward
+        targets.update(vocabulary.ids(["<S>", *words]).tolist())  # backward
+    # In each direction, a word that does not occur counts as one that occurs once.
+    expected = np.array([targets[i] or 2 for i in range(len(vocabulary))])
+    np.testing.assert_allclose(frequencies, expected / expected.sum())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"expected <S>, </S>, <UNK> first, .* got \[\]"),
+        (["a", "b", "c", "d"], r"<UNK> first, .* got \['a', 'b', 'c'\]"),
+        (["</S>", "<S>", "<UNK>"], r"<UNK> first, .* got \['</S>', '<S>', '<UNK>'\]"),
+        ([*SPECIAL_WORDS, "a", "b", "a"], "'a' is empty or comes more than once"),
+        ([*SPECIAL_WORDS, "<S>"], "'<S>' is empty or comes more than once"),
+        ([*SPECIAL_WORDS, "a", ""], "'' is empty or comes more than once"),
+    ],
+)
+def test_refuses_lists(words: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Vocabulary(words)
+
+
+@pytest.mark.parametrize("size", [3, 0, -1])
+def test_refuses_a_size_without_words(size: int) -> None:
+    with pytest.raises(ValueError, match=f"size must be more than 3; got {size}"):
+        Vocabulary.from_counts({"a": 1}, size)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"words.txt' is not a vocabulary: .*<UNK> first, .*got \[''\]"),
+        (b"the\nof\nand\n", "words.txt' is not a vocabulary: .*<UNK> first"),
+        (b"<S>\n</S>\n<UNK>\na\n\nb\n", "is not a vocabulary: words: '' is empty"),
+        (b"<S>\n</S>\n<UNK>\na\n\n", "is not a vocabulary: words: '' is empty"),
+        (b"<S>\n</S>\n<UNK>\na\na\n", "is not a vocabulary: words: 'a' is empty or comes"),
+        (b"<S>\n</S>\n<UNK>\n\xff\n", "words.txt' is not a vocabulary: 'utf-8' codec"),
+    ],
+)
+def test_refuses_files(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        Vocabulary.load(path)
+
+
+def test_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+        Vocabulary.load(tmp_path / "none.txt")
