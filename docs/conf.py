@@ -61,6 +61,8 @@ autodoc_type_aliases = {
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
     "Model": "~keras_elmo.weights.sources.Model",
+    "ArrayLike": "~numpy.typing.ArrayLike",
+    "DTypeLike": "~numpy.typing.DTypeLike",
 }
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Call arguments", "params_style")]

@@ -1,4 +1,4 @@
-"""The command ``keras-elmo``: describes, converts and verifies models."""
+"""The command ``keras-elmo``: describes, converts, verifies and trains models."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         run(**arguments)
-    except (SourceError, OSError) as error:
+    except (SourceError, OSError, _InputError) as error:
         print(f"keras-elmo: error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -101,6 +101,30 @@ def _format(parser: argparse.ArgumentParser, out: Path, to: str | None) -> str:
     return to or ("keras" if is_keras_file else "hdf5")
 
 
+def _train(**arguments: Any) -> None:
+    from keras_elmo.commands.train import train_model
+
+    _run_on_input(train_model, arguments)
+
+
+def _evaluate(**arguments: Any) -> None:
+    from keras_elmo.commands.train import show_perplexity
+
+    _run_on_input(show_perplexity, arguments)
+
+
+def _run_on_input(run: Callable[..., None], arguments: dict[str, Any]) -> None:
+    """Turns what is wrong with the user's files into an error of the command."""
+    try:
+        run(**arguments)
+    except (ValueError, ImportError, FloatingPointError) as error:
+        raise _InputError(str(error)) from error
+
+
+class _InputError(Exception):
+    """A file or setting of the user's is wrong; the message says what to do."""
+
+
 class _Version(argparse.Action):
     """Prints the version, which costs the import of the library only when asked for."""
 
@@ -113,7 +137,7 @@ class _Version(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "keras-elmo", description="Describes, converts and verifies ELMo models."
+        "keras-elmo", description="Describes, converts, verifies and trains ELMo models."
     )
     parser.add_argument(
         "--version",
@@ -141,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_quiet(either)
 
     _add_convert(add)
+    _add_train(add)
+    _add_evaluate(add)
     return parser
 
 
@@ -176,6 +202,88 @@ def _add_convert(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="replace OUT, if it is of the kind that would be written",
     )
     _add_quiet(convert)
+
+
+def _add_train(add: Callable[..., argparse.ArgumentParser]) -> None:
+    train = add(
+        "train",
+        _train,
+        "train a model on text files",
+        "DIR then is a source like any other. It also keeps what is needed to go on after "
+        f"an interruption (--resume) or on other texts (--init DIR). {_DOWNLOADS}",
+    )
+    _add_texts(train)
+    train.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where the model goes"
+    )
+    train.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="JSON: 'model', the content of an options.json, for a new model, and "
+        "'training', the settings of keras_elmo.pretraining.TrainingConfig",
+    )
+    train.add_argument(
+        "--init", metavar="SOURCE", help=f"go on from a trained model: {_SOURCE}"
+    )
+    train.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="the words to predict, one in a line (default: those of --init if it has any, "
+        "else the most frequent of the texts)",
+    )
+    train.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where an earlier run into DIR stopped, if there was one",
+    )
+    train.add_argument(
+        "--tensorboard", action="store_true", help="write logs to DIR/tensorboard"
+    )
+    _add_quiet(train)
+
+
+def _add_evaluate(add: Callable[..., argparse.ArgumentParser]) -> None:
+    evaluate = add(
+        "evaluate",
+        _evaluate,
+        "compute a model's perplexity on text files",
+        "The model needs the softmax that it was trained with, as 'keras-elmo train' "
+        "writes it; released models come without.",
+    )
+    evaluate.add_argument("source", metavar="SOURCE", help=_SOURCE)
+    _add_texts(evaluate)
+    evaluate.add_argument(
+        "--sentence-state",
+        choices=("reset", "carried"),
+        default="reset",
+        help="begin each sentence in the zero state, as the layer does, or in the state "
+        "that the sentence before it ended in, as bilm-tf does (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--batch-size",
+        type=_positive_integer,
+        default=32,
+        metavar="N",
+        help="rows of text to compute at once (default: %(default)s)",
+    )
+    _add_json(evaluate)
+
+
+def _add_texts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "texts",
+        metavar="TEXT",
+        nargs="+",
+        help="a text file (.gz is unpacked), a directory with *.txt files, or a pattern; "
+        "one sentence in a line, its words separated by spaces",
+    )
+
+
+def _positive_integer(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
 
 
 def _add(

@@ -112,7 +112,8 @@ def _describe(source: str) -> dict[str, Any]:
         "source": source,
         "kind": _kind(path),
         "path": str(path.absolute()),
-        "downloaded": named is not None or "://" in source,
+        "downloaded": (named is not None and named.embedded_path is None)
+        or "://" in source,
         "bytes": size_on_disk(path),
         "configuration": dataclasses.asdict(config),
         "output_dim": config.output_dim,
@@ -178,6 +179,8 @@ def _value_text(value: Any) -> str:
 def _model_text(model: Mapping[str, Any]) -> str:
     size = "size unknown" if model["size"] is None else size_text(model["size"])
     cached = "in the cache" if model["cached"] else "not downloaded"
+    if model["weights_url"] is None:
+        cached = "in the package"
     lines = [f"{model['name']} ({size}, {cached})"]
     for text in (model["description"] + ".", f"Licence: {model['licence']}"):
         lines += textwrap.wrap(text, 88, initial_indent="  ", subsequent_indent="  ")
