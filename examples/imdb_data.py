@@ -6,6 +6,7 @@ import gzip
 import re
 import tarfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -16,12 +17,16 @@ from keras_elmo.reviews import Reviews
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 ARCHIVE_BYTES = 84_125_825
-N_REVIEWS = 12_500  # in each of the four folders
+N_REVIEWS = 12_500  # in each of the four folders of labelled reviews
+N_UNLABELLED = 50_000
 
-_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
+_LABELLED = ("train/neg", "train/pos", "test/neg", "test/pos")
+_UNLABELLED = "train/unsup"
+_TRAINING = ("train/neg", "train/pos", _UNLABELLED)
 _BLOCK_BYTES = 1 << 20
-# The archive also holds train/unsup (no labels) and lists of words and links.
-_MEMBER = re.compile(r"(?:^|/)((?:train|test)/(?:neg|pos))/([^/]+\.txt)$")
+_LINE_BREAK = re.compile(r"<br\s*/?>")
+# The archive also holds lists of words and links.
+_MEMBER = re.compile(r"(?:^|/)((?:train|test)/(?:neg|pos|unsup))/([^/]+\.txt)$")
 
 Folders = dict[str, dict[str, str]]
 """Review texts by folder (``"train/neg"``) and file name."""
@@ -46,12 +51,38 @@ def load_imdb(data: str) -> tuple[Reviews, Reviews]:
     Raises:
         DataError: The reviews are not there.
     """
-    if data == "download":
-        folders = _read_archive(_download())
-        _check_complete(folders)
-    else:
-        folders = _read_path(Path(data).expanduser())
+    folders = _read(data, _LABELLED)
     return _reviews(folders, "train"), _reviews(folders, "test")
+
+
+def load_training_texts(data: str) -> list[str]:
+    """Reads all reviews that may be trained on, those without a label too.
+
+    Args:
+        data: As for :func:`load_imdb`.
+
+    Returns:
+        The texts of ``train/neg``, ``train/pos`` and ``train/unsup``, in the order of
+        folder and file name.
+
+    Raises:
+        DataError: The reviews are not there.
+    """
+    folders = _read(data, _TRAINING)
+    return [by_name[name] for by_name in folders.values() for name in sorted(by_name)]
+
+
+def plain_text(review: str) -> str:
+    """A review without its line breaks, which are HTML's ``<br />``."""
+    return _LINE_BREAK.sub(" ", review)
+
+
+def _read(data: str, wanted: Sequence[str]) -> Folders:
+    if data != "download":
+        return _read_path(Path(data).expanduser(), wanted)
+    folders = _read_archive(_download(), wanted)
+    _check_complete(folders)
+    return folders
 
 
 def _download() -> Path:
@@ -74,20 +105,24 @@ def _download() -> Path:
 
 def _check_complete(folders: Folders) -> None:
     found = {folder: len(texts) for folder, texts in folders.items()}
-    if any(count != N_REVIEWS for count in found.values()):
+    expected = {f: N_UNLABELLED if f == _UNLABELLED else N_REVIEWS for f in folders}
+    if found != expected:
+        labelled = [folder for folder in folders if folder != _UNLABELLED]
+        others = f" and {N_UNLABELLED:,} in {_UNLABELLED}" if _UNLABELLED in folders else ""
         raise DataError(
             f"The downloaded archive must hold {N_REVIEWS:,} reviews in each of "
-            f"{', '.join(_FOLDERS)}; found {found}. Delete it and try again."
+            f"{', '.join(labelled)}{others}; found {found}. Delete it and try again."
         )
 
 
-def _read_path(path: Path) -> Folders:
+def _read_path(path: Path, wanted: Sequence[str]) -> Folders:
     if not path.exists():
         raise DataError(
             f"There is no file or directory {str(path)!r}. Give the path of "
             "aclImdb_v1.tar.gz or of what it unpacks to, or 'download'."
         )
-    folders = _read_directory(path) if path.is_dir() else _read_archive(path)
+    read = _read_directory if path.is_dir() else _read_archive
+    folders = read(path, wanted)
     missing = [folder for folder, texts in folders.items() if not texts]
     if missing:
         raise DataError(
@@ -97,12 +132,12 @@ def _read_path(path: Path) -> Folders:
     return folders
 
 
-def _read_directory(path: Path) -> Folders:
+def _read_directory(path: Path, wanted: Sequence[str]) -> Folders:
     unpacked = path / "aclImdb"
     root = unpacked if unpacked.is_dir() else path
     folders: Folders = {}
     try:
-        for folder in _FOLDERS:
+        for folder in wanted:
             paths = list((root / folder).glob("*.txt"))
             with tqdm(paths, desc=f"Reading {folder}", unit=" files") as progress:
                 folders[folder] = {
@@ -113,9 +148,9 @@ def _read_directory(path: Path) -> Folders:
     return folders
 
 
-def _read_archive(path: Path) -> Folders:
+def _read_archive(path: Path, wanted: Sequence[str]) -> Folders:
     """Streams through the archive once; nothing is unpacked to the disk."""
-    folders: Folders = {folder: {} for folder in _FOLDERS}
+    folders: Folders = {folder: {} for folder in wanted}
     progress = {"desc": f"Reading {path.name}", "total": path.stat().st_size}
     try:
         with (
@@ -126,8 +161,10 @@ def _read_archive(path: Path) -> Folders:
         ):
             for member in archive:
                 match = _MEMBER.search(member.name) if member.isfile() else None
-                content = archive.extractfile(member) if match else None
-                if match and content:
+                if not match or match[1] not in wanted:
+                    continue
+                content = archive.extractfile(member)
+                if content:
                     folder, name = match.groups()
                     folders[folder][name] = _text(content.read(), member.name)
             # tarfile takes a cut off archive for a shorter one. gzip knows better, but
