@@ -6,7 +6,13 @@ import sys
 import zipfile
 
 LARGEST = 20_000_000  # bytes
-WANTED = {"keras_elmo/__init__.py", "keras_elmo/py.typed", "keras_elmo/data/reviews.tsv"}
+MINI = {"README.md", "options.json", "softmax.npz", "vocabulary.txt", "weights.hdf5"}
+WANTED = {
+    "keras_elmo/__init__.py",
+    "keras_elmo/py.typed",
+    "keras_elmo/data/reviews.tsv",
+    *(f"keras_elmo/data/mini/{name}" for name in MINI),
+}
 
 
 def main(path: str) -> None:

@@ -17,11 +17,8 @@ def main() -> None:
     """Builds, fits, saves and loads a model."""
     assert version("keras-elmo") == keras_elmo.__version__
     (texts, labels), _ = load_reviews()
-    config = keras_elmo.ElmoConfig(
-        char_dim=4, filters=((1, 8), (2, 8)), n_highway=1, dim=16, projection_dim=8
-    )
     inputs = keras.Input((), dtype="string")
-    vectors = keras_elmo.ElmoEmbeddingLayer(config)(inputs)
+    vectors = keras_elmo.ElmoEmbeddingLayer("mini")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(vectors))
     model.compile("adam", "binary_crossentropy")
     model.fit(texts[:32], labels[:32], verbose=0)

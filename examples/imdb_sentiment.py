@@ -14,9 +14,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from imdb_data import DataError, load_imdb
+from imdb_data import DataError, load_imdb, plain_text
 
-from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError, tokenize
 from keras_elmo.reviews import Reviews, load_reviews
 
 # Small enough to train on a laptop's processor in seconds.
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"argument --output: cannot make the directory: {error}")
     try:
-        model = build_model(args.source, args.words, args.fine_tune)
+        model = build_model(args.source, args.fine_tune, args.learning_rate)
     except SourceError as error:
         parser.error(f"argument --source: {error}")
     try:
@@ -58,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DataError, OSError) as error:
         parser.error(f"argument --data: {error}")
     print_parameters(model)
-    training = shuffled(training, args.limit, args.seed)
-    test = shuffled(test, args.limit, args.seed)
+    training = prepared(shuffled(training, args.limit, args.seed), args.words)
+    test = prepared(shuffled(test, args.limit, args.seed), args.words)
     history = train(model, training, args.epochs, args.batch_size)
     test_accuracy = evaluate(model, test, args.batch_size)
     print_mix(model)
@@ -91,9 +91,10 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--source",
         type=_not_empty,
-        default="random",
-        help="the ELMo model, a path or URL as ElmoEmbeddingLayer takes it, or 'random' "
-        "for a small one with random weights (default)",
+        default="mini",
+        help="the ELMo model, a name, path or URL as ElmoEmbeddingLayer takes it "
+        "(default: mini, which comes with keras-elmo), or 'random' for a small one with "
+        "random weights",
     )
     add(
         "--words",
@@ -104,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--epochs",
         type=_integer_from(1),
-        help="passes over the reviews (default: 5, or 30 where the source is random)",
+        help="passes over the reviews (default: 5 with --data, otherwise 30)",
     )
     add(
         "--batch-size",
@@ -125,6 +126,13 @@ def make_parser() -> argparse.ArgumentParser:
         "(default: aggregation, or all where the source is random)",
     )
     add(
+        "--learning-rate",
+        type=_learning_rate,
+        default=1e-3,
+        metavar="RATE",
+        help="Adam's learning rate (default: %(default)s)",
+    )
+    add(
         "--seed",
         type=_integer_from(0),
         default=0,
@@ -141,16 +149,15 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def fill_in(args: argparse.Namespace) -> argparse.Namespace:
-    """Sets what the command line left open, as far as it depends on the source.
+    """Sets what the command line left open, as far as it depends on other arguments.
 
     A trained ELMo is used as in the article. Random weights know nothing about
-    language: all of them have to be trained, and that takes longer.
+    language: all of them have to be trained. Few reviews need more passes.
     """
-    from_nothing = args.source == "random"
     if args.epochs is None:
-        args.epochs = 30 if from_nothing else 5
+        args.epochs = 5 if args.data else 30
     if args.fine_tune is None:
-        args.fine_tune = "all" if from_nothing else "aggregation"
+        args.fine_tune = "all" if args.source == "random" else "aggregation"
     return args
 
 
@@ -167,6 +174,16 @@ def _integer_from(lowest: int) -> Callable[[str], int]:
     return parse
 
 
+def _learning_rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
+    return rate
+
+
 def _not_empty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
@@ -174,8 +191,7 @@ def _not_empty(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    # As for the reviews: any white space separates words.
-    return " ".join(_not_empty(text).split())
+    return _not_empty(text).strip()
 
 
 def require_matplotlib(parser: argparse.ArgumentParser) -> None:
@@ -189,13 +205,13 @@ def require_matplotlib(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def build_model(source: str, words: int, fine_tune: Any) -> keras.Model:
+def build_model(source: str, fine_tune: Any, learning_rate: float = 1e-3) -> keras.Model:
     """Builds the article's model: strings in, the probability of "positive" out.
 
     Args:
         source: As ``--source``.
-        words: How many words of a review ELMo reads.
         fine_tune: What of ELMo is trained.
+        learning_rate: Adam's.
 
     Returns:
         The compiled model, from strings (batch,) to probabilities (batch, 1).
@@ -205,7 +221,6 @@ def build_model(source: str, words: int, fine_tune: Any) -> keras.Model:
     """
     elmo = ElmoEmbeddingLayer(
         RANDOM_CONFIG if source == "random" else source,
-        max_tokens=words,
         fine_tune=fine_tune,
         name="elmo",
     )
@@ -213,7 +228,8 @@ def build_model(source: str, words: int, fine_tune: Any) -> keras.Model:
     hidden = keras.layers.Dense(256, activation="relu")(elmo(reviews))  # (batch, 256)
     positive = keras.layers.Dense(1, activation="sigmoid")(hidden)  # (batch, 1)
     model = keras.Model(reviews, positive)
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    optimizer = keras.optimizers.Adam(learning_rate)
+    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -248,6 +264,21 @@ def shuffled(reviews: Reviews, limit: int | None, seed: int) -> Reviews:
         halves = [order[labels[order] == label][: limit // 2] for label in (0, 1)]
         order = random.permutation(np.concatenate(halves))
     return texts[order], labels[order]
+
+
+def prepared(reviews: Reviews, words: int) -> Reviews:
+    """Cuts reviews, and takes them apart as the text was that ELMo models learned from.
+
+    Args:
+        reviews: Texts and labels.
+        words: How many words to keep of a text, where white space separates words.
+
+    Returns:
+        Texts in which a space stands between words and punctuation marks, and labels.
+    """
+    texts, labels = reviews
+    cut = [" ".join(plain_text(text).split()[:words]) for text in texts]
+    return np.array([" ".join(tokenize(text)) for text in cut], dtype=object), labels
 
 
 def train(
@@ -343,7 +374,7 @@ def print_prediction(path: Path, sentence: str) -> None:
     """Loads the saved model, which needs nothing but its file, and asks it."""
     model = keras.saving.load_model(path)
     # Keras takes strings as an object array, not as a list.
-    sentences = np.array([sentence], dtype=object)  # (1,)
+    sentences = np.array([" ".join(tokenize(sentence))], dtype=object)  # (1,)
     positive = float(model.predict(sentences, verbose=0)[0, 0])
     verdict = "positive" if positive >= 0.5 else "negative"
     print(f"The saved model on {sentence!r}: {verdict} (p(positive) = {positive:.4f})")

@@ -100,7 +100,16 @@ def test_the_modes_are_those_of_the_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["--help", "list --help", "info --help", "verify --help", "convert --help"]
+    "arguments",
+    [
+        "--help",
+        "list --help",
+        "info --help",
+        "verify --help",
+        "convert --help",
+        "train --help",
+        "evaluate --help",
+    ],
 )
 def test_help(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
@@ -261,6 +270,7 @@ def test_named_models(
         assert code == 0
         assert "original (374.4 MB, not downloaded)\n  93.6 million" in printed
         assert "medium (size unknown, not downloaded)" in printed
+        assert printed.startswith("mini (8.0 MB, in the package)\n  4.0 million")
         assert "tiny (0.0 MB" not in printed
         assert "tiny (54.4 kB, not downloaded)\n  Tiny.\n  Licence: Free" in printed
         assert f"The cache is {str(cache)!r}." in printed
@@ -279,12 +289,22 @@ def test_named_models(
     assert "citation     Nobody. 2018." in printed
     listed = json.loads(run("list", "--json")[1])
     assert {entry["name"]: entry["cached"] for entry in listed} == {
+        "mini": True,
         "original": False,
         "original-5.5b": False,
         "medium": False,
         "small": False,
         "tiny": True,
     }
+
+
+def test_info_of_the_embedded_model(run: Run) -> None:
+    found = json.loads(run("info", "mini", "--json")[1])
+    assert found["path"] == str(MODELS["mini"].embedded_path / "weights.hdf5")
+    assert found["downloaded"] is False
+    assert found["bytes"] == MODELS["mini"].size
+    assert found["parameters"]["total"] == 3_966_928
+    assert "(downloaded)" not in run("info", "mini")[1]
 
 
 # -------------------------------------------------------------------------------- convert

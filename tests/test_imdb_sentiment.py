@@ -121,7 +121,9 @@ def start(
     return StartRun(example, source, tmp_path, capsys)
 
 
-def test_whole_program(start: StartRun, data: ModuleType, archive: Path) -> None:
+def test_whole_program(
+    start: StartRun, example: ModuleType, data: ModuleType, archive: Path
+) -> None:
     run = start("--data", archive, SENTENCE)
     names = {"model.keras", "history.json", "training_curves.png"}
     assert {path.name for path in run.folder.iterdir()} == names
@@ -133,6 +135,7 @@ def test_whole_program(start: StartRun, data: ModuleType, archive: Path) -> None
     # A model that somebody else loads gives what the program printed.
     model = keras.saving.load_model(run.folder / "model.keras")
     _, (texts, labels) = data.load_imdb(str(archive))
+    texts, _ = example.prepared((texts, labels), 20)
     correct = (model.predict(texts, verbose=0)[:, 0] >= 0.5) == (labels == 1)
     accuracy = run.number(r"Test accuracy: ([\d.]+) on 24 reviews")
     assert accuracy == pytest.approx(correct.mean(), abs=1e-4)
@@ -160,7 +163,7 @@ def test_whole_program(start: StartRun, data: ModuleType, archive: Path) -> None
 def test_parameters(example: ModuleType, capsys: Any, fine_tune: str, in_elmo: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(example, "RANDOM_CONFIG", TINY)
-        model = example.build_model("random", 20, fine_tune)
+        model = example.build_model("random", fine_tune)
     example.print_parameters(model)
     dense = 16 * 256 + 256 + 256 + 1
     total = 4 + TINY.n_parameters + dense
@@ -173,16 +176,23 @@ def test_the_articles_number_of_parameters(example: ModuleType) -> None:
     wide = dataclasses.replace(TINY, projection_dim=512)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(example, "RANDOM_CONFIG", wide)
-        model = example.build_model("random", 150, "aggregation")
+        model = example.build_model("random", "aggregation")
     assert sum(int(np.prod(v.shape)) for v in model.trainable_weights) == 262_661
 
 
-def test_reads_only_the_first_words(example: ModuleType, source: str) -> None:
-    model = example.build_model(source, 3, "aggregation")
-    reviews = np.array(["a dull film", "a dull film or not", "a dull or"], dtype=object)
-    first, longer, other = model.predict(reviews, verbose=0)[:, 0]
-    assert longer == pytest.approx(first, abs=1e-6)
-    assert abs(other - first) > 1e-5
+def test_prepared(example: ModuleType) -> None:
+    texts = np.array(["A dull,<br /><br />long film.", "", "isn't it?"], dtype=object)
+    labels = np.array([0, 1, 1], dtype=np.float32)
+    # Words are counted before punctuation marks are taken off them.
+    found, found_labels = example.prepared((texts, labels), 3)
+    assert found.tolist() == ["A dull , long", "", "isn't it ?"]
+    assert found.dtype == object
+    np.testing.assert_array_equal(found_labels, labels)
+
+
+def test_learning_rate(example: ModuleType, source: str) -> None:
+    model = example.build_model(source, "aggregation", 0.25)
+    assert float(model.optimizer.learning_rate) == 0.25
 
 
 def test_same_seed_same_run(start: StartRun, archive: Path, directory: Path) -> None:
@@ -205,8 +215,9 @@ def test_embedded_reviews_and_random_weights(
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        ([], (30, "all")),
-        (["--source", "model.zip"], (5, "aggregation")),
+        ([], (30, "aggregation")),
+        (["--source", "random"], (30, "all")),
+        (["--source", "model.zip"], (30, "aggregation")),
         (["--epochs", "2", "--fine-tune", "lstm"], (2, "lstm")),
     ],
 )
@@ -216,6 +227,8 @@ def test_defaults_follow_the_source(
     args = example.fill_in(example.make_parser().parse_args(argv))
     assert (args.epochs, args.fine_tune) == expected
     assert (args.words, args.batch_size, args.data) == (150, 32, None)
+    args = example.fill_in(example.make_parser().parse_args([*argv, "--data", "x"]))
+    assert args.epochs == (2 if "--epochs" in argv else 5)
 
 
 def test_shuffled(example: ModuleType) -> None:
@@ -273,6 +286,8 @@ def error_line(
         (["--words", "0"], "argument --words: must be a whole number from 1 to"),
         (["--epochs", "-1"], "argument --epochs: "),
         (["--batch-size", "1.5"], "argument --batch-size: must be .*, not '1.5'"),
+        (["--learning-rate", "0"], "argument --learning-rate: must be a number from 0 to"),
+        (["--learning-rate", "fast"], "argument --learning-rate: must be .*, not 'fast'"),
         (["--seed", "99999999999"], "argument --seed: must be .* to 2147483647"),
         (["--fine-tune", "some"], "argument --fine-tune: invalid choice: 'some'"),
         ([" "], "argument sentence: must not be empty"),

@@ -304,6 +304,28 @@ def test_dropout_in_training_only() -> None:
     assert np.abs(losses(model, [window], training=True) - in_training).max() > 0.1
 
 
+def test_dropout_of_what_each_lstm_reads() -> None:
+    """The states can tell: what is dropped behind the last layer does not reach them."""
+    (window, *_) = windows()
+    plain, model = language_model(), language_model(dropout=0.5)
+    for each in (plain, model):
+        each(window, training=True)
+    pairs = zip(states(plain.training_state), states(model.training_state), strict=True)
+    for one, other in pairs:
+        assert np.abs(one - other).max() > 0.01
+
+
+def test_dropout_of_what_the_softmax_reads() -> None:
+    """Seen where the LSTMs do not look at what they read."""
+    (window, *_) = windows()
+    model = language_model(dropout=0.5)
+    for name, variable in variables_by_name(model.bilm).items():
+        if name.endswith("W_0"):
+            variable.assign(np.zeros(variable.shape))
+    in_training = losses(model, [window], training=True)
+    assert np.abs(in_training - losses(model, [window])).max() > 0.1
+
+
 def test_samples_in_training_only() -> None:
     (window, *_) = windows()
     plain, model = language_model(), language_model(n_samples=2, seed=1)

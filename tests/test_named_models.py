@@ -22,6 +22,7 @@ from tests.tiny_models import TINY, random_arrays, saved_model
 def test_the_models() -> None:
     models = list_models()
     assert [model.name for model in models] == [
+        "mini",
         "original",
         "original-5.5b",
         "medium",
@@ -45,6 +46,7 @@ def test_where_they_are() -> None:
 
 def test_how_they_are_known() -> None:
     known = {name: (model.size, model.sha256) for name, model in MODELS.items()}
+    assert known.pop("mini") == (MODELS["mini"].size, MODELS["mini"].sha256)
     assert known == {
         "original": (
             374_434_792,
@@ -87,10 +89,15 @@ def test_sizes_are_those_of_the_shapes(
 
 
 def test_what_is_said_of_them() -> None:
-    for model in list_models():
+    mini, *released = list_models()
+    assert "10.18653" not in mini.citation
+    assert "aclanthology.org/P11-1015" in mini.citation
+    assert mini.licence.startswith("Apache-2.0")
+    for model in released:
         assert "Peters" in model.citation
         assert "10.18653/v1/N18-1202" in model.citation
         assert "github.com/allenai/allennlp/issues/1462" in model.licence
+        assert model.embedded_path is None
         with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
             model.size = 0  # type: ignore[misc]
 

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import saved_model
-
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def test_python_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    saved_model(tmp_path / "elmo_model")
     blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 2
     names: dict[str, object] = {}
     for block in blocks:
         exec(block, names)
     assert names["model"].output_shape == (None, 1)
+    assert names["tagger"].layers[-1].input.shape == (None, None, 512)
     assert names["tagger"].output_shape == (None, None, 32)

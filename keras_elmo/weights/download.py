@@ -25,7 +25,7 @@ import requests
 from keras_elmo.errors import SourceError
 from keras_elmo.weights.archive import check_gzip, check_zip
 from keras_elmo.weights.named_models import NamedModel
-from keras_elmo.weights.names import matching_options_name
+from keras_elmo.weights.names import WEIGHTS_NAME, matching_options_name
 
 CACHE_VARIABLE = "KERAS_ELMO_CACHE"
 
@@ -72,23 +72,29 @@ def download_source(url: str) -> Path:
 
 
 def download_named_model(model: NamedModel) -> Path:
-    """Downloads a released model, unless the cache has it.
+    """Downloads a released model, unless the cache or the package has it.
 
     Args:
         model: One of :func:`~keras_elmo.list_models`.
 
     Returns:
-        The path of its HDF5 file in the cache; its options are beside it, under the name
-        that belongs to the HDF5 file's.
+        The path of its HDF5 file; its options are beside it, under the name that belongs
+        to the HDF5 file's.
 
     Raises:
         SourceError: The download fails.
     """
+    if model.embedded_path is not None:
+        return model.embedded_path / WEIGHTS_NAME
+    assert model.weights_url is not None
+    assert model.options_url is not None
     return _download_pair(model.weights_url, model.options_url, model.sha256, model.size)
 
 
 def is_cached(model: NamedModel) -> bool:
     """Whether :func:`download_named_model` would need no network for a model."""
+    if model.weights_url is None:
+        return True
     folder, name = _folder(model.weights_url), _file_name(model.weights_url)
     return _is_whole(folder / name, model.size) and _is_whole(
         folder / matching_options_name(name), None

@@ -66,7 +66,8 @@ def read_located(source: PathLike, read: Callable[[Path], T]) -> T:
 def _forget(source: PathLike, path: Path | None) -> bool:
     """Removes what was downloaded for a source; says whether anything was."""
     name = os.fspath(source)
-    if path is None or not ("://" in name or name in MODELS):
+    is_remote = "://" in name or (name in MODELS and not MODELS[name].embedded_path)
+    if path is None or not is_remote:
         return False
     if path.is_file():
         forget(path)

@@ -1,9 +1,11 @@
-"""The released models that can be asked for by name."""
+"""The models that can be asked for by name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+_PACKAGE_DATA = Path(__file__).resolve().parents[1] / "data"
 _BASE = "https://allennlp.s3.amazonaws.com/models/elmo"
 
 _BILLION_WORDS = "trained on the 1 Billion Word Benchmark (800 million tokens of news)"
@@ -23,12 +25,12 @@ _CITATION = (
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A released model: where it is, how to know it, and whom to thank.
+    """A trained model: where it is, how to know it, and whom to thank.
 
     Attributes:
         name: What users call it.
-        weights_url: Where its HDF5 file is.
-        options_url: Where its ``options.json`` is.
+        weights_url: Where its HDF5 file is, or None if it comes with the package.
+        options_url: Where its ``options.json`` is, or None likewise.
         size: How many bytes the HDF5 file has, or None if that is not known.
         sha256: The SHA-256 of the HDF5 file in hexadecimal, or None if that is not known.
         description: Its sizes and what it was trained on.
@@ -37,13 +39,18 @@ class NamedModel:
     """
 
     name: str
-    weights_url: str
-    options_url: str
+    weights_url: str | None
+    options_url: str | None
     size: int | None
     sha256: str | None
     description: str
     licence: str
     citation: str
+
+    @property
+    def embedded_path(self) -> Path | None:
+        """The directory of a model that comes with the package; None for others."""
+        return _PACKAGE_DATA / self.name if self.weights_url is None else None
 
 
 def _allennlp(
@@ -66,9 +73,29 @@ def _allennlp(
     )
 
 
+_MINI = NamedModel(
+    name="mini",
+    weights_url=None,
+    options_url=None,
+    size=7_962_240,
+    sha256="8ad837abf94ee94542dd8a4332502e102950d57b9f8cc669e0c65e6c42645d3d",
+    description=(
+        "4.0 million parameters: 2 LSTM layers of 384 units projected to 256, 1 highway "
+        "layer, vectors of 512; trained on 19 million tokens of IMDB film reviews; its "
+        "README.md is the model card"
+    ),
+    licence="Apache-2.0, as keras-elmo. The reviews it was trained on are not part of it.",
+    citation=(
+        "Andrew L. Maas, Raymond E. Daly, Peter T. Pham, Dan Huang, Andrew Y. Ng and "
+        "Christopher Potts. 2011. Learning Word Vectors for Sentiment Analysis. In "
+        "Proceedings of ACL-HLT 2011, pages 142-150. https://aclanthology.org/P11-1015"
+    ),
+)
+
 MODELS: dict[str, NamedModel] = {
     model.name: model
     for model in (
+        _MINI,
         _allennlp(
             "original",
             "2x4096_512_2048cnn_2xhighway",
@@ -107,7 +134,7 @@ def list_models() -> tuple[NamedModel, ...]:
 
     Returns:
         Each :class:`~keras_elmo.NamedModel` with its addresses, size,
-        SHA-256, description, licence and citation. They are downloaded when a layer first
-        asks for them.
+        SHA-256, description, licence and citation. ``"mini"`` comes with the package; the
+        others are downloaded when a layer first asks for them.
     """
     return tuple(MODELS.values())

@@ -1,0 +1,107 @@
+"""The model that comes with the package: its files, and what it knows."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoEmbeddingLayer, list_models, tokenize
+from keras_elmo.pretraining import evaluate, load_language_model
+from keras_elmo.reviews import load_reviews
+from keras_elmo.weights.named_models import MODELS
+from keras_elmo.weights.sources import load_source
+
+MINI = MODELS["mini"]
+LARGEST = 20_000_000  # bytes, of the wheel
+
+
+def test_files() -> None:
+    folder = MINI.embedded_path
+    assert folder is not None
+    names = {"README.md", "options.json", "softmax.npz", "vocabulary.txt", "weights.hdf5"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 0.9 * LARGEST
+
+
+def test_registered() -> None:
+    assert list_models()[0] is MINI
+    assert MINI.embedded_path is not None
+    content = (MINI.embedded_path / "weights.hdf5").read_bytes()
+    assert len(content) == MINI.size
+    assert hashlib.sha256(content).hexdigest() == MINI.sha256
+
+
+def test_only_mini_is_embedded() -> None:
+    assert [m.name for m in list_models() if m.embedded_path is not None] == ["mini"]
+
+
+def test_shape() -> None:
+    config, arrays, path = load_source("mini")
+    assert path.name == "weights.hdf5"
+    assert (config.n_layers, config.dim, config.projection_dim) == (2, 384, 256)
+    assert config.n_parameters == 3_966_928
+    assert f"{config.n_parameters / 1e6:.1f} million parameters" in MINI.description
+    assert all(np.isfinite(array).all() for array in arrays.values())
+    _, vocabulary = load_language_model("mini", 1)
+    assert len(vocabulary) == 16_000
+    assert vocabulary.words[3:6] == ("the", ".", ",")
+
+
+def test_perplexity(tmp_path: Path) -> None:
+    """Film reviews are much more likely as they are than with their words shuffled."""
+    (texts, _), _ = load_reviews()
+    rng = np.random.default_rng(0)
+    sentences = [tokenize(text) for text in texts[:40]]
+    shuffled = [rng.permutation(words) for words in sentences]
+    found = []
+    for name, lines in (("text", sentences), ("shuffled", shuffled)):
+        path = tmp_path / f"{name}.txt"
+        path.write_text("\n".join(map(" ".join, lines)) + "\n", encoding="utf-8")
+        found.append(evaluate("mini", [path]))
+    assert found[0].mean < 200
+    assert found[1].mean > 5 * found[0].mean
+    for perplexities in found:
+        both = math.sqrt(perplexities.forward * perplexities.backward)
+        assert perplexities.mean == pytest.approx(both, rel=1e-5)
+
+
+def test_context_counts() -> None:
+    """The same word is nearer to itself in a like context than in another."""
+    layer = ElmoEmbeddingLayer("mini", output_mode="lstm_outputs2")
+    vectors = np.asarray(
+        layer(
+            [
+                "The whole cast is just great .",
+                "The cast is simply great .",
+                "They cast him as the villain .",
+            ]
+        )
+    )
+    same, like, other = vectors[0, 2], vectors[1, 1], vectors[2, 1]
+
+    def cosine(a: np.ndarray, b: np.ndarray) -> float:
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    assert cosine(same, like) > cosine(same, other) + 0.1
+
+
+def test_sentiment_of_the_embedded_reviews() -> None:
+    """Frozen features and ridge regression, in closed form."""
+    (texts, labels), (test_texts, test_labels) = load_reviews()
+    layer = ElmoEmbeddingLayer("mini", output_mode="pooled_layers")
+
+    def features(reviews: np.ndarray) -> np.ndarray:
+        sentences = [" ".join(tokenize(text)) for text in reviews]
+        return np.asarray(layer(sentences)).reshape(len(reviews), -1)
+
+    x, test_x = features(texts), features(test_texts)
+    mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6
+    x, test_x = (x - mean) / scale, (test_x - mean) / scale
+    targets = 2 * labels - 1
+    dual = np.linalg.solve(x @ x.T + 1000 * np.eye(len(x)), targets)
+    accuracy = np.mean((test_x @ (x.T @ dual) > 0) == (test_labels == 1))
+    assert accuracy >= 0.7
