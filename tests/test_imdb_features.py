@@ -106,7 +106,12 @@ def test_start_states(
         (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
     config = ElmoConfig(char_dim=4, filters=((1, 8),), n_highway=1, dim=8, projection_dim=4)
     settings = TrainingConfig(
-        n_steps=4, log_steps=4, warmup_steps=0, batch_size=2, n_samples=None
+        n_steps=30,
+        log_steps=30,
+        warmup_steps=0,
+        batch_size=2,
+        n_samples=None,
+        learning_rate=0.05,
     )
     text, model = [tmp_path / "train-0.txt"], tmp_path / "model"
     train(text, model, config, settings, verbose=False)
