@@ -109,12 +109,12 @@ def test_interrupted_and_resumed(
 ) -> None:
     def interrupt(self: StopAtNaN, batch: int, logs: object = None) -> None:
         if int(self.model.optimizer.iterations) == 3:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("in step 3")
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(StopAtNaN, "on_train_batch_end", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="in step 3"):
             train([text], out, SMALL, QUICK, verbose=False)
     assert [row["step"] for row in _log(out)] == ["2"]
     assert not (out / "weights.hdf5").exists()
