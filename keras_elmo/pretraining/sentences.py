@@ -51,7 +51,8 @@ def read_sentences(
     Args:
         paths: Text files in UTF-8; those that end in ``.gz`` are decompressed.
         shuffle_seed: Shuffles the files and, within a buffer of 100,000, the sentences;
-            equal seeds give equal orders. ``None`` keeps the files' order.
+            equal seeds give equal orders if TensorFlow's global seed is equal too.
+            ``None`` keeps the files' order.
 
     Yields:
         The words of each sentence. Lines without words are left out. What is not UTF-8
