@@ -66,7 +66,8 @@ class ElmoEmbeddingLayer(keras.Layer):
             - the handle of a TF1 Hub module on TF-Hub (the default is Google's ELMo) or,
               as ``kaggle://...``, on Kaggle; or its directory or ``.tar.gz`` archive. The
               scalar mix starts from the module's.
-            - the name of a model, such as ``"original"``; see
+            - the name of a model: ``"mini"``, which comes with the package, or one to
+              download, such as ``"original"``; see
               :func:`~keras_elmo.list_models`.
             - a directory or ``.zip`` archive with ``options.json`` (or
               ``*_options.json``) and one ``*.hdf5``, or that ``.hdf5`` file with its

@@ -212,6 +212,14 @@ def test_no_words(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n \n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"texts: there are no words in .*empty\.txt"):
         train([tmp_path / "empty.txt"], tmp_path / "out", SMALL, QUICK, verbose=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_optimizer(text: Path, tmp_path: Path) -> None:
+    config = TrainingConfig.from_dict({**QUICK.to_dict(), "optimizer": "gradient_ascent"})
+    with pytest.raises(ValueError, match="gradient_ascent"):
+        train([text], tmp_path / "out", SMALL, config, verbose=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_continue_from_a_source(trained: Path, text: Path, tmp_path: Path) -> None:

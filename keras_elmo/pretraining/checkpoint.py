@@ -65,7 +65,7 @@ def restore(model: keras.Model, directory: Path) -> int:
     try:
         with np.load(path, allow_pickle=False) as file:
             steps_done, *values = [file[name] for name in file.files]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"Cannot read the checkpoint {str(path)!r}: {error}") from error
     if [value.shape for value in values] != [tuple(v.shape) for v in variables]:
         raise ValueError(f"The checkpoint {str(path)!r} is of another model.")

@@ -54,9 +54,8 @@ def save_softmax(
                 file, kernel=softmax.kernel.astype(dtype), bias=softmax.bias.astype(dtype)
             )
         temporary.replace(directory / SOFTMAX_NAME)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def has_softmax(path: Path) -> bool:

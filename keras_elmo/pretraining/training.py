@@ -102,11 +102,15 @@ def train(
         "texts": {path: Path(path).stat().st_size for path in paths},
         "training": training.to_dict(),
     }
-    _claim(folder, settings, resume)
+    _check_folder(folder, settings, resume)
     keras.utils.set_random_seed(training.seed)
     language_model, words = _prepare(start, paths, training, vocabulary)
-    words.save(folder / VOCABULARY_NAME)
     language_model.compile(optimizer=training.make_optimizer())
+    # Not before: what is wrong with the arguments leaves nothing behind.
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(settings, indent=2) + "\n"
+    (folder / SETTINGS_NAME).write_text(text, encoding="utf-8")
+    words.save(folder / VOCABULARY_NAME)
     windows = Windows(
         start.config,
         words,
@@ -155,8 +159,8 @@ def save_language_model(
     save_softmax(folder, SoftmaxWeights(vocabulary, kernel, bias), dtype)
 
 
-def _claim(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Notes the settings in ``folder``, or checks that they are those noted there."""
+def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Checks that ``folder`` is empty, or holds a run of these settings to resume."""
     path = folder / SETTINGS_NAME
     if resume and path.is_file():
         earlier = json.loads(path.read_text(encoding="utf-8"))
@@ -172,15 +176,13 @@ def _claim(folder: Path, settings: dict[str, Any], resume: bool) -> None:
                 "same ones, or train into another directory from this one as the source."
             )
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(
             f"out: {str(folder)!r} is not empty and holds no run to resume."
             if resume
             else f"out: {str(folder)!r} is not empty. Name a new directory, or ask to "
             "resume the run that is in it."
         )
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def _prepare(
