@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -15,6 +16,7 @@ from keras_elmo.layers.character_ids import PAD_TOKEN
 from keras_elmo.layers.distinct_words import distinct_words
 from keras_elmo.layers.hub_module import N_LAYERS, HubModule
 from keras_elmo.layers.inputs import checked_inputs
+from keras_elmo.layers.vocabulary_cache import VocabularyCache, encode_words
 from keras_elmo.types import (
     Arrays,
     Engine,
@@ -235,6 +237,9 @@ class ElmoEmbeddingLayer(keras.Layer):
             self.max_characters_per_token,
             name=f"{self.name}_character_ids",
         )
+        self.vocabulary_cache = VocabularyCache(
+            self.output_dim // 2, name="vocabulary_cache", dtype=self.dtype_policy
+        )
         self.token_mask = TokenMask(name=f"{self.name}_token_mask")
         self.scalar_mix: ScalarMix | None = None
         self.masked_mean: MaskedMean | None = None
@@ -268,6 +273,18 @@ class ElmoEmbeddingLayer(keras.Layer):
             if isinstance(self.bilm, ElmoBiLM):
                 create_from_arrays(self.bilm, arrays)
 
+    @property
+    def trainable(self) -> bool:
+        """Whether the layer trains what ``fine_tune`` names."""
+        return bool(super().trainable)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.Layer.trainable.fset(self, value)
+        bilm = self.bilm
+        if isinstance(bilm, ElmoBiLM) and bilm.token_encoder.trainable:
+            self.vocabulary_cache.clear()  # training makes it untrue
+
     def use_arrays(self, arrays: Arrays) -> None:
         """Sets the weights.
 
@@ -275,6 +292,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             arrays: All arrays of a model of this shape, by the names of the HDF5 files
                 (:mod:`keras_elmo.weights.names`); those of a scalar mix may be among them.
         """
+        self.vocabulary_cache.clear()
         if isinstance(self.bilm, ElmoBiLM):
             assign_arrays(variables_by_name(self.bilm), arrays)
         if self.scalar_mix is not None:
@@ -289,7 +307,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             if name in arrays:
                 variable.assign(arrays[name])
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Follows the text through the stages."""
         if self.input_mode == "character_ids":
             ids = self.character_ids(inputs)  # (batch, time, characters)
@@ -298,7 +316,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         else:
             tokens = self.character_ids.tokens(inputs)  # (batch, time)
             mask = tokens != ""  # (batch, time)
-            layers = self._layers_of(tokens)
+            layers = self._layers_of(tokens, mask, training)
         # (batch, time, n_layers + 1, D), or fewer layers where the output needs fewer
         if self.output_mode == "word_emb":
             return layers[:, :, 0, : self.output_dim // 2]  # (batch, time, D / 2)
@@ -311,11 +329,56 @@ class ElmoEmbeddingLayer(keras.Layer):
             return self.scalar_mix(layers)  # (batch, time, D) or (batch, D)
         return layers
 
-    def _layers_of(self, tokens: Tensor) -> Tensor:
+    def _layers_of(self, tokens: Tensor, mask: Tensor, training: bool) -> Tensor:
         if isinstance(self.bilm, HubModule):
             return self.bilm(tokens)
-        words, places = distinct_words(tokens)  # (1, words), (batch, time)
-        return self.bilm(self.character_ids.ids(words), places)
+        words, places = distinct_words(tokens)  # (words,), (batch, time)
+        vectors = self._word_vectors(words)  # (1 + words + 1, D / 2)
+        return self.bilm.layers_of_words(vectors, places, mask, training)
+
+    def _word_vectors(self, words: Tensor) -> Tensor:
+        """Token vectors of words and boundaries, those that are cached from there."""
+        rows = None  # (words,)
+        if not self.bilm.token_encoder.trainable:
+            rows = self.vocabulary_cache.rows(words)
+        if rows is None:
+            return self.bilm.word_vectors(self.character_ids.ids(words))
+        return self.vocabulary_cache.completed(
+            rows,
+            self.bilm.word_vectors(self.character_ids.ids(words[rows == 0])),
+        )
+
+    def cache_vocabulary(self, words: Iterable[str]) -> None:
+        """Computes the token vectors of words once, for all calls to come.
+
+        Other words go through the character CNN as before, and the results are the same.
+        A cache replaces the one before. It is saved with the layer, and left out while
+        the token encoder is trainable. Loaded weights come with their own cache or none;
+        after ``set_weights`` call this again.
+
+        Args:
+            words: The words, as they stand between spaces. An empty list drops the cache.
+
+        Raises:
+            ValueError: The layer has no token encoder for strings (``engine="hub"``,
+                ``input_mode="character_ids"``), or it is trainable.
+            TypeError: ``words`` is one string, or holds something else than strings.
+        """
+        if isinstance(self.bilm, HubModule) or self.input_mode == "character_ids":
+            raise ValueError(
+                "cache_vocabulary: needs engine='native' and strings as input; got "
+                f"engine={self.engine!r} and input_mode={self.input_mode!r}."
+            )
+        encoder = self.bilm.token_encoder
+        if encoder.trainable:
+            raise ValueError(
+                "cache_vocabulary: the token encoder is trainable, so that its vectors do "
+                "not stay what they are. Use another fine_tune than 'all', or set "
+                "layer.trainable = False."
+            )
+        self.vocabulary_cache.fill(
+            *encode_words(words, self.character_ids.ids, self.bilm.word_vectors)
+        )
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor = None) -> Tensor | None:
         """Booleans (batch, time), true at tokens; ``None`` for pooled outputs."""

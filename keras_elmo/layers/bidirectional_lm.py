@@ -9,6 +9,8 @@ import keras
 from keras import ops
 
 from keras_elmo import checks
+from keras_elmo.layers.packed_lstm import packed_lstm, packed_lstm_of_words
+from keras_elmo.layers.packing import Packing
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Shape, Tensor
 
@@ -170,6 +172,45 @@ class BidirectionalLM(keras.Layer):
             )  # (batch, steps, 2 * projection_dim)
             states += [*forward_state, *backward_state]
         return layers, states
+
+    def run_packed(
+        self, vectors: Tensor, packing: Packing, differentiable: bool = True
+    ) -> Tensor:
+        """Runs all layers over packed sentences from zero states, in the TensorFlow graph.
+
+        Args:
+            vectors: The token vectors of the batch's distinct words, (words,
+                projection_dim).
+            packing: Where each word stands.
+            differentiable: Whether to work in a way that is fast to differentiate, or in
+                the fastest way.
+
+        Returns:
+            The layers (batch, time, n_layers + 1, 2 * projection_dim), as the call
+            returns them without boundaries.
+        """
+        directions = []
+        for lstms, places, positions in zip(
+            (self.forward_lstms, self.backward_lstms),
+            packing.places,
+            packing.positions,
+            strict=True,
+        ):
+            x = ops.take(vectors, places, axis=0)  # (packed, projection_dim)
+            layers = [x]
+            for i, lstm in enumerate(lstms):
+                if i == 0 and not differentiable:
+                    y = packed_lstm_of_words(lstm.cell, vectors, places, packing.offsets)
+                else:
+                    y = packed_lstm(lstm.cell, x, packing.offsets)
+                # (packed, projection_dim)
+                x = x + y if self.use_skip_connections and i > 0 else y
+                layers.append(x)
+            stacked = ops.stack(layers, axis=1)  # (packed, n_layers + 1, projection_dim)
+            # (batch, time, n_layers + 1, projection_dim)
+            directions.append(ops.take(stacked, positions, axis=0))
+        both = ops.concatenate(directions, axis=-1)
+        return both * _as_factor(packing.mask, both)[..., None]
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         """The mask, without the boundaries if the output is without them."""

@@ -100,7 +100,7 @@ class CharacterIds(keras.Layer):
         return self.ids(self.tokens(inputs))
 
     def ids(self, tokens: Tensor) -> Tensor:
-        """The ids of tokens: strings (batch, time), where ``""`` is padding."""
+        """The ids of tokens: strings of any shape, where ``""`` is padding."""
         return _character_ids(tokens, self.max_characters_per_token)
 
     def tokens(self, inputs: Tensor) -> Tensor:
@@ -186,6 +186,7 @@ def _character_ids(tokens: Tensor, length: int) -> Tensor:
     end = n_bytes[..., None]  # (batch, time, 1)
     ids = tf.where(positions < end, ids, CHARACTER_PADDING_ID)
     ids = tf.where(positions == end, END_WORD_ID, ids)  # (batch, time, length - 1)
-    ids = tf.pad(ids, [[0, 0], [0, 0], [1, 0]], constant_values=BEGIN_WORD_ID)
+    before = [[0, 0]] * tokens.shape.rank + [[1, 0]]
+    ids = tf.pad(ids, before, constant_values=BEGIN_WORD_ID)  # (batch, time, length)
     is_token = tf.not_equal(tokens, "")[..., None]  # (batch, time, 1)
     return tf.where(is_token, ids, 0)  # (batch, time, length)

@@ -15,11 +15,11 @@ def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
         tokens: Strings (batch, time).
 
     Returns:
-        The words as strings (1, words) in the order of their first occurrence, and the
+        The words as strings (words,) in the order of their first occurrence, and the
         place of each token among them, int32 (batch, time).
     """
     import tensorflow as tf
 
     words, places = tf.unique(tf.reshape(tokens, [-1]))  # (words,), (batch * time,)
     places = tf.reshape(places, tf.shape(tokens))  # (batch, time)
-    return words[None], tf.ensure_shape(places, tokens.shape)
+    return words, tf.ensure_shape(places, tokens.shape)

@@ -12,6 +12,7 @@ from keras_elmo.characters import CHARACTER_PADDING_ID
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
+from keras_elmo.layers.packing import pack
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
@@ -33,10 +34,7 @@ class ElmoBiLM(keras.Layer):
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token), 0 for padding. With
-            ``places`` those of the distinct words, (1, words, max_characters_per_token).
-        places: The place of each token among the words, integers (batch, time). Their
-            number varies, which XLA cannot compile.
+        character_ids: Integers (batch, time, max_characters_per_token), 0 for padding.
 
     Returns:
         The layers (batch, time, depth + 1, 2 * projection_dim), layer 0 being the token
@@ -122,38 +120,86 @@ class ElmoBiLM(keras.Layer):
             if self.lstms is not None and not self.lstms.built:
                 self.lstms.build((None, None, self.config.projection_dim))
 
-    def call(self, character_ids: Tensor, places: Tensor | None = None) -> Tensor:
+    def call(self, character_ids: Tensor) -> Tensor:
         """Follows the ids through the stages."""
-        mask = token_mask(character_ids)  # (batch, time), or of the words (1, words)
+        mask = token_mask(character_ids)  # (batch, time)
         if self.lstms is None:
             vectors = self.token_encoder(character_ids)  # (batch, time, projection_dim)
-            vectors = vectors * ops.cast(mask, vectors.dtype)[..., None]
-            if places is not None:
-                vectors = ops.take(vectors[0], places, axis=0)
-            return ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
+            return self._only_layer(vectors, mask)
         bounded = self.sentence_boundaries(character_ids)  # (batch, time + 2, characters)
-        if places is not None:
-            mask = ops.take(mask[0], places)  # (batch, time)
-            bounded = self._cut(bounded)
-        bounded_mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)
-        tokens = self.token_encoder(bounded)  # (batch, time + 2, projection_dim)
-        if places is not None:
-            # The boundaries stand before and behind the words, too.
-            places = ops.pad(places + 1, [[0, 0], [1, 0]])  # (batch, time + 1)
-            end = ops.full((ops.shape(places)[0], 1), ops.shape(bounded)[1] - 1, "int32")
-            places = ops.concatenate([places, end], axis=1)  # (batch, time + 2)
-            tokens = ops.take(tokens[0], places, axis=0)
+        vectors = self.token_encoder(bounded)  # (batch, time + 2, projection_dim)
         if not self.token_encoder.trainable:
-            tokens = ops.stop_gradient(tokens)
+            vectors = ops.stop_gradient(vectors)
+        return self._finished(self._through_lstms(vectors, mask))
+
+    def word_vectors(self, character_ids: Tensor) -> Tensor:
+        """The first stages, for words that tokens will be put together from.
+
+        Args:
+            character_ids: Of words, integers (words, max_characters_per_token).
+
+        Returns:
+            Token vectors (1 + words + 1, projection_dim), the first and the last those of
+            the begin and the end of sentence.
+        """
+        bounded = self.sentence_boundaries(character_ids[None])  # (1, words + 2, ...)
+        vectors = self.token_encoder(self._cut(bounded))[0]  # (words + 2, projection_dim)
+        return vectors if self.token_encoder.trainable else ops.stop_gradient(vectors)
+
+    def layers_of_words(
+        self, vectors: Tensor, places: Tensor, mask: Tensor, training: bool = False
+    ) -> Tensor:
+        """The other stages, in the TensorFlow graph; no step works on padding.
+
+        Args:
+            vectors: As :meth:`word_vectors` returns them.
+            places: The place of each token among the words, int32 (batch, time).
+            mask: Booleans (batch, time), true at tokens.
+            training: Whether the result will be differentiated.
+
+        Returns:
+            What the call returns.
+        """
+        places = places + 1  # behind the begin of sentence
+        end = ops.shape(vectors)[0] - 1
+        if self.lstms is None:
+            return self._only_layer(ops.take(vectors, places, axis=0), mask)
+        if self.carried_state is not None:
+            places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
+            ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
+            places = ops.concatenate([places, ends], axis=1)  # (batch, time + 2)
+            tokens = ops.take(vectors, places, axis=0)  # (batch, time + 2, dim)
+            return self._finished(self._through_lstms(tokens, mask))
+        packing = pack(places, mask, begin=0, end=end)
+        differentiable = training and not self._frozen
+        return self._finished(self.lstms.run_packed(vectors, packing, differentiable))
+
+    @staticmethod
+    def _only_layer(vectors: Tensor, mask: Tensor) -> Tensor:
+        """Token vectors (batch, time, projection_dim) as layer 0."""
+        vectors = vectors * ops.cast(mask, vectors.dtype)[..., None]
+        return ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
+
+    @property
+    def _frozen(self) -> bool:
+        assert self.lstms is not None  # those without have one stage only
+        return not (self.lstms.trainable or self.token_encoder.trainable)
+
+    def _finished(self, layers: Tensor) -> Tensor:
+        # Without this the LSTMs would be differentiated for nothing.
+        return ops.stop_gradient(layers) if self._frozen else layers
+
+    def _through_lstms(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """The layers of token vectors (batch, time + 2, projection_dim)."""
+        mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)  # (batch, time + 2)
         initial_state = None
         if self.carried_state is not None:
             initial_state = self.carried_state.first_rows(ops.shape(tokens)[0])
-        layers, states = self.lstms(tokens, mask=bounded_mask, initial_state=initial_state)
+        assert self.lstms is not None  # no layers are needed of a model without
+        layers, states = self.lstms(tokens, mask=mask, initial_state=initial_state)
         if self.carried_state is not None:
             self.carried_state.update(states)
-        # Without this the LSTMs would be differentiated for nothing.
-        frozen = not (self.lstms.trainable or self.token_encoder.trainable)
-        return ops.stop_gradient(layers) if frozen else layers
+        return layers
 
     def _cut(self, words: Tensor) -> Tensor:
         """Cuts padding that no convolution can tell from the padding that stays."""
@@ -162,12 +208,9 @@ class ElmoBiLM(keras.Layer):
         widest = max(width for width, _ in self.config.filters)
         return words[:, :, : longest + widest]
 
-    def compute_output_shape(
-        self, character_ids_shape: Shape, places_shape: Shape | None = None
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         """The layers' shape: (batch, time, depth + 1, 2 * projection_dim)."""
-        shape = places_shape or character_ids_shape
-        return (*shape[:2], self.depth + 1, self.config.output_dim)
+        return (*input_shape[:2], self.depth + 1, self.config.output_dim)
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""

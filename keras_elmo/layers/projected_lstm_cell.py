@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_elmo import checks
@@ -82,15 +83,51 @@ class ProjectedLSTMCell(keras.Layer):
         """Takes one step."""
         h, c = states  # (batch, projection_dim), (batch, units)
         x = ops.concatenate([inputs, h], axis=-1)  # (batch, features + projection_dim)
-        gates = ops.matmul(x, self.kernel) + self.bias  # (batch, 4 * units)
+        gates = ops.matmul(x, self.kernel) + self._bias()  # (batch, 4 * units)
+        h, c = self._activate(gates, c)
+        return h, [h, c]
+
+    def gates_of_inputs(self, inputs: Tensor) -> Tensor:
+        """The inputs' part in the gates, which does not have to wait for the states.
+
+        Args:
+            inputs: (rows, features), of any number of steps.
+
+        Returns:
+            (rows, 4 * units), the bias included.
+        """
+        kernel = ops.convert_to_tensor(self.kernel, self.compute_dtype)
+        return ops.matmul(inputs, kernel[: -self.projection_dim]) + self._bias()
+
+    def step(self, gates_of_inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes one step from what :meth:`gates_of_inputs` returned.
+
+        Args:
+            gates_of_inputs: The step's inputs' part in the gates, (batch, 4 * units).
+            h: Hidden state (batch, projection_dim).
+            c: Cell state (batch, units).
+
+        Returns:
+            The new h and c.
+        """
+        kernel = ops.convert_to_tensor(self.kernel, self.compute_dtype)
+        gates = gates_of_inputs + ops.matmul(h, kernel[-self.projection_dim :])
+        return self._activate(gates, c)
+
+    def _bias(self) -> Tensor:
+        """The bias (4 * units,), with 1 added to the forget gate's part."""
+        ones = np.repeat([0.0, 0.0, 1.0, 0.0], self.units)
+        return self.bias + ops.convert_to_tensor(ones, self.compute_dtype)
+
+    def _activate(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         i, j, f, o = ops.split(gates, 4, axis=-1)  # (batch, units) each
-        c = ops.sigmoid(f + 1) * c + ops.sigmoid(i) * ops.tanh(j)  # (batch, units)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(j)  # (batch, units)
         c = _clip(c, self.cell_clip)
         h = ops.sigmoid(o) * ops.tanh(c)  # (batch, units)
         if self.projection_kernel is not None:
             h = ops.matmul(h, self.projection_kernel)  # (batch, projection_dim)
             h = _clip(h, self.projection_clip)
-        return h, [h, c]
+        return h, c
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal cell."""

@@ -1,0 +1,106 @@
+"""The recurrence over packed sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
+from keras_elmo.types import Tensor
+
+# Inputs of so many rows are multiplied with the kernel at once: enough for the matrix
+# product to be fast, few enough for its result to stay small.
+_ROWS_AT_ONCE = 1024
+# As many words repeat themselves, and only the distinct ones are multiplied.
+_WORDS_AT_ONCE = 4096
+
+_RowsOf = Callable[[Tensor, Tensor], Tensor]
+"""From where a step begins and ends to its inputs' part in the gates."""
+
+
+def packed_lstm(cell: ProjectedLSTMCell, inputs: Tensor, offsets: Tensor) -> Tensor:
+    """Runs an LSTM over packed sentences from zero states, in the TensorFlow graph.
+
+    A step multiplies only the states of the sentences that take part in it. The inputs
+    do not have to wait for the states, and are multiplied for many steps at once.
+
+    Args:
+        cell: The LSTM.
+        inputs: What it reads in packed order, (packed, features).
+        offsets: Where each step begins, int32 (steps + 1,); see
+            :class:`~keras_elmo.layers.packing.Packing`.
+
+    Returns:
+        The cell's outputs in packed order, (packed, projection_dim).
+    """
+
+    def gates_between(begin: Tensor, end: Tensor) -> _RowsOf:
+        gates = cell.gates_of_inputs(inputs[begin:end])  # (rows, 4 * units)
+        return lambda start, stop: gates[start - begin : stop - begin]
+
+    return _run(cell, gates_between, offsets, _ROWS_AT_ONCE)
+
+
+def packed_lstm_of_words(
+    cell: ProjectedLSTMCell, vectors: Tensor, places: Tensor, offsets: Tensor
+) -> Tensor:
+    """Does the same where the inputs are words, many of them several times.
+
+    Each distinct one is multiplied once. Differentiated it would be slow.
+
+    Args:
+        cell: The LSTM.
+        vectors: The distinct words' vectors, (words, features).
+        places: The place of each packed word among them, int32 (packed,).
+        offsets: Where each step begins, int32 (steps + 1,).
+
+    Returns:
+        The cell's outputs in packed order, (packed, projection_dim).
+    """
+    import tensorflow as tf
+
+    def gates_between(begin: Tensor, end: Tensor) -> _RowsOf:
+        words, rows = tf.unique(places[begin:end])  # (words here,), (end - begin,)
+        gates = cell.gates_of_inputs(tf.gather(vectors, words))  # (words, 4 * units)
+        return lambda start, stop: tf.gather(gates, rows[start - begin : stop - begin])
+
+    return _run(cell, gates_between, offsets, _WORDS_AT_ONCE)
+
+
+def _run(
+    cell: ProjectedLSTMCell,
+    gates_between: Callable[[Tensor, Tensor], _RowsOf],
+    offsets: Tensor,
+    rows_at_once: int,
+) -> Tensor:
+    import tensorflow as tf
+
+    n_steps = tf.shape(offsets)[0] - 1
+    n_rows = offsets[1]  # those of the first step
+    steps_at_once = tf.maximum(rows_at_once // tf.maximum(n_rows, 1), 1)
+
+    def several_steps(first: Tensor, h: Tensor, c: Tensor, outputs: Any) -> tuple[Any, ...]:
+        last = tf.minimum(first + steps_at_once, n_steps)
+        gates_of = gates_between(offsets[first], offsets[last])
+
+        def one_step(step: Tensor, h: Tensor, c: Tensor, outputs: Any) -> tuple[Any, ...]:
+            start, stop = offsets[step], offsets[step + 1]
+            n = stop - start
+            h, c = cell.step(gates_of(start, stop), h[:n], c[:n])
+            return step + 1, h, c, outputs.write(step, h)
+
+        start = (first, h, c, outputs)
+        return tuple(tf.while_loop(lambda step, *_: step < last, one_step, start))
+
+    dtype = cell.compute_dtype
+    # Their rows become fewer, which TensorFlow must not know to be another number.
+    n_rows = tf.raw_ops.PlaceholderWithDefault(input=n_rows, shape=[])
+    h = tf.zeros([n_rows, cell.projection_dim], dtype)
+    c = tf.zeros([n_rows, cell.units], dtype)
+    outputs = tf.TensorArray(
+        dtype, n_steps, element_shape=[None, cell.projection_dim], infer_shape=False
+    )
+    *_, outputs = tf.while_loop(
+        lambda step, *_: step < n_steps, several_steps, (0, h, c, outputs)
+    )
+    return outputs.concat()  # (packed, projection_dim)

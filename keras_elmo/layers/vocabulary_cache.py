@@ -1,0 +1,167 @@
+"""Token vectors of known words, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.types import Tensor
+
+_WORDS_AT_ONCE = 2048
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class VocabularyCache(keras.Layer):
+    """Remembers the token vectors of words, in place of the character CNN.
+
+    Token vectors do not depend on context, so this is exact. The vectors are no weights
+    of the layer, but are saved with it. Needs the TensorFlow backend.
+
+    Args:
+        projection_dim: Size of a token vector.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+    """
+
+    def __init__(self, projection_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.projection_dim = projection_dim
+        self.words: tuple[bytes, ...] = ()
+        self.table: Any = None
+        self.vectors: Any = None
+        self.built = True
+
+    def fill(self, words: tuple[bytes, ...], vectors: NDArray[Any]) -> None:
+        """Remembers these words, and no others.
+
+        Args:
+            words: Distinct words in UTF-8.
+            vectors: Their token vectors (words, projection_dim).
+        """
+        import tensorflow as tf
+
+        if self.table is None:
+            # Both can change, so that models traced before do not keep what they held.
+            self.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int32, 0)
+            self.vectors = tf.Variable(
+                tf.zeros((1, self.projection_dim), self.compute_dtype),
+                trainable=False,
+                shape=(None, self.projection_dim),
+            )
+        self.table.remove(self.table.export()[0])
+        nothing = np.zeros((1, self.projection_dim), vectors.dtype)
+        rows = np.concatenate([nothing, vectors])  # (1 + words, projection_dim)
+        self.vectors.assign(tf.cast(rows, self.compute_dtype))
+        keys = tf.constant(words, tf.string, (len(words),))
+        self.table.insert(keys, tf.range(1, len(words) + 1))
+        self.words = words
+
+    def clear(self) -> None:
+        """Forgets all words."""
+        if self.words:
+            self.fill((), np.zeros((0, self.projection_dim), np.float32))
+
+    def rows(self, words: Tensor) -> Tensor | None:
+        """Finds words, in the TensorFlow graph.
+
+        Args:
+            words: Strings (words,).
+
+        Returns:
+            The row of each in ``vectors``, int32 (words,), 0 for those that are not known;
+            ``None`` if no words have ever been.
+        """
+        if self.table is None:
+            return None
+        import tensorflow as tf
+
+        return tf.ensure_shape(self.table.lookup(words), words.shape)  # (words,)
+
+    def completed(self, rows: Tensor, encoded: Tensor) -> Tensor:
+        """Puts known words and newly encoded ones together, in the TensorFlow graph.
+
+        Args:
+            rows: As :meth:`rows` returned them, int32 (words,).
+            encoded: The vectors of the words with row 0 in their order, between those of
+                the begin and the end of sentence, (1 + unknown + 1, projection_dim).
+
+        Returns:
+            The vectors of all words between the same two, (1 + words + 1, projection_dim).
+        """
+        import tensorflow as tf
+
+        unknown = rows == 0  # (words,)
+        # Row 0 of both is there for the words of the other.
+        counts = tf.cumsum(tf.cast(unknown, tf.int32))  # (words,)
+        new = tf.gather(encoded, tf.where(unknown, counts, 0))  # (words, projection_dim)
+        old = tf.gather(self.vectors, rows)  # (words, projection_dim)
+        vectors = tf.where(unknown[:, None], new, old)  # (words, projection_dim)
+        return tf.concat([encoded[:1], vectors, encoded[-1:]], axis=0)
+
+    def save_own_variables(self, store: dict[str, Any]) -> None:
+        """Saves words and vectors."""
+        if self.words:
+            lengths = [len(word) for word in self.words]
+            store["bytes"] = np.frombuffer(b"".join(self.words), np.uint8)
+            store["lengths"] = np.array(lengths, np.int32)  # (words,)
+            # float32 holds the values of every smaller type.
+            store["vectors"] = self.vectors.numpy()[1:].astype(np.float32)
+
+    def load_own_variables(self, store: dict[str, Any]) -> None:
+        """Loads words and vectors; forgets what there is if there are none."""
+        if "vectors" not in store:
+            self.clear()
+            return
+        text = np.asarray(store["bytes"]).tobytes()
+        ends = np.cumsum(np.asarray(store["lengths"])).tolist()
+        words = tuple(text[start:end] for start, end in zip([0, *ends], ends, strict=False))
+        self.fill(words, np.asarray(store["vectors"]))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer, which knows no words."""
+        return {**super().get_config(), "projection_dim": self.projection_dim}
+
+
+def encode_words(
+    words: Iterable[str],
+    character_ids: Callable[[Tensor], Tensor],
+    word_vectors: Callable[[Tensor], Tensor],
+) -> tuple[tuple[bytes, ...], NDArray[Any]]:
+    """Computes what a cache is filled with, some words at a time.
+
+    Args:
+        words: The words, which may repeat themselves.
+        character_ids: From strings (words,) to their ids.
+        word_vectors: From ids to vectors (1 + words + 1, projection_dim).
+
+    Returns:
+        The distinct words in UTF-8, and their vectors (words, projection_dim).
+
+    Raises:
+        TypeError: ``words`` is one string, or holds something else than strings.
+    """
+    import tensorflow as tf
+
+    if isinstance(words, (str, bytes)):
+        raise TypeError(
+            f"words must be a list of strings; got one string, {words!r:.100}. Split it "
+            "into words first."
+        )
+    distinct: dict[bytes, None] = {}
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(
+                f"words must hold strings; got {word!r:.100} of type {type(word).__name__}."
+            )
+        distinct[word.encode("utf-8", "ignore")] = None
+    known = tuple(word for word in distinct if word)  # an empty one is padding
+    parts = []
+    for start in range(0, max(len(known), 1), _WORDS_AT_ONCE):
+        some = known[start : start + _WORDS_AT_ONCE]
+        ids = character_ids(tf.constant(some, tf.string, (len(some),)))
+        vectors = word_vectors(ids)[1:-1]  # (some, projection_dim)
+        parts.append(keras.ops.convert_to_numpy(keras.ops.cast(vectors, "float32")))
+    return known, np.concatenate(parts)
