@@ -98,24 +98,24 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--words",
-        type=_integer_from(1),
+        type=integer_from(1),
         default=150,
         help="words to keep of a review (default: %(default)s)",
     )
     add(
         "--epochs",
-        type=_integer_from(1),
+        type=integer_from(1),
         help="passes over the reviews (default: 5 with --data, otherwise 30)",
     )
     add(
         "--batch-size",
-        type=_integer_from(1),
+        type=integer_from(1),
         default=32,
         help="reviews in a batch (default: %(default)s)",
     )
     add(
         "--limit",
-        type=_integer_from(2),
+        type=integer_from(2),
         metavar="N",
         help="train on at most N reviews and test with at most N, half of them positive",
     )
@@ -134,7 +134,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--seed",
-        type=_integer_from(0),
+        type=integer_from(0),
         default=0,
         help="makes a run repeatable (default: %(default)s)",
     )
@@ -161,7 +161,8 @@ def fill_in(args: argparse.Namespace) -> argparse.Namespace:
     return args
 
 
-def _integer_from(lowest: int) -> Callable[[str], int]:
+def integer_from(lowest: int) -> Callable[[str], int]:
+    """A parser of whole numbers that are not below ``lowest``."""
     highest = 2**31 - 1  # TensorFlow counts in int32
 
     def parse(text: str) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from hub_module import random_arrays
 from hypothesis import strategies as st
 
 from keras_elmo.config import ElmoConfig
-from keras_elmo.weights.names import array_shapes
 from keras_elmo.weights.sources import save_model
 
 TINY = ElmoConfig(
@@ -21,15 +21,6 @@ TINY = ElmoConfig(
 )
 
 Arrays = dict[str, np.ndarray]
-
-
-def random_arrays(config: ElmoConfig, seed: int = 0, scale: float = 0.5) -> Arrays:
-    """Arrays of a size at which gates, clips and activations all have an effect."""
-    rng = np.random.default_rng(seed)
-    return {
-        name: rng.normal(0, scale, shape).astype(np.float32)
-        for name, shape in array_shapes(config).items()
-    }
 
 
 def saved_model(directory: Path, config: ElmoConfig = TINY, seed: int = 0) -> Path:

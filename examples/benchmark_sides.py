@@ -1,0 +1,240 @@
+"""The implementations that benchmark.py compares, behind one interface.
+
+Each takes sentences and returns the mean over tokens of ELMo's mix, the ``"default"``
+output. The other libraries run in processes of their own: simple_elmo turns TensorFlow 2's
+way of working off, and PyTorch brings its own threads.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import multiprocessing
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from benchmark_texts import Texts
+from numpy.typing import NDArray
+
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.layers.hub_module import load_module
+from keras_elmo.types import Engine
+from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME
+
+OURS = "keras-elmo"
+HUB_ENGINE = 'engine="hub"'
+HUB_SIGNATURE = "hub.load(...)"
+TRIAL = np.array(["a short sentence"], dtype=object)
+
+Floats = NDArray[np.float32]
+Embed = Callable[[Texts], Floats]
+"""From sentences (batch,) to vectors (batch, D)."""
+
+
+class Side:
+    """An implementation in this process.
+
+    Args:
+        name: What the table calls it.
+        embed: The implementation.
+    """
+
+    def __init__(self, name: str, embed: Embed) -> None:
+        self.name = name
+        self.embed = embed
+
+    def timed(self, batches: Sequence[Texts]) -> tuple[float, list[Floats]]:
+        """Embeds batches one after the other.
+
+        Args:
+            batches: Sentences (batch,) each.
+
+        Returns:
+            Seconds for all of them, and the vectors of each (batch, D).
+        """
+        start = time.perf_counter()
+        outputs = [self.embed(batch) for batch in batches]
+        return time.perf_counter() - start, outputs
+
+    def close(self) -> None:
+        """Ends what runs for this side."""
+
+
+class OtherSide(Side):
+    """An implementation in a process of its own, which takes its time itself.
+
+    Args:
+        name: What the table calls it, a key of ``OTHERS``.
+        arguments: What its maker gets.
+
+    Raises:
+        RuntimeError: It cannot be loaded; the message is its own.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[Any]) -> None:
+        self.name = name
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=serve, args=(theirs, name, arguments), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self._answer()
+
+    def timed(self, batches: Sequence[Texts]) -> tuple[float, list[Floats]]:
+        """As for a side in this process."""
+        self.connection.send(list(batches))
+        return self._answer()  # type: ignore[return-value]
+
+    def _answer(self) -> object:
+        try:
+            answer = self.connection.recv()
+        except EOFError:
+            answer = RuntimeError("its process ended")
+        if isinstance(answer, RuntimeError):
+            self.close()
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.connection.close()
+        self.process.join()
+
+
+def serve(connection: Connection, name: str, arguments: Sequence[Any]) -> None:
+    """Embeds what comes through a connection, until it is closed."""
+    try:
+        side = Side(name, OTHERS[name](*arguments))
+        connection.send(None)
+        while True:
+            connection.send(side.timed(connection.recv()))
+    except EOFError:
+        pass
+    # Whatever goes wrong in another library is to be told, and is not to end the run.
+    except Exception as error:
+        connection.send(RuntimeError(traceback.format_exception_only(error)[-1].strip()))
+
+
+def make_model(module: Path, engine: Engine) -> keras.Model:
+    """A functional model from strings (batch,) to vectors (batch, D)."""
+    text = keras.Input((), dtype="string")
+    return keras.Model(text, ElmoEmbeddingLayer(module, engine=engine, name="elmo")(text))
+
+
+def signature(module: Path) -> Embed:
+    """What was done before there were layers: ``hub.load`` and a call of a signature."""
+    function = load_module(module).signatures["default"]  # as hub.load does it
+    return lambda texts: function(strings=tf.constant(texts))["default"].numpy()
+
+
+def make_sides(module: Path) -> list[Side]:
+    """This layer, and the module's own graph in both ways; ours first."""
+    return [
+        Side(OURS, make_model(module, "native").predict_on_batch),
+        Side(HUB_ENGINE, make_model(module, "hub").predict_on_batch),
+        Side(HUB_SIGNATURE, signature(module)),
+    ]
+
+
+def make_other_sides(
+    layer: ElmoEmbeddingLayer, directory: Path, largest_batch: int, threads: int | None
+) -> tuple[list[Side], dict[str, str]]:
+    """The other libraries that are installed.
+
+    Args:
+        layer: Its weights are what they compute with.
+        directory: Where the weights may go, as HDF5.
+        largest_batch: How many sentences a batch has at most.
+        threads: How many threads they may use; ``None`` for all.
+
+    Returns:
+        The sides, and why the others are left out, by their names.
+    """
+    assert layer.scalar_mix is not None
+    weights, gamma = layer.scalar_mix.layer_weights, layer.scalar_mix.gamma
+    mix = [*map(float, keras.ops.convert_to_numpy(weights))], float(gamma)
+    sides: list[Side] = []
+    left_out: dict[str, str] = {}
+    for name in OTHERS:
+        if importlib.util.find_spec(name) is None:
+            left_out[name] = "not installed"
+            continue
+        layer.save_hdf5(directory)
+        try:
+            side = OtherSide(name, (directory, mix, largest_batch, threads))
+            side.timed([TRIAL])  # what does not run shall not end the benchmark later on
+        except RuntimeError as error:
+            left_out[name] = str(error)
+        else:
+            sides.append(side)
+    return sides, left_out
+
+
+def make_allennlp(
+    directory: Path, mix: tuple[list[float], float], largest_batch: int, threads: int | None
+) -> Embed:
+    """AllenNLP's ``Elmo``, without dropout, each batch from the zero state."""
+    torch = importlib.import_module("torch")
+    theirs = importlib.import_module("allennlp.modules.elmo")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    weights, gamma = mix
+    files = [str(directory / name) for name in (OPTIONS_NAME, WEIGHTS_NAME)]
+    elmo = theirs.Elmo(*files, 1, dropout=0.0, scalar_mix_parameters=weights).eval()
+
+    def embed(texts: Texts) -> Floats:
+        elmo._elmo_lstm._elmo_lstm.reset_states()
+        with torch.no_grad():
+            outputs = elmo(theirs.batch_to_ids([text.split(" ") for text in texts]))
+        vectors = outputs["elmo_representations"][0]  # (batch, time, D)
+        mask = outputs["mask"].unsqueeze(-1)  # (batch, time, 1)
+        mean = (vectors * mask).sum(1) / mask.sum(1)  # (batch, D)
+        return np.asarray(gamma * mean.numpy(), np.float32)
+
+    return embed
+
+
+def make_simple_elmo(
+    directory: Path, mix: tuple[list[float], float], largest_batch: int, threads: int | None
+) -> Embed:
+    """simple_elmo's ``ElmoModel``, whose mix is an even one.
+
+    It carries its state from batch to batch, and has no way of resetting it.
+    """
+    simple_elmo = importlib.import_module("simple_elmo")
+    model = simple_elmo.ElmoModel()
+    model.load(str(directory), max_batch_size=largest_batch)
+    settings = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads or 0)
+    session = tf.compat.v1.Session(config=settings)
+    # With a session of one's own, this part is the caller's.
+    model.elmo_sentence_input = importlib.import_module("simple_elmo.elmo").weight_layers(
+        "input", model.sentence_embeddings_op, use_layers="average"
+    )
+    with session.as_default():
+        session.run(tf.compat.v1.global_variables_initializer())
+
+    def embed(texts: Texts) -> Floats:
+        tokens = [text.split(" ") for text in texts]
+        vectors = model.get_elmo_vectors(tokens, warmup=False, session=session)
+        means = [v[: len(t)].mean(axis=0) for v, t in zip(vectors, tokens, strict=True)]
+        return np.asarray(means, np.float32)
+
+    return embed
+
+
+OTHERS: dict[str, Callable[..., Embed]] = {
+    "allennlp": make_allennlp,
+    "simple_elmo": make_simple_elmo,
+}
+
+INCOMPARABLE = frozenset({"simple_elmo"})
+"""Sides whose outputs are no measure of ours."""
