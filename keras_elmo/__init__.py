@@ -2,6 +2,7 @@
 
 from keras_elmo.characters import batch_to_character_ids
 from keras_elmo.config import ElmoConfig
+from keras_elmo.datasets import text_dataset
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.layers.scalar_mix import ScalarMix
@@ -21,6 +22,7 @@ __all__ = [
     "VerificationError",
     "batch_to_character_ids",
     "list_models",
+    "text_dataset",
     "tokenize",
     "verify",
 ]

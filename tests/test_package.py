@@ -26,6 +26,7 @@ def test_public_names() -> None:
         "VerificationError",
         "batch_to_character_ids",
         "list_models",
+        "text_dataset",
         "tokenize",
         "verify",
     ]
