@@ -1,7 +1,8 @@
 """Features once, a classifier on top: what a frozen ELMo knows about sentiment.
 
-The pooled layers of each IMDB review are computed in one pass. A linear classifier on top
-of them is found in seconds, its penalty chosen on reviews that are held out from training::
+The pooled layers of each IMDB review are computed in one pass, into files, where an
+interrupted run goes on. A linear classifier on top of them is found in seconds, its penalty
+chosen on reviews that are held out from training::
 
     python examples/imdb_features.py aclImdb_v1.tar.gz
 """
@@ -20,12 +21,10 @@ from imdb_data import DataError, load_imdb
 from imdb_sentiment import prepared, shuffled
 from keras import layers
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from keras_elmo import ElmoEmbeddingLayer, SourceError
+from keras_elmo import ElmoEmbeddingLayer, SourceError, compute_features
 from keras_elmo.reviews import Reviews
 
-BATCH_SIZE = 64
 VALIDATION_PART = 0.1
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 FACTORS = (1.0, 2.0, 3.0, 4.0, 6.0)
@@ -57,9 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     reviews, test_reviews = (
         prepared(shuffled(part, args.limit, args.seed), args.words) for part in parts
     )
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+        every = features(layer, reviews, args.output / "train.npy")
+        test = features(layer, test_reviews, args.output / "test.npy")
+    except (ValueError, OSError) as error:
+        parser.error(f"argument --output: {error}")
     n_validation = max(1, round(VALIDATION_PART * len(reviews[0])))
-    validation, training = divided(features(layer, reviews), n_validation)
-    test = features(layer, test_reviews)
+    validation, training = divided(every, n_validation)
     classifier, validation_accuracy = train(training, validation)
     test_accuracy = accuracy_of(classifier, test)
     print(f"Validation accuracy: {validation_accuracy:.4f}")
@@ -94,6 +98,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--limit", type=int, metavar="N", help="at most N reviews in each half")
     add("--seed", type=int, default=0, help="makes a run repeatable (default: %(default)s)")
+    add(
+        "--output",
+        type=Path,
+        default=Path("imdb_features_output"),
+        metavar="DIR",
+        help="where the features go (default: %(default)s)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the accuracies to a file")
     return parser
 
@@ -113,29 +124,22 @@ def divided(data: Any, n_validation: int) -> tuple[Any, Any]:
     )
 
 
-def features(layer: ElmoEmbeddingLayer, reviews: Reviews) -> Features:
+def features(layer: ElmoEmbeddingLayer, reviews: Reviews, path: Path) -> Features:
     """Computes the pooled layers of reviews.
 
     Args:
         layer: With the output mode ``"pooled_layers"``.
         reviews: Texts and labels.
+        path: The file for them, where an interrupted run goes on.
 
     Returns:
         The layers one beside the other, and the labels. The token vectors, which the
         layer gives twice, are taken once.
     """
     texts, labels = reviews
-    n_layers, size = layer.n_layers + 1, layer.output_dim
-    result = np.empty((len(texts), n_layers, size), np.float32)  # (n, n_layers, size)
-    text = keras.Input((), dtype="string")
-    model = keras.Model(text, layer(text))
-    # Texts of similar length together, so that little is padded.
-    order = np.argsort([len(text.split()) for text in texts], kind="stable")
-    for start in tqdm(range(0, len(texts), BATCH_SIZE), desc="Features", unit=" batches"):
-        rows = order[start : start + BATCH_SIZE]
-        result[rows] = model.predict_on_batch(texts[rows])  # (batch, n_layers, size)
-    flat = result.reshape(len(texts), -1)  # (n, n_layers * size)
-    return flat[:, size // 2 :], labels
+    pooled = compute_features(layer, texts, path)  # (n, n_layers + 1, size)
+    flat = np.asarray(pooled).reshape(len(texts), -1)  # (n, (n_layers + 1) * size)
+    return flat[:, layer.output_dim // 2 :], labels
 
 
 def train(training: Features, validation: Features) -> tuple[keras.Model, float]:

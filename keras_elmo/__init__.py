@@ -2,8 +2,16 @@
 
 from keras_elmo.characters import batch_to_character_ids
 from keras_elmo.config import ElmoConfig
+from keras_elmo.datasets import text_dataset
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
+from keras_elmo.features import (
+    MaskPadding,
+    TokenFeatures,
+    compute_features,
+    feature_dataset,
+    join_head,
+)
 from keras_elmo.layers.scalar_mix import ScalarMix
 from keras_elmo.tokenization import tokenize
 from keras_elmo.verification import Verification, verify
@@ -14,13 +22,19 @@ __version__ = "0.1.0"
 __all__ = [
     "ElmoConfig",
     "ElmoEmbeddingLayer",
+    "MaskPadding",
     "NamedModel",
     "ScalarMix",
     "SourceError",
+    "TokenFeatures",
     "Verification",
     "VerificationError",
     "batch_to_character_ids",
+    "compute_features",
+    "feature_dataset",
+    "join_head",
     "list_models",
+    "text_dataset",
     "tokenize",
     "verify",
 ]

@@ -19,3 +19,10 @@ def positive_integer(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a positive integer; got {value!r}.")
     return value
+
+
+def true_or_false(name: str, value: object) -> bool:
+    """Returns ``value``, or says that the argument ``name`` must be True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+    return value

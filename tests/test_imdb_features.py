@@ -53,8 +53,9 @@ def test_classifies(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "numbers.json"
-    argv = [str(data), "--source", source, "--words", "20", "--json", str(out)]
-    assert features.main(argv) == 0
+    argv = [str(data), "--source", source, "--json", str(out)]
+    argv += ["--output", str(tmp_path / "features")]
+    assert features.main([*argv, "--words", "20"]) == 0
     numbers = json.loads(out.read_text(encoding="utf-8"))
     # Six words tell the classes apart, and the random model tells words apart.
     assert numbers["test_accuracy"] >= 0.9
@@ -62,13 +63,21 @@ def test_classifies(
     assert f"Test accuracy: {numbers['test_accuracy']:.4f} on 60 reviews" in (
         capsys.readouterr().out
     )
+    # The features of other texts are not mixed with these.
+    with pytest.raises(SystemExit, match="2"):
+        features.main([*argv, "--words", "2"])
+    assert "train.npy' has features of something else: these differ: texts" in (
+        capsys.readouterr().err
+    )
 
 
-def test_features_are_those_of_the_layer(features: ModuleType, source: str) -> None:
+def test_features_are_those_of_the_layer(
+    features: ModuleType, source: str, tmp_path: Path
+) -> None:
     layer = ElmoEmbeddingLayer(source, output_mode="pooled_layers")
     texts = np.array(["a b c", "d", "", "e f"], dtype=object)
     labels = np.arange(4, dtype=np.float32)
-    found, found_labels = features.features(layer, (texts, labels))
+    found, found_labels = features.features(layer, (texts, labels), tmp_path / "a.npy")
     expected = np.asarray(layer(texts)).reshape(4, -1)
     # The token vectors stand twice in layer 0.
     np.testing.assert_allclose(found, expected[:, 8:], atol=1e-6)
