@@ -263,12 +263,13 @@ def test_never_a_mix(
     ):
         with pytest.raises(ValueError, match=message):
             compute_features(layer, texts, path, dtype=dtype, **QUIET)
-    if not is_complete:
-        half = r"differ: dtype \('float32', now 'float16'\)"
-        with pytest.raises(ValueError, match=half):
-            compute_features(pooled, TEXTS, path, dtype="float16", **QUIET)
-        with pytest.raises(ValueError, match="differ: output_mode"):
-            compute_features(tokens, TEXTS, path, **QUIET)
+    half = r"differ: dtype \('float32', now 'float16'\)"
+    with pytest.raises(ValueError, match=half):
+        compute_features(pooled, TEXTS, path, dtype="float16", **QUIET)
+    with pytest.raises(ValueError, match="differ: output_mode"):
+        compute_features(tokens, TEXTS, path, **QUIET)
+    with pytest.raises(ValueError, match="differ: texts"):
+        compute_features(pooled, TEXTS[1:], path, **QUIET)
     assert contents(path) == before
 
 

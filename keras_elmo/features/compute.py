@@ -56,10 +56,10 @@ def compute_features(
         progress: Whether to show a progress bar.
 
     Returns:
-        Memory-mapped, in the order of the texts: for ``"pooled_layers"`` an array (n,
-        n_layers + 1, D), for ``"layers"`` :class:`~keras_elmo.TokenFeatures`, whose rows
-        are one file and whose offsets are another, with ``.offsets.npy`` behind its name.
-        Texts without tokens have zeros, or no rows.
+        For ``"pooled_layers"`` an array (n, n_layers + 1, D), for ``"layers"``
+        :class:`~keras_elmo.TokenFeatures`, whose rows are one file and whose offsets are
+        another, with ``.offsets.npy`` behind its name. Both are memory-mapped and in the
+        order of the texts. Texts without tokens have zeros, or no rows.
 
     Raises:
         TypeError: ``layer`` is no :class:`~keras_elmo.ElmoEmbeddingLayer`, or the texts are

@@ -74,12 +74,13 @@ class FeatureFile:
         if not self.path.exists():
             return False
         record = self._read_record()
+        if record is not None:
+            self._check_fingerprint(record)
         if record is None or not self._is_ours(self.path):
             raise FileExistsError(
                 f"path: {str(self.path)!r} exists, and is no file of features with its "
                 f"{self.record.name} beside it. Name another file, or delete it."
             )
-        self._check_fingerprint(record)
         return True
 
     def begin(self) -> int:
