@@ -151,7 +151,7 @@ def _embed(
         [sum(map(count_tokens, run)) for run in runs],
         [sum(useful_work(setting.config, list(batch)) for batch in run) for run in runs],
         max(rate, gemm()),
-        _differences(outputs),
+        largest_differences(outputs),
         {"largest_output": max(float(np.abs(v).max()) for v in outputs[OURS])},
     )
 
@@ -160,7 +160,7 @@ def _shape(batch: Texts) -> tuple[int, int]:
     return len(batch), max(len(text.split()) for text in batch)
 
 
-def _differences(outputs: dict[str, list[Floats]]) -> dict[str, float]:
+def largest_differences(outputs: dict[str, list[Floats]]) -> dict[str, float]:
     """How far each side's vectors are from ours, at most."""
     return {
         name: max(
@@ -184,7 +184,7 @@ def _load(setting: Setting, style: str) -> list[Comparison]:
     for _, name in in_turns(list(found), setting.load_pairs, f"(e) loading, {style}"):
         found[name].append(_in_fresh_process(setting, name, module))
     vectors = {name: [np.array(n["vector"]) for n in ns] for name, ns in found.items()}
-    differences = _differences(vectors)
+    differences = largest_differences(vectors)
     comparisons = []
     for key, title, unit in (
         ("load_seconds", "loading", "s"),

@@ -13,6 +13,7 @@ import benchmark
 import benchmark_machine
 import benchmark_sides
 import benchmark_texts
+import benchmark_workloads
 import numpy as np
 import pytest
 
@@ -108,6 +109,13 @@ def test_outputs_agree(numbers: dict[str, Any]) -> None:
                 assert side["largest_difference"] < 1e-5
             else:
                 assert side["largest_difference"] is None
+
+
+def test_differences_are_seen() -> None:
+    ours = [np.zeros((2, 3), np.float32), np.ones((1, 3), np.float32)]
+    theirs = [np.zeros((2, 3), np.float32), np.array([[1, 0.75, 1.5]], np.float32)]
+    outputs = {benchmark_sides.OURS: ours, "theirs": theirs, "simple_elmo": theirs}
+    assert benchmark_workloads.largest_differences(outputs) == {"theirs": 0.5}
 
 
 def test_training_reaches_the_same(numbers: dict[str, Any], printed: str) -> None:
