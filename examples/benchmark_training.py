@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from benchmark_sides import Floats
 from benchmark_texts import Texts
 from numpy.typing import NDArray
 
-from keras_elmo import ElmoEmbeddingLayer, ScalarMix
+from keras_elmo import ElmoEmbeddingLayer, ScalarMix, compute_features
 from keras_elmo.reviews import Reviews
 from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.tf_hub import read_mix
@@ -107,9 +107,13 @@ def job_on_features(
     layer = ElmoEmbeddingLayer(module, output_mode="pooled_layers")
     mix = read_mix(module)
     start = time.perf_counter()
-    features = [
-        compute_features(layer, part[0], batch_size) for part in (training, validation)
-    ]
+    with tempfile.TemporaryDirectory(prefix="keras-elmo-benchmark-") as folder:
+        features = [
+            np.array(
+                compute_features(layer, texts, Path(folder) / f"{i}.npy", progress=False)
+            )
+            for i, (texts, _) in enumerate((training, validation))
+        ]
     features_seconds = time.perf_counter() - start
     pooled = keras.Input(features[0].shape[1:])  # (batch, n_layers + 1, D)
     mixed = ScalarMix(
@@ -120,19 +124,6 @@ def job_on_features(
         model, (features[0], training[1]), (features[1], validation[1]), epochs, batch_size
     )
     return Job(time.perf_counter() - start, accuracies, features_seconds)
-
-
-def compute_features(layer: ElmoEmbeddingLayer, texts: Texts, batch_size: int) -> Floats:
-    """The pooled layers (n, n_layers + 1, D) of texts (n,)."""
-    text = keras.Input((), dtype="string")
-    model = keras.Model(text, layer(text))
-    features = np.empty((len(texts), layer.n_layers + 1, layer.output_dim), np.float32)
-    # Texts of similar length together, so that little is padded.
-    order = np.argsort([len(text.split()) for text in texts], kind="stable")
-    for start in range(0, len(texts), batch_size):
-        rows = order[start : start + batch_size]
-        features[rows] = model.predict_on_batch(texts[rows])
-    return features
 
 
 def _through(elmo: ElmoEmbeddingLayer, seed: int) -> keras.Model:

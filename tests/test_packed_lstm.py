@@ -25,7 +25,7 @@ SENTENCES = [[1, 2, 3, 2, 1], [], [4], [5, 5, 4]]
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "skip"])
 def bilm(request: pytest.FixtureRequest) -> BidirectionalLM:
     keras.utils.set_random_seed(0)
-    return BidirectionalLM(
+    layer = BidirectionalLM(
         2,
         5,
         4,
@@ -34,6 +34,8 @@ def bilm(request: pytest.FixtureRequest) -> BidirectionalLM:
         use_skip_connections=request.param,
         kernel_initializer="normal",
     )
+    layer.build((None, None, 4))
+    return layer
 
 
 @pytest.fixture(params=[1, 4, 1000], ids="{} rows at once".format)

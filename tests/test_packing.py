@@ -18,11 +18,11 @@ def packed(mask: np.ndarray) -> tuple:
 
 def test_by_hand() -> None:
     packing = packed(np.array([[True, False, False], [True, False, True]]))
-    # The second sentence is the longer one: begin, 3, 5, end; then begin, 0, end.
-    assert packing.offsets.numpy().tolist() == [0, 2, 4, 6, 7]
+    # The second sentence, 3 and 5, is longer than the first, 0.
+    assert packing.offsets.numpy().tolist() == [0, 2, 4, 5]
     forward, backward = (places.numpy().tolist() for places in packing.places)
-    assert forward == [BEGIN, BEGIN, 3, 0, 5, END, END]
-    assert backward == [END, END, 5, 0, 3, BEGIN, BEGIN]
+    assert forward == [BEGIN, BEGIN, 3, 0, 5]
+    assert backward == [END, END, 5, 0, 3]
     forward, backward = (positions.numpy() for positions in packing.positions)
     assert (forward[0, 0], forward[1, 0], forward[1, 2]) == (3, 2, 4)
     assert (backward[0, 0], backward[1, 0], backward[1, 2]) == (3, 4, 2)
@@ -40,14 +40,17 @@ def test_every_step_of_every_sentence_once(mask: np.ndarray) -> None:
     packing = packed(mask)
     offsets = packing.offsets.numpy()
     counts = np.diff(offsets)
-    lengths = mask.sum(axis=1) + 2
-    expected = [np.sum(lengths > step) for step in range(max(lengths, default=2))]
+    lengths = mask.sum(axis=1) + 1
+    expected = [np.sum(lengths > step) for step in range(max(lengths, default=1))]
     assert counts.tolist() == expected
     tokens = np.flatnonzero(mask)
-    for places, positions in zip(packing.places, packing.positions, strict=True):
+    boundaries = (BEGIN, END)
+    for places, positions, boundary in zip(
+        packing.places, packing.positions, boundaries, strict=True
+    ):
         places, positions = places.numpy(), positions.numpy()[mask]
         assert len(places) == np.sum(lengths)
-        assert np.sum(places == BEGIN) == np.sum(places == END) == len(mask)
+        assert places[: len(mask)].tolist() == [boundary] * len(mask)
         # Each token is found where it is said to stand.
         np.testing.assert_array_equal(places[positions], tokens)
 
@@ -59,7 +62,7 @@ def test_the_sentences_of_a_step_are_the_first_of_the_step_before(mask: np.ndarr
     for places in packing.places:
         steps = np.split(places.numpy(), offsets[1:-1])
         rows: list[int] = []
-        for step in steps[1:-1]:
+        for step in steps[1:]:
             of_step = [int(place) // width for place in step if place < BEGIN]
             common = min(len(rows), len(of_step))
             assert of_step[:common] == rows[:common]

@@ -75,32 +75,40 @@ def _run(
 ) -> Tensor:
     import tensorflow as tf
 
+    # States have fewer rows from step to step. TensorFlow, which would find out their
+    # number if the batch is a constant, must not expect that it stays.
+    offsets = tf.raw_ops.PlaceholderWithDefault(input=offsets, shape=[None])
     n_steps = tf.shape(offsets)[0] - 1
     n_rows = offsets[1]  # those of the first step
     steps_at_once = tf.maximum(rows_at_once // tf.maximum(n_rows, 1), 1)
 
-    def several_steps(first: Tensor, h: Tensor, c: Tensor, outputs: Any) -> tuple[Any, ...]:
-        last = tf.minimum(first + steps_at_once, n_steps)
-        gates_of = gates_between(offsets[first], offsets[last])
-
+    def loop(
+        first: Tensor, last: Tensor, gates_of: _RowsOf, *state: Any
+    ) -> tuple[Any, ...]:
         def one_step(step: Tensor, h: Tensor, c: Tensor, outputs: Any) -> tuple[Any, ...]:
             start, stop = offsets[step], offsets[step + 1]
             n = stop - start
             h, c = cell.step(gates_of(start, stop), h[:n], c[:n])
             return step + 1, h, c, outputs.write(step, h)
 
-        start = (first, h, c, outputs)
+        start = (first, *state)
         return tuple(tf.while_loop(lambda step, *_: step < last, one_step, start))
 
-    dtype = cell.compute_dtype
-    # Their rows become fewer, which TensorFlow must not know to be another number.
-    n_rows = tf.raw_ops.PlaceholderWithDefault(input=n_rows, shape=[])
-    h = tf.zeros([n_rows, cell.projection_dim], dtype)
-    c = tf.zeros([n_rows, cell.units], dtype)
+    def several_steps(first: Tensor, *state: Any) -> tuple[Any, ...]:
+        last = tf.minimum(first + steps_at_once, n_steps)
+        return loop(first, last, gates_between(offsets[first], offsets[last]), *state)
+
     outputs = tf.TensorArray(
-        dtype, n_steps, element_shape=[None, cell.projection_dim], infer_shape=False
+        cell.compute_dtype,
+        n_steps,
+        element_shape=[None, cell.projection_dim],
+        infer_shape=False,
     )
-    *_, outputs = tf.while_loop(
-        lambda step, *_: step < n_steps, several_steps, (0, h, c, outputs)
-    )
+    # The first step has no h to multiply.
+    last = tf.minimum(steps_at_once, n_steps)
+    gates_of = gates_between(offsets[0], offsets[last])
+    c = tf.zeros([n_rows, cell.units], cell.compute_dtype)
+    h, c = cell.step(gates_of(offsets[0], n_rows), None, c)
+    state = loop(1, last, gates_of, h, c, outputs.write(0, h))
+    *_, outputs = tf.while_loop(lambda step, *_: step < n_steps, several_steps, state)
     return outputs.concat()  # (packed, projection_dim)

@@ -15,8 +15,10 @@ class Packing(NamedTuple):
     on. The sentences that take part in a step are then the first of those that took part
     in the step before, and their states are a slice.
 
-    The steps of a sentence are its begin, its tokens and its end. The backward direction
-    takes them the other way round; it takes as many, so that both share the same order.
+    The forward direction reads the begin of a sentence and its tokens, the backward one its
+    end and its tokens from the last to the first. The boundary behind the tokens is not
+    read: no token's vector depends on it. Both directions take as many steps, and so share
+    the same order.
 
     Attributes:
         offsets: Where each step begins in the packed order, and at last where it ends,
@@ -24,7 +26,7 @@ class Packing(NamedTuple):
         places: The place of each packed word among the distinct words of the batch, for
             the forward and the backward direction, int32 (packed,) each.
         positions: Where each token stands in the packed order of the forward and of the
-            backward direction, int32 (batch, time) each. At padding they have no meaning.
+            backward direction, int32 (batch, time) each, 0 at padding.
         mask: Booleans (batch, time), true at tokens.
     """
 
@@ -48,30 +50,31 @@ def pack(places: Tensor, mask: Tensor, begin: int | Tensor, end: int | Tensor) -
     """
     import tensorflow as tf
 
-    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1) + 2  # (batch,)
+    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1) + 1  # (batch,)
     order = tf.argsort(lengths, direction="DESCENDING", stable=True)  # (batch,)
     ranks = tf.math.invert_permutation(order)  # (batch,)
-    n_steps = tf.reduce_max(tf.concat([[2], lengths], axis=0))  # also without sentences
+    n_steps = tf.reduce_max(tf.concat([[1], lengths], axis=0))  # also without sentences
     # (step, rank) of all that there is, step by step, (packed,) each
     takes_part = tf.range(n_steps)[:, None] < tf.gather(lengths, order)  # (steps, batch)
     steps, packed_ranks = tf.unstack(tf.cast(tf.where(takes_part), tf.int32), axis=1)
     counts = tf.reduce_sum(tf.cast(takes_part, tf.int32), axis=1)  # (steps,)
     offsets = tf.concat([[0], tf.cumsum(counts)], axis=0)  # (steps + 1,)
 
-    tokens = tf.ragged.boolean_mask(places, mask)  # (batch, ragged)
-    boundary = tf.ones_like(lengths)[:, None]  # (batch, 1)
-    bounded = tf.concat([boundary * begin, tokens, boundary * end], axis=1)
+    tokens = tf.boolean_mask(places, mask)  # (tokens,)
+    words = tf.concat([[begin], tokens, [end]], axis=0)  # (1 + tokens + 1,)
     sentences = tf.gather(order, packed_ranks)  # (packed,)
-    first = tf.gather(bounded.row_starts(), sentences)  # (packed,)
-    first = tf.cast(first, tf.int32)
-    last = first + tf.gather(lengths, sentences) - 1  # (packed,)
-    forward = tf.gather(bounded.flat_values, first + steps)  # (packed,)
-    backward = tf.gather(bounded.flat_values, last - steps)  # (packed,)
+    # The word before a sentence's first one, and the word behind its last one; step 0
+    # reads a boundary in their place.
+    before = tf.gather(tf.cumsum(lengths - 1, exclusive=True), sentences)  # (packed,)
+    behind = before + tf.gather(lengths, sentences)  # (packed,)
+    forward = tf.where(steps == 0, begin, tf.gather(words, before + steps))
+    backward = tf.where(steps == 0, end, tf.gather(words, behind - steps))  # (packed,)
 
-    # The begin of sentence is step 0, the first token step 1.
-    token_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)  # (batch, time)
-    from_end = lengths[:, None] - 1 - token_steps  # (batch, time)
+    # The boundary is step 0, the first token that is read step 1.
+    forward_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)  # (batch, time)
+    backward_steps = lengths[:, None] - forward_steps  # (batch, time)
     positions = tuple(
-        tf.gather(offsets, step) + ranks[:, None] for step in (token_steps, from_end)
+        tf.where(mask, tf.gather(offsets, step) + ranks[:, None], 0)
+        for step in (forward_steps, backward_steps)
     )
     return Packing(offsets, (forward, backward), positions, mask)

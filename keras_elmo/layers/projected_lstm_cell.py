@@ -99,19 +99,23 @@ class ProjectedLSTMCell(keras.Layer):
         kernel = ops.convert_to_tensor(self.kernel, self.compute_dtype)
         return ops.matmul(inputs, kernel[: -self.projection_dim]) + self._bias()
 
-    def step(self, gates_of_inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def step(
+        self, gates_of_inputs: Tensor, h: Tensor | None, c: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Takes one step from what :meth:`gates_of_inputs` returned.
 
         Args:
             gates_of_inputs: The step's inputs' part in the gates, (batch, 4 * units).
-            h: Hidden state (batch, projection_dim).
+            h: Hidden state (batch, projection_dim), ``None`` for zeros.
             c: Cell state (batch, units).
 
         Returns:
             The new h and c.
         """
-        kernel = ops.convert_to_tensor(self.kernel, self.compute_dtype)
-        gates = gates_of_inputs + ops.matmul(h, kernel[-self.projection_dim :])
+        gates = gates_of_inputs
+        if h is not None:
+            kernel = ops.convert_to_tensor(self.kernel, self.compute_dtype)
+            gates = gates + ops.matmul(h, kernel[-self.projection_dim :])
         return self._activate(gates, c)
 
     def _bias(self) -> Tensor:
