@@ -253,7 +253,7 @@ class FineTuned(keras.Model):
 
     def measure(self, batches: Batches) -> None:
         """Sets the features' means and spreads to those of some reviews."""
-        self.normalization.adapt(_Pooled(self).predict(batches.dataset()))
+        self.normalization.adapt(PooledFeatures(self).predict(batches.dataset()))
 
     def pooled(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """The features (batch, 2 * (projection_dim + n_layers * 2 * projection_dim))."""
@@ -280,8 +280,8 @@ class FineTuned(keras.Model):
         return self.classifier(self.dropout(features, training=training))
 
 
-class _Pooled(keras.Model):
-    """A model's features, for ``predict``, which compiles."""
+class PooledFeatures(keras.Model):
+    """A fine-tuned model without its classifier, for ``predict``, which compiles."""
 
     def __init__(self, model: FineTuned) -> None:
         super().__init__()

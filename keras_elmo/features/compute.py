@@ -31,7 +31,7 @@ def compute_features(
     path: PathLike,
     *,
     dtype: str = "float32",
-    batch_size: int = 64,
+    batch_size: int = 128,
     token_budget: int = 16384,
     progress: bool = True,
 ) -> NDArray[Any] | TokenFeatures:
