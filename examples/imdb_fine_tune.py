@@ -288,6 +288,7 @@ class PooledFeatures(keras.Model):
         self.pooled = model.pooled
 
     def call(self, inputs: dict[str, Any]) -> Any:
+        """The features (batch, features)."""
         return self.pooled(inputs)
 
 
