@@ -90,7 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         metrics=["accuracy"],
     )
     history = model.fit(
-        batches.dataset(), validation_data=make(validation).dataset(), epochs=args.epochs
+        batches.dataset(),
+        validation_data=make(validation).dataset(),
+        epochs=args.epochs,
+        shuffle=False,  # the data set shuffles by itself
     )
     result = model.evaluate(make(test).dataset(), return_dict=True)
     print(f"Test accuracy: {result['accuracy']:.4f} on {len(test[0]):,} reviews")
@@ -244,6 +247,7 @@ class FineTuned(keras.Model):
         super().__init__()
         assert isinstance(elmo.bilm, ElmoBiLM)
         assert isinstance(elmo.bilm.lstms, BidirectionalLM)
+        elmo.build((None, None, elmo.max_characters_per_token))
         self.elmo = elmo
         self.token_encoder, self.lstms = elmo.bilm.token_encoder, elmo.bilm.lstms
         self.lstm_dropout = layers.Dropout(dropout / 3)
@@ -253,7 +257,10 @@ class FineTuned(keras.Model):
 
     def measure(self, batches: Batches) -> None:
         """Sets the features' means and spreads to those of some reviews."""
-        self.normalization.adapt(PooledFeatures(self).predict(batches.dataset()))
+        pooled = PooledFeatures(self).predict(batches.dataset())  # (n, features)
+        self.normalization.adapt(pooled)
+        self.classifier.build(pooled.shape)
+        self.built = True
 
     def pooled(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """The features (batch, 2 * (projection_dim + n_layers * 2 * projection_dim))."""
