@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from imdb_data import DataError, load_imdb
-from imdb_sentiment import prepared, shuffled
+from imdb_sentiment import integer_from, prepared, shuffled
 from keras import layers, ops
 from numpy.typing import NDArray
 
@@ -57,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     keras.utils.set_random_seed(args.seed)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"argument --output: cannot make the directory: {error}")
     try:
         elmo = ElmoEmbeddingLayer(
             args.source, output_mode="layers", input_mode="character_ids", fine_tune="all"
@@ -97,7 +101,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     result = model.evaluate(make(test).dataset(), return_dict=True)
     print(f"Test accuracy: {result['accuracy']:.4f} on {len(test[0]):,} reviews")
-    args.output.mkdir(parents=True, exist_ok=True)
     elmo.save_hdf5(args.output)
     numbers = {
         **{name: list(map(float, values)) for name, values in history.history.items()},
@@ -123,15 +126,21 @@ def make_parser() -> argparse.ArgumentParser:
         "'download' (80 MiB)",
     )
     add("--source", default="mini", help="the ELMo model to begin with")
-    add("--words", type=int, default=150, help="words to keep of a review")
-    add("--limit", type=int, metavar="N", help="at most N reviews in each half")
-    add("--epochs", type=int, default=3, help="passes over the reviews")
-    add("--batch-size", type=int, default=64, help="reviews in a batch")
+    add("--words", type=integer_from(1), default=150, help="words to keep of a review")
+    add("--limit", type=integer_from(2), metavar="N", help="at most N reviews in each half")
+    add("--epochs", type=integer_from(1), default=3, help="passes over the reviews")
+    add("--batch-size", type=integer_from(1), default=64, help="reviews in a batch")
     add("--learning-rate", type=float, default=1.5e-3, help="Adam's highest rate")
     add("--dropout", type=float, default=0.3, help="share of the features to drop")
     add("--word-dropout", type=float, default=0.05, help="share of the words to leave out")
-    add("--seed", type=int, default=0, help="makes a run repeatable")
-    add("--output", type=Path, default=Path("imdb_fine_tuned"), metavar="DIR")
+    add("--seed", type=integer_from(0), default=0, help="makes a run repeatable")
+    add(
+        "--output",
+        type=Path,
+        default=Path("imdb_fine_tuned"),
+        metavar="DIR",
+        help="where the trained ELMo goes",
+    )
     return parser
 
 

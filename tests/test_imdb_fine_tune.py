@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,18 +11,11 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.test_imdb_features import EXAMPLES, data  # noqa: F401
+from tests.test_imdb_features import data  # noqa: F401
 from tests.tiny_models import TINY, saved_model
 
 TEXTS = np.array(["a bb", "bb a", "", "ccc a bb a"], dtype=object)
 LABELS = np.array([0, 1, 0, 1])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_on_path() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
-        yield
 
 
 @pytest.fixture
@@ -128,8 +119,15 @@ def test_refuses(
     example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
-        example.main([str(tmp_path / "no"), "--source", "mini"])
+        example.main([str(tmp_path / "no"), "--output", str(tmp_path / "out")])
     assert "argument DATA" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        example.main([str(tmp_path), "--source", str(tmp_path / "none")])
+        example.main([str(tmp_path), "--source", "none", "--output", str(tmp_path / "out")])
     assert "argument --source" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        example.main([str(tmp_path), "--output", str(tmp_path / "file")])
+    assert "argument --output: cannot make the directory" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        example.main([str(tmp_path), "--epochs", "0"])
+    assert "argument --epochs" in capsys.readouterr().err
