@@ -2,6 +2,7 @@
 
 from keras_elmo.characters import batch_to_character_ids
 from keras_elmo.config import ElmoConfig
+from keras_elmo.corpus import BadLinesError, Embeddings, embed_corpus, open_embeddings
 from keras_elmo.datasets import text_dataset
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
@@ -20,8 +21,10 @@ from keras_elmo.weights.named_models import NamedModel, list_models
 __version__ = "0.1.0"
 
 __all__ = [
+    "BadLinesError",
     "ElmoConfig",
     "ElmoEmbeddingLayer",
+    "Embeddings",
     "MaskPadding",
     "NamedModel",
     "ScalarMix",
@@ -31,9 +34,11 @@ __all__ = [
     "VerificationError",
     "batch_to_character_ids",
     "compute_features",
+    "embed_corpus",
     "feature_dataset",
     "join_head",
     "list_models",
+    "open_embeddings",
     "text_dataset",
     "tokenize",
     "verify",

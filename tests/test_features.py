@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, TokenFeatures, compute_features
-from keras_elmo.features import compute
-from keras_elmo.features.feature_file import FeatureFile
+from keras_elmo.corpus.embedder import Embedder
+from keras_elmo.row_file import RowFile
 from tests.tiny_models import TINY, saved_model
 
 TEXTS = ["the cat sat", "", "a dog", "one two three four five", "x", "a b c d", "y"]
@@ -44,7 +44,7 @@ class Interrupted(Exception):  # noqa: N818
 
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, n_batches: int) -> None:
-    computed = compute._computed
+    computed = Embedder.batches
 
     def interrupted(*args: Any) -> Iterator[Any]:
         for n, batch in enumerate(computed(*args)):
@@ -52,7 +52,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, n_batches: int) -> None:
                 raise Interrupted("enough")
             yield batch
 
-    monkeypatch.setattr(compute, "_computed", interrupted)
+    monkeypatch.setattr(Embedder, "batches", interrupted)
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -160,17 +160,18 @@ def test_interrupted_and_resumed(
 KILLED = """
 import sys, time
 from keras_elmo import ElmoEmbeddingLayer, compute_features
+from keras_elmo.corpus.embedder import Embedder
 from keras_elmo.features import compute
 compute.SECONDS_BETWEEN_RECORDS = 0
 if len(sys.argv) > 4:
-    computed = compute._computed
+    computed = Embedder.batches
     def slowly(*args):
         for n, batch in enumerate(computed(*args)):
             if n == 3:
                 open(sys.argv[4], "w").close()
                 time.sleep(600)
             yield batch
-    compute._computed = slowly
+    Embedder.batches = slowly
 layer = ElmoEmbeddingLayer(sys.argv[1], sys.argv[2])
 texts = ["a b c"[: 1 + i % 5] for i in range(40)]
 compute_features(layer, texts, sys.argv[3], batch_size=3, progress=False)
@@ -198,8 +199,9 @@ def test_killed_and_continued(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     killed = contents(tmp_path / "killed" / "features.npy")
-    assert sorted(killed) == ["features.npy.json", "features.npy.part"]
-    assert b'"texts_done": 9' in killed["features.npy.json"]
+    names = ["features.npy.json", "features.npy.lock", "features.npy.part"]
+    assert sorted(killed) == names
+    assert b'"n_done": 9' in killed["features.npy.json"]
     for name in ("killed", "whole"):
         subprocess.run(command(name), env=environment, check=True)
     whole, continued = (
@@ -256,10 +258,10 @@ def test_never_a_mix(
     cut.set_weights(pooled.get_weights())
     moved = ["the cat", "sat", *TEXTS[2:]]
     for layer, texts, dtype, message in (
-        (other, TEXTS, "float32", "differ: weights. Compute"),
-        (cut, TEXTS, "float32", r"differ: max_tokens \(None, now 9\). Compute them with"),
-        (pooled, moved, "float32", "differ: texts. Compute"),
-        (other, moved, "float32", r"differ: texts, weights. .* or delete it and features"),
+        (other, TEXTS, "float32", "differ: weights. Go on"),
+        (cut, TEXTS, "float32", r"differ: max_tokens \(None, now 9\). Go on with what it"),
+        (pooled, moved, "float32", "differ: texts. Go on"),
+        (other, moved, "float32", r"differ: texts, weights. .*, or delete it\.$"),
     ):
         with pytest.raises(ValueError, match=message):
             compute_features(layer, texts, path, dtype=dtype, **QUIET)
@@ -327,7 +329,7 @@ def test_a_damaged_part_is_begun_anew(
 def test_what_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(TINY, "pooled_layers")
     layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
-    with pytest.raises(ValueError, match="do not fit float16: the largest is"):
+    with pytest.raises(ValueError, match="number 4 do not fit float16: the largest is"):
         compute_features(layer, TEXTS, tmp_path / "a.npy", dtype="float16", **QUIET)
     assert not list(tmp_path.iterdir())
 
@@ -394,10 +396,10 @@ def test_token_features_checks_its_parts(tmp_path: Path) -> None:
 def test_progress_is_recorded_after_the_rows(tmp_path: Path) -> None:
     """What the record counts is in the file."""
     offsets = np.arange(3)
-    file = FeatureFile(tmp_path / "a.npy", {"x": 1}, offsets, False, (2,), "float32")
+    file = RowFile(tmp_path / "a.npy", {"x": 1}, offsets, False, (2,), "float32")
     assert file.begin() == 0
-    with file:
-        file.write(1, np.array([3.0, 4.0]))
+    with file.opened():
+        file.write_rows(1, np.array([3.0, 4.0]))
         file.save_progress(1)
         np.testing.assert_array_equal(np.load(file.part), [[0, 0], [3, 4]])
     assert file.begin() == 1

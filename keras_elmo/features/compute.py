@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from keras_elmo import checks
-from keras_elmo.batching import Indices, plan_batches
+from keras_elmo.corpus.embedder import Embedder, NotFiniteError
+from keras_elmo.corpus.sentences import Sentence
+from keras_elmo.corpus.vectors import Vectors
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.features.feature_file import FeatureFile
 from keras_elmo.features.feature_layer import TOKEN_LEVEL, checked_layer
-from keras_elmo.features.fingerprint import fingerprint
 from keras_elmo.features.token_features import TokenFeatures
+from keras_elmo.fingerprint import digest, fingerprint
+from keras_elmo.row_file import RowFile
 from keras_elmo.texts import read_texts, token_counts
 from keras_elmo.types import PathLike
 
@@ -52,7 +53,8 @@ def compute_features(
         dtype: ``"float32"``, or ``"float16"`` for half the size and three digits.
         batch_size: The most texts in a batch.
         token_budget: The most steps in a batch, padding included; with it goes the memory
-            that is needed. A text that is longer by itself has a batch of its own.
+            that is needed. A text that is longer by itself has a batch of its own. Where
+            memory runs out, both become smaller by themselves.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -69,7 +71,9 @@ def compute_features(
             else; or a feature is not finite in ``dtype``.
         FileExistsError: ``path`` is another file.
         FileNotFoundError: There is no directory for it, or no such text file.
-        OSError: The disk has not enough room.
+        BlockingIOError: Another process is working on ``path``.
+        MemoryError: There is not enough for a single text. What is done is kept.
+        OSError: The disk has not enough room. What is done is kept.
     """
     checked_layer(layer)
     checks.one_of("dtype", dtype, _DTYPES)
@@ -80,16 +84,19 @@ def compute_features(
     lengths = token_counts(encoded, layer.max_tokens)  # (n,)
     is_token_level = layer.output_mode == TOKEN_LEVEL
     n_rows = lengths if is_token_level else np.ones_like(lengths)  # (n,)
-    file = FeatureFile(
+    file = RowFile(
         Path(path),
-        fingerprint(layer, encoded, dtype),
+        fingerprint(layer, digest(encoded), dtype=dtype),
         np.concatenate([[0], np.cumsum(n_rows)]),  # (n + 1,)
         is_token_level,
         (layer.n_layers + 1, layer.output_dim),
         dtype,
     )
-    if not file.is_complete():
-        _fill(file, layer, encoded, lengths, batch_size, token_budget, progress)
+    with file.locked():
+        if not file.is_complete():
+            vectors = Vectors("all", pooled=not is_token_level)
+            embedder = Embedder(layer, vectors, dtype, batch_size, token_budget)
+            _fill(file, embedder, encoded, lengths, progress)
     if is_token_level:
         return TokenFeatures.load(path)
     features: NDArray[Any] = np.load(path, mmap_mode="r")  # (n, n_layers + 1, D)
@@ -97,37 +104,34 @@ def compute_features(
 
 
 def _fill(
-    file: FeatureFile,
-    layer: ElmoEmbeddingLayer,
+    file: RowFile,
+    embedder: Embedder,
     texts: list[bytes],
     lengths: NDArray[np.int64],
-    batch_size: int,
-    token_budget: int,
     progress: bool,
 ) -> None:
     n_done = file.begin()
-    # The longest first: if memory does not suffice, that shows at once.
-    order = np.argsort(-lengths, kind="stable")  # (n,)
-    rest = order[n_done:]
-    plan = plan_batches(lengths[rest], batch_size, token_budget)
-    batches = [rest[places] for places in plan]
+    numbered = enumerate(zip(texts, lengths, strict=True), 1)
+    sentences = [Sentence(i, "", text, int(n)) for i, (text, n) in numbered]
+    n_tokens_done = int(np.sort(lengths)[::-1][:n_done].sum())
     bar = tqdm(
         total=int(lengths.sum()),
-        initial=int(lengths[order[:n_done]].sum()),
+        initial=n_tokens_done,
         desc="Features",
         unit=" tokens",
         unit_scale=True,
         disable=not progress,
     )
     try:
-        with file, bar:
+        with file.opened(), bar:
             recorded = time.monotonic()
             try:
-                for rows, values in _computed(layer, texts, batches):
-                    for i, text_values in zip(rows, values, strict=True):
-                        if layer.output_mode == TOKEN_LEVEL:
-                            text_values = text_values[: lengths[i]]  # (time_i, n, D)
-                        file.write(i, _stored(text_values, file.dtype, i))
+                # The longest first: if memory does not suffice, that shows at once.
+                for rows, arrays in embedder.batches(sentences, n_done):
+                    for i, values in zip(rows, arrays, strict=True):
+                        if not embedder.vectors.pooled:
+                            values = np.swapaxes(values, 0, 1)  # (time_i, n_layers + 1, D)
+                        file.write_rows(int(i), values)
                     n_done += len(rows)
                     bar.update(int(lengths[rows].sum()))
                     if time.monotonic() - recorded >= SECONDS_BETWEEN_RECORDS:
@@ -140,34 +144,3 @@ def _fill(
         file.discard()
         raise
     file.complete()
-
-
-def _computed(
-    layer: ElmoEmbeddingLayer, texts: Sequence[bytes], batches: Sequence[Indices]
-) -> Iterator[tuple[Indices, NDArray[Any]]]:
-    """The indices and the features of each batch."""
-    import tensorflow as tf
-
-    # One program for batches of any size.
-    signature = [tf.TensorSpec((None,), tf.string)]
-    run = tf.function(lambda text: layer(text), signature, autograph=False)
-    for rows in batches:
-        values = run(tf.constant([texts[i] for i in rows], tf.string))
-        yield rows, values.numpy()  # (batch, [time,] n_layers + 1, D)
-
-
-def _stored(values: NDArray[Any], dtype: np.dtype[Any], text: int) -> NDArray[Any]:
-    """The features as they are kept."""
-    with np.errstate(over="ignore"):
-        result = values.astype(dtype)
-    if not np.isfinite(result).all():
-        raise NotFiniteError(
-            f"dtype: the features of the text at position {text} do not fit {dtype}: the "
-            f"largest is {np.abs(values).max()!s}. Use dtype='float32' if that is finite; "
-            "otherwise the layer's weights are wrong."
-        )
-    return result
-
-
-class NotFiniteError(ValueError):
-    """A feature that cannot be kept: infinite, not a number, or too large."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.batching import Indices
-from keras_elmo.features.feature_file import Offsets, offsets_path
+from keras_elmo.row_file import Offsets, offsets_path
 from keras_elmo.types import PathLike
 
 Floats = NDArray[np.floating[Any]]

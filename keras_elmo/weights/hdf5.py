@@ -7,7 +7,6 @@ and every shape is compared with the configuration before an array is read.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,18 +19,10 @@ from numpy.typing import DTypeLike, NDArray
 from keras_elmo.characters import N_CHARACTERS
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.hdf5_safety import dataset_problem
 from keras_elmo.types import Arrays, PathLike
 from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes, differences
 
-# Deflate, the strongest of the built-in filters, cannot do better than 1032 to 1.
-_LARGEST_COMPRESSION = 1100
-_BUILT_IN_FILTERS = {
-    h5py.h5z.FILTER_DEFLATE,
-    h5py.h5z.FILTER_SHUFFLE,
-    h5py.h5z.FILTER_FLETCHER32,
-    h5py.h5z.FILTER_LZF,
-}
-_CHUNK_OVERHEAD = 1 << 16  # bytes
 # Far more than any model has.
 _MOST_OBJECTS = 10_000
 # Names in these files are five parts deep.
@@ -160,31 +151,9 @@ def _check_names_and_shapes(
 
 
 def _read(dataset: h5py.Dataset, name: str, file_name: str) -> NDArray[np.float32]:
-    if dataset.is_virtual:
-        raise _refused(file_name, name, "is a virtual dataset")
-    if dataset.external:
-        raise _refused(file_name, name, "is stored outside the file")
-    if dataset.dtype.kind != "f":
-        raise _refused(file_name, name, f"has dtype {dataset.dtype}, not floating point")
-    properties = dataset.id.get_create_plist()
-    filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
-    if not filters <= _BUILT_IN_FILTERS:
-        raise _refused(file_name, name, f"uses the HDF5 filters {sorted(filters)}")
-    declared = math.prod(dataset.shape) * dataset.dtype.itemsize
-    stored = dataset.id.get_storage_size()
-    # HDF5 unpacks whole chunks, however large they are.
-    if dataset.chunks and any(
-        c > max(n, 1) for c, n in zip(dataset.chunks, dataset.shape, strict=True)
-    ):
-        raise _refused(file_name, name, f"has chunks {dataset.chunks} beyond its shape")
-    if stored > 2 * declared + _CHUNK_OVERHEAD:
-        raise _refused(
-            file_name, name, f"declares {declared:,} bytes and stores {stored:,}"
-        )
-    if stored * (_LARGEST_COMPRESSION if filters else 1) < declared:
-        raise _refused(
-            file_name, name, f"declares {declared:,} bytes and stores {stored:,}"
-        )
+    problem = dataset_problem(dataset)
+    if problem is not None:
+        raise _refused(file_name, name, problem)
     array: NDArray[Any] = dataset[()]
     if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
         array = array[1:]

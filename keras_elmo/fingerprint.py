@@ -1,10 +1,10 @@
-"""What features are of: enough to tell others from the same."""
+"""What vectors are of: enough to tell others from the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -19,25 +19,23 @@ Fingerprint = dict[str, Any]
 _NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype")
 
 
-def fingerprint(
-    layer: ElmoEmbeddingLayer, texts: Sequence[bytes], dtype: str
-) -> Fingerprint:
-    """Describes features by what they are computed from.
+def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Fingerprint:
+    """Describes vectors by what they are computed from.
 
     Args:
         layer: The layer that computes them.
-        texts: The texts.
-        dtype: The dtype that they are kept in.
+        texts: The digest of the texts.
+        **options: What else they depend on, such as the dtype that they are kept in.
 
     Returns:
         A dictionary that comes out of JSON as it went in: digests of the texts and the
-        weights, the dtypes, and those settings of the layer that its output depends on.
+        weights, the options, and those settings of the layer that its output depends on.
     """
     settings = {k: v for k, v in layer.get_config().items() if k not in _NO_MATTER}
     result = {
-        "dtype": dtype,
-        "texts": _digest(texts),
-        "weights": _digest(_weights(layer)),
+        **options,
+        "texts": texts,
+        "weights": digest(_weights(layer)),
         "compute_dtype": layer.compute_dtype,
         **settings,
     }
@@ -70,10 +68,11 @@ def _weights(layer: ElmoEmbeddingLayer) -> Iterable[bytes]:
             yield path.read_bytes()
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
+def digest(parts: Iterable[bytes]) -> str:
+    """The SHA-256 of some parts, in hexadecimal digits, that tells where each ends."""
+    running = hashlib.sha256()
     for part in parts:
         # The length keeps ("ab", "c") and ("a", "bc") apart.
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
+        running.update(len(part).to_bytes(8, "little"))
+        running.update(part)
+    return running.hexdigest()

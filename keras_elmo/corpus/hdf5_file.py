@@ -1,0 +1,125 @@
+"""Embeddings in HDF5, as AllenNLP's command ``elmo`` wrote them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.corpus.layout import Layout
+from keras_elmo.partial_file import PartialFile
+
+FINGERPRINT = "keras_elmo"
+SENTENCE_TO_INDEX = "sentence_to_index"
+# An object header and its entry in the group, and what the group's growth leaves unused.
+_DATASET_BYTES = 700
+
+
+class Hdf5Embeddings(PartialFile):
+    """A dataset for each sentence, named by its index (or text), and their index.
+
+    HDF5 files do not survive a process that is killed while it writes through the
+    library. So all datasets are made, with their room in the file, before anything is
+    computed, and closed; the vectors are then written where the datasets lie.
+
+    Args:
+        path: The name of the complete file.
+        layout: What goes into it.
+    """
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        super().__init__(path, layout.fingerprint)
+        self.layout = layout
+        self.dtype = np.dtype(layout.dtype).newbyteorder("<")
+        n_values = sum(math.prod(layout.shape(int(n))) for n in layout.scan.n_tokens)
+        self.n_bytes = n_values * self.dtype.itemsize
+        self.n_bytes += len(layout.scan.n_tokens) * _DATASET_BYTES
+
+    def is_complete(self) -> bool:
+        """Whether the file is there, with these embeddings.
+
+        Raises:
+            FileExistsError: There is another file of this name.
+            ValueError: It has other embeddings.
+        """
+        if not self.path.exists():
+            return False
+        try:
+            with h5py.File(self.path, "r") as file:
+                found = json.loads(file.attrs[FINGERPRINT])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise FileExistsError(
+                f"path: {str(self.path)!r} exists, and is no HDF5 file of embeddings "
+                "written by this library. Name another file, or delete it."
+            ) from error
+        self.check_fingerprint(found, self.path)
+        # Left behind if a process was killed between the last two steps.
+        self.record.unlink(missing_ok=True)
+        return True
+
+    def begin(self) -> int:
+        """Makes the partial file, or goes on with that of an earlier run.
+
+        Returns:
+            How many sentences are done.
+
+        Raises:
+            ValueError: The earlier run was about something else.
+            DiskFullError: There is not enough room on the disk.
+        """
+        n_done = self.resume()
+        if n_done is None:
+            self.start(self.n_bytes, self._make)
+            n_done = 0
+        self._offsets = self._read_offsets()
+        return n_done
+
+    def write_vectors(self, sentence: int, vectors: NDArray[Any]) -> None:
+        """Writes the vectors of a sentence."""
+        if vectors.size:
+            data = vectors.astype(self.dtype, copy=False).tobytes()
+            self.write(int(self._offsets[sentence]), data)
+
+    def complete(self) -> None:
+        """Gives the file its name."""
+        super().complete()
+        self.record.unlink(missing_ok=True)
+
+    def _make(self, path: Path) -> None:
+        kind = h5py.h5t.py_create(self.dtype)
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.CONTIGUOUS)
+        properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        properties.set_obj_track_times(False)
+        index: dict[str, str] = {}
+        with h5py.File(path, "w") as file:
+            file.attrs[FINGERPRINT] = json.dumps(self.fingerprint)
+            for i, sentence in enumerate(self.layout.scan.sentences()):
+                key = sentence.text if self.layout.sentence_keys else str(i)
+                space = h5py.h5s.create_simple(self.layout.shape(sentence.n_tokens))
+                h5py.h5d.create(file.id, key.encode(), kind, space, properties)
+                if self.layout.keeps_sentences:
+                    index[sentence.text] = key
+            if self.layout.keeps_sentences and not self.layout.sentence_keys:
+                text = file.create_dataset(SENTENCE_TO_INDEX, (1,), h5py.string_dtype())
+                text[0] = json.dumps(index)
+
+    def _read_offsets(self) -> NDArray[np.int64]:
+        """Where in the file the vectors of each sentence are, (n,); -1 for none."""
+        offsets = np.full(len(self.layout.scan.n_tokens), -1, np.int64)  # (n,)
+        keys: Iterator[str] = map(str, range(len(offsets)))
+        if self.layout.sentence_keys:
+            keys = (sentence.text for sentence in self.layout.scan.sentences())
+        with h5py.File(self.part, "r") as file:
+            for i, key in enumerate(keys):
+                offset = h5py.h5d.open(file.id, key.encode()).get_offset()
+                if offset is not None:
+                    offsets[i] = offset
+        return offsets

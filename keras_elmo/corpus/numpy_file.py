@@ -1,0 +1,60 @@
+"""Embeddings in a NumPy file, which can be memory-mapped."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.corpus.layout import Layout
+from keras_elmo.row_file import RowFile
+
+
+def sentences_path(path: Path) -> Path:
+    """Where the sentences of a NumPy file are: beside it."""
+    return path.with_name(f"{path.name}.sentences.jsonl")
+
+
+class NumpyEmbeddings(RowFile):
+    """The vectors of all sentences in one array, and beside it where each begins.
+
+    Args:
+        path: The name of the complete file.
+        layout: What goes into it.
+    """
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        n_tokens = layout.scan.n_tokens
+        n_rows = np.ones_like(n_tokens) if layout.vectors.pooled else n_tokens  # (n,)
+        super().__init__(
+            path,
+            layout.fingerprint,
+            np.concatenate([[0], np.cumsum(n_rows, dtype=np.int64)]),  # (n + 1,)
+            not layout.vectors.pooled,
+            layout.token_shape,
+            layout.dtype,
+        )
+        self.layout = layout
+
+    def write_vectors(self, sentence: int, vectors: NDArray[Any]) -> None:
+        """Writes the vectors of a sentence."""
+        if not self.layout.vectors.pooled and self.layout.vectors.layers == "all":
+            vectors = np.swapaxes(vectors, 0, 1)  # (n_tokens, n_layers + 1, D)
+        self.write_rows(sentence, vectors)
+
+    def complete(self) -> None:
+        """Writes the sentences beside the file, and gives it its name."""
+        if self.layout.keeps_sentences:
+            path = sentences_path(self.path)
+            temporary = path.with_name(f"{path.name}.part")
+            with temporary.open("w", encoding="utf-8") as file:
+                for sentence in self.layout.scan.sentences():
+                    file.write(json.dumps(sentence.text) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        super().complete()

@@ -1,0 +1,109 @@
+"""A NumPy file of vectors, a row for each token or text, filled in any order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.fingerprint import Fingerprint
+from keras_elmo.partial_file import PartialFile
+
+Offsets = NDArray[np.int64]
+
+
+def offsets_path(path: Path) -> Path:
+    """Where the offsets of token-level vectors are: beside them."""
+    return path.with_name(f"{path.name}.offsets.npy")
+
+
+class RowFile(PartialFile):
+    """A NumPy file that is filled row by row, in any order of texts.
+
+    Args:
+        path: The name of the complete file.
+        fingerprint: What the vectors are of.
+        offsets: Where the rows of each text begin, and where the last ones end, (n + 1,).
+        is_token_level: Whether the offsets are kept beside the rows.
+        row_shape: The shape of a row.
+        dtype: The dtype of a row.
+
+    Raises:
+        FileNotFoundError: The directory of ``path`` does not exist.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: Fingerprint,
+        offsets: Offsets,
+        is_token_level: bool,
+        row_shape: tuple[int, ...],
+        dtype: str,
+    ) -> None:
+        super().__init__(path, fingerprint)
+        self.offsets_file = offsets_path(path) if is_token_level else None
+        self.offsets = offsets
+        self.shape = (int(offsets[-1]), *row_shape)
+        self.dtype = np.dtype(dtype)
+        self.row_bytes = int(np.prod(row_shape)) * self.dtype.itemsize
+        self.n_bytes = self.shape[0] * self.row_bytes
+
+    def is_complete(self) -> bool:
+        """Whether the file is there, with these vectors.
+
+        Raises:
+            FileExistsError: There is another file of this name.
+            ValueError: It has vectors of something else.
+        """
+        if not self.path.exists():
+            return False
+        record = self.read_record()
+        if record is not None:
+            self.check_fingerprint(record["fingerprint"], self.path)
+        if record is None or not self._is_ours(self.path):
+            raise FileExistsError(
+                f"path: {str(self.path)!r} exists, and is no file of this library with its "
+                f"{self.record.name} beside it. Name another file, or delete it."
+            )
+        return True
+
+    def begin(self) -> int:
+        """Makes the partial file, or goes on with that of an earlier run.
+
+        Returns:
+            How many texts are done.
+
+        Raises:
+            ValueError: The earlier run was about something else.
+            DiskFullError: There is not enough room on the disk.
+        """
+        n_done = self.resume()
+        if n_done is None or not self._is_ours(self.part):
+            self.start(self.n_bytes, self._make)
+            n_done = 0
+        self._first = self.part.stat().st_size - self.n_bytes
+        return n_done
+
+    def write_rows(self, text: int, rows: NDArray[Any]) -> None:
+        """Writes the rows of a text."""
+        offset = self._first + int(self.offsets[text]) * self.row_bytes
+        self.write(offset, rows.astype(self.dtype, copy=False).tobytes())
+
+    def complete(self) -> None:
+        """Gives the file its name."""
+        if self.offsets_file is not None:
+            np.save(self.offsets_file, self.offsets)
+        super().complete()
+
+    def _make(self, path: Path) -> None:
+        np.lib.format.open_memmap(path, "w+", self.dtype, self.shape)
+
+    def _is_ours(self, path: Path) -> bool:
+        try:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return False
+        return found.shape == self.shape and found.dtype == self.dtype
