@@ -10,7 +10,6 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import keras
 import numpy as np
@@ -18,9 +17,8 @@ import pytest
 import tensorflow as tf
 
 import keras_elmo
-from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, NamedModel, command
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, NamedModel
 from keras_elmo.command import main
-from keras_elmo.types import InputMode, OutputMode
 from keras_elmo.weights.named_models import MODELS
 from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import load_source, save_model
@@ -92,11 +90,6 @@ def test_the_command_as_a_process() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"keras-elmo {keras_elmo.__version__}\n"
-
-
-def test_the_modes_are_those_of_the_layer() -> None:
-    assert get_args(OutputMode) == command.OUTPUT_MODES
-    assert get_args(InputMode) == command.INPUT_MODES
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the command ``keras-elmo`` does; :mod:`keras_elmo.command` reads its arguments.
+"""What the command ``keras-elmo`` does; :mod:`keras_elmo.arguments` are its arguments.
 
 Nothing is imported here, so that each subcommand costs only what it uses.
 """

@@ -1,0 +1,1 @@
+"""The arguments of the command ``keras-elmo``, a module for each of its subcommands."""
