@@ -296,9 +296,7 @@ def test_the_modules_own_graph(module: Path, tmp_path: Path) -> None:
 def test_refuses_other_files(pooled: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     path = tmp_path / "features.npy"
     path.write_bytes(b"a diary")
-    with pytest.raises(
-        FileExistsError, match=r"features.npy' exists, and is no file"
-    ):
+    with pytest.raises(FileExistsError, match=r"features.npy' exists, and is no file"):
         compute_features(pooled, TEXTS, path, **QUIET)
     assert contents(path) == {"features.npy": b"a diary"}
     path.unlink()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,16 @@ Floats = NDArray[np.floating[Any]]
 
 class NotFiniteError(ValueError):
     """A vector that cannot be kept: infinite, not a number, or too large."""
+
+
+def _program(layer: ElmoEmbeddingLayer, vectors: Vectors) -> Callable[[Any], Any]:
+    """One program from texts (batch,) to what is kept of them, for batches of any size."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None,), tf.string)]
+    return tf.function(
+        lambda texts: vectors.of_outputs(layer(texts)), signature, autograph=False
+    ).get_concrete_function()
 
 
 class Embedder:
@@ -49,11 +59,7 @@ class Embedder:
         self.batch_size = batch_size
         self.token_budget = token_budget
         self._out_of_memory = (MemoryError, tf.errors.ResourceExhaustedError)
-        # One program for batches of any size.
-        signature = [tf.TensorSpec((None,), tf.string)]
-        self._run = tf.function(
-            lambda texts: vectors.of_outputs(layer(texts)), signature, autograph=False
-        ).get_concrete_function()
+        self._run = _program(layer, vectors)
 
     def batches(
         self, sentences: Sequence[Sentence], n_done: int = 0
