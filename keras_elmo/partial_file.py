@@ -22,12 +22,38 @@ class DiskFullError(OSError):
     """The disk has not enough room; what is done is kept, to go on from there."""
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps other processes from the same file.
+
+    Args:
+        path: The file. While it is locked there is another with ``.lock`` behind its name.
+
+    Raises:
+        BlockingIOError: One is working on it.
+    """
+    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise BlockingIOError(
+            f"path: another process is working on {str(path)!r}. Wait for it, or name "
+            "another file."
+        ) from error
+    try:
+        yield
+    finally:
+        # While it is ours; a process that has opened it already notices.
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
 class PartialFile:
     """A file of known size that is filled in any order, and survives being killed.
 
-    Beside ``path`` are, while it is filled, ``path.part`` with the content, ``path.json``
-    with the fingerprint and the number of items that are done, and ``path.lock``, which
-    keeps a second process away. The content is on the disk before that number is.
+    Beside ``path`` are, while it is filled, ``path.part`` with the content and
+    ``path.json`` with the fingerprint and the number of items that are done. The content is
+    on the disk before that number is.
 
     Args:
         path: The name of the complete file.
@@ -47,28 +73,6 @@ class PartialFile:
             raise FileNotFoundError(
                 f"path: there is no directory {str(path.parent)!r}. Make it first."
             )
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps other processes from the same file.
-
-        Raises:
-            BlockingIOError: One is working on it.
-        """
-        lock = filelock.FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise BlockingIOError(
-                f"path: another process is working on {str(self.path)!r}. Wait for it, or "
-                "name another file."
-            ) from error
-        try:
-            yield
-        finally:
-            # While it is ours; a process that has opened it already notices.
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
 
     def check_fingerprint(self, found: Fingerprint, where: Path) -> None:
         """Checks that a file is of the same as this one.

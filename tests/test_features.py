@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, TokenFeatures, compute_features
+from keras_elmo.corpus import embedder
 from keras_elmo.corpus.embedder import Embedder
 from keras_elmo.row_file import RowFile
 from tests.tiny_models import TINY, saved_model
@@ -37,6 +39,14 @@ def tokens(pooled: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
     layer = ElmoEmbeddingLayer(TINY, "layers")
     layer.set_weights(pooled.get_weights())
     return layer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_kept() -> Iterator[None]:
+    """Traces each layer once: the tests call ``compute_features`` often, on little."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedder, "_program", functools.cache(embedder._program))
+        yield
 
 
 class Interrupted(Exception):  # noqa: N818

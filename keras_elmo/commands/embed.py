@@ -14,7 +14,7 @@ from keras_elmo.commands.info import size_text
 from keras_elmo.corpus.embed import run_job
 from keras_elmo.corpus.estimate import Estimate, estimate_job
 from keras_elmo.corpus.job import Job, Options
-from keras_elmo.partial_file import DiskFullError
+from keras_elmo.partial_file import DiskFullError, locked
 
 UNFINISHED = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -93,13 +93,18 @@ def _as_file(corpus: str, out: Path) -> Iterator[Path]:
     if corpus != "-":
         yield Path(corpus)
         return
+    if not out.parent.is_dir():
+        raise FileNotFoundError(
+            f"there is no directory {str(out.parent)!r}. Make it first."
+        )
     path = out.with_name(f"{out.name}.stdin")
-    try:
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+    with locked(path):
+        try:
+            with path.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _text(estimate: Estimate) -> str:

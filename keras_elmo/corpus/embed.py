@@ -17,6 +17,7 @@ from keras_elmo.corpus.reader import Embeddings, open_embeddings
 from keras_elmo.corpus.scan import chunks
 from keras_elmo.corpus.sentences import OnError, Sentence
 from keras_elmo.corpus.vectors import Layers
+from keras_elmo.partial_file import locked
 from keras_elmo.types import PathLike
 
 SECONDS_BETWEEN_RECORDS = 5.0
@@ -140,7 +141,7 @@ def run_job(job: Job, progress: bool) -> None:
         MemoryError: There is not enough for a single sentence.
     """
     file = job.file
-    with file.locked():
+    with locked(file.path):
         if file.is_complete():
             return
         n_done = file.begin()

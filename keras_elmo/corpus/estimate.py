@@ -19,7 +19,7 @@ class Estimate(NamedTuple):
         n_sentences: How many there are.
         n_tokens: How many tokens they have together.
         longest: How many the longest has.
-        n_bytes: The size of the file.
+        n_bytes: About the size of the file, with the sentences if they are kept.
         n_tokens_left: How many tokens are to be done; fewer than all where an earlier run
             has stopped.
         tokens_per_second: How fast, measured on a sample.
@@ -55,12 +55,13 @@ def estimate_job(job: Job) -> Estimate:
     """
     n_tokens = job.scan.n_tokens  # (n,)
     n_done = len(n_tokens) if job.file.is_complete() else job.file.resume() or 0
+    n_text_bytes = job.scan.n_text_bytes if job.layout.keeps_sentences else 0
     rate, n_sampled = _measured_rate(job)
     return Estimate(
         len(n_tokens),
         int(n_tokens.sum()),
         int(n_tokens.max()),
-        job.file.n_bytes,
+        job.file.n_bytes + n_text_bytes,
         int(n_tokens[n_done:].sum()),
         rate,
         n_sampled,

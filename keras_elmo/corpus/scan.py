@@ -27,11 +27,13 @@ class Scan(NamedTuple):
         sentences: Reads its sentences from the beginning.
         n_tokens: How many each has, (n,).
         digest: Tells it from others.
+        n_text_bytes: The size of their texts.
     """
 
     sentences: Callable[[], Iterator[Sentence]]
     n_tokens: NDArray[np.int32]
     digest: str
+    n_text_bytes: int
 
 
 def scan_corpus(
@@ -55,15 +57,18 @@ def scan_corpus(
     read = partial(read_sentences, records, on_error, max_tokens, as_keys=as_keys)
     n_tokens = array("i")
     digest = hashlib.sha256()
+    n_text_bytes = 0
     for sentence in read(report=lambda bad: log_bad_line(bad, on_error)):
         n_tokens.append(sentence.n_tokens)
-        for part in (sentence.text.encode("utf-8"), sentence.tokens):
+        text = sentence.text.encode("utf-8")
+        n_text_bytes += len(text)
+        for part in (text, sentence.tokens):
             # The length keeps ("ab", "c") and ("a", "bc") apart.
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
     if not n_tokens:
         raise ValueError("corpus: there are no sentences in it.")
-    return Scan(read, np.array(n_tokens), digest.hexdigest())
+    return Scan(read, np.array(n_tokens), digest.hexdigest(), n_text_bytes)
 
 
 def chunks(scan: Scan, n_done: int = 0) -> Iterator[tuple[int, list[Sentence]]]:

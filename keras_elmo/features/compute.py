@@ -18,6 +18,7 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.features.feature_layer import TOKEN_LEVEL, checked_layer
 from keras_elmo.features.token_features import TokenFeatures
 from keras_elmo.fingerprint import digest, fingerprint
+from keras_elmo.partial_file import locked
 from keras_elmo.row_file import RowFile
 from keras_elmo.texts import read_texts, token_counts
 from keras_elmo.types import PathLike
@@ -92,7 +93,7 @@ def compute_features(
         (layer.n_layers + 1, layer.output_dim),
         dtype,
     )
-    with file.locked():
+    with locked(file.path):
         if not file.is_complete():
             vectors = Vectors("all", pooled=not is_token_level)
             embedder = Embedder(layer, vectors, dtype, batch_size, token_budget)
