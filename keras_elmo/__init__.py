@@ -2,7 +2,13 @@
 
 from keras_elmo.characters import batch_to_character_ids
 from keras_elmo.config import ElmoConfig
-from keras_elmo.corpus import BadLinesError, Embeddings, embed_corpus, open_embeddings
+from keras_elmo.corpus import (
+    BadLine,
+    BadLinesError,
+    Embeddings,
+    embed_corpus,
+    open_embeddings,
+)
 from keras_elmo.datasets import text_dataset
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
@@ -21,6 +27,7 @@ from keras_elmo.weights.named_models import NamedModel, list_models
 __version__ = "0.1.0"
 
 __all__ = [
+    "BadLine",
     "BadLinesError",
     "ElmoConfig",
     "ElmoEmbeddingLayer",
