@@ -19,6 +19,7 @@ FINGERPRINT = "keras_elmo"
 SENTENCE_TO_INDEX = "sentence_to_index"
 # An object header, its entry in the group, and what that leaves unused; as measured.
 _DATASET_BYTES = 370
+_CACHE_BYTES = 1 << 20
 
 
 class Hdf5Embeddings(PartialFile):
@@ -92,24 +93,29 @@ class Hdf5Embeddings(PartialFile):
         self.record.unlink(missing_ok=True)
 
     def _make(self, path: Path) -> None:
+        keeps_index = self.layout.keeps_sentences and not self.layout.sentence_keys
         kind = h5py.h5t.py_create(self.dtype)
         properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         properties.set_layout(h5py.h5d.CONTIGUOUS)
         properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         properties.set_obj_track_times(False)
-        index: dict[str, str] = {}
+        index = bytearray(b"{")
         with h5py.File(path, "w") as file:
+            _limit_cache(file)
             file.attrs[FINGERPRINT] = json.dumps(self.fingerprint)
             for i, sentence in enumerate(self.layout.scan.sentences()):
                 key = sentence.text if self.layout.sentence_keys else str(i)
                 space = h5py.h5s.create_simple(self.layout.shape(sentence.n_tokens))
                 h5py.h5d.create(file.id, key.encode(), kind, space, properties)
-                if self.layout.keeps_sentences:
-                    index[sentence.text] = key
-            if self.layout.keeps_sentences and not self.layout.sentence_keys:
+                if keeps_index:
+                    # Not as a dictionary: of equal names JSON takes the last anyway.
+                    index += (
+                        f'{", " if i else ""}{json.dumps(sentence.text)}: "{i}"'.encode()
+                    )
+            if keeps_index:
                 text = file.create_dataset(SENTENCE_TO_INDEX, (1,), h5py.string_dtype())
-                text[0] = json.dumps(index)
+                text[0] = bytes(index + b"}")
 
     def _read_offsets(self) -> NDArray[np.int64]:
         """Where in the file the vectors of each sentence are, (n,); -1 for none."""
@@ -118,8 +124,17 @@ class Hdf5Embeddings(PartialFile):
         if self.layout.sentence_keys:
             keys = (sentence.text for sentence in self.layout.scan.sentences())
         with h5py.File(self.part, "r") as file:
+            _limit_cache(file)
             for i, key in enumerate(keys):
                 offset = h5py.h5d.open(file.id, key.encode()).get_offset()
                 if offset is not None:
                     offsets[i] = offset
         return offsets
+
+
+def _limit_cache(file: h5py.File) -> None:
+    """Keeps HDF5 from holding the headers of all datasets in memory."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = config.max_size = _CACHE_BYTES
+    file.id.set_mdc_config(config)
