@@ -117,7 +117,9 @@ def peak_memory(folder: Path, n_sentences: int) -> int:
     """The peak resident memory of a job on so many sentences, in bytes."""
     source = saved_model(folder / "model")
     corpus = write_corpus(folder / "corpus.txt", n_sentences)
-    process = start(corpus, folder / "out.hdf5", source)
+    # Small batches: what they take at once would hide what remains of each.
+    options = ("--batch-size", "32", "--token-budget", "1024")
+    process = start(corpus, folder / "out.hdf5", source, *options)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0

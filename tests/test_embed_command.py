@@ -242,7 +242,7 @@ def test_killed_at_random_moments(tmp_path: Path, report_figure: Any) -> None:
 
 def test_peak_memory_of_a_longer_corpus(tmp_path: Path, report_figure: Any) -> None:
     sizes = []
-    for n_sentences in (1000, 10_000):
+    for n_sentences in (2000, 20_000):
         folder = tmp_path / str(n_sentences)
         folder.mkdir()
         sizes.append(peak_memory(folder, n_sentences))
