@@ -1,19 +1,27 @@
-"""Fixtures, Hypothesis settings, and the table of errors against the oracles."""
+"""Fixtures, Hypothesis settings, and tables of what tests note for the end of the run.
+
+Keras is imported where it is used, which is never in the process that only hands tests to
+the workers of pytest-xdist.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis
-import keras
 import pytest
 
-from tests.tf_hub_modules import write_module
-from tests.tiny_models import saved_model
-
 SHARED_VARIABLE = "KERAS_ELMO_SHARED"
+
+# Workers share the processor's cores; threads of one would only wait for the other's.
+# TensorFlow reads this as it starts, also in the processes that tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 # Building a layer takes longer than Hypothesis expects of an example; the seed is fixed
 # so that a red run is red again.
@@ -43,6 +51,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny model in a directory."""
+    from tests.tiny_models import saved_model
+
     return str(saved_model(tmp_path_factory.mktemp("tiny_model")))
 
 
@@ -58,22 +68,26 @@ def own_cache(
 @pytest.fixture(scope="session")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny TF1 Hub module, not to be changed, with the weights of ``source``."""
+    from tests.tf_hub_modules import write_module
+
     return write_module(tmp_path_factory.mktemp("modules") / "elmo")
 
 
 @pytest.fixture(autouse=True)
 def same_seed() -> None:
     """Starts every test with the same seed, whichever ran before it."""
+    import keras
+
     keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")
 def report_error(pytestconfig: pytest.Config) -> Callable[[str, float], None]:
     """Notes the largest error of a comparison for the table after the run."""
-    errors = pytestconfig.stash.setdefault(_errors, {})
+    errors = pytestconfig.stash[_errors]
 
     def report(name: str, error: float) -> None:
-        errors[name] = max(errors.get(name, 0.0), float(error))
+        _keep_largest(errors, {name: float(error)})
 
     return report
 
@@ -81,20 +95,51 @@ def report_error(pytestconfig: pytest.Config) -> Callable[[str, float], None]:
 @pytest.fixture(scope="session")
 def report_figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
     """Notes a measurement for the end of the run."""
-    return pytestconfig.stash.setdefault(_figures, {}).__setitem__
+    return pytestconfig.stash[_figures].__setitem__
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collector of garbage from going through all modules again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begins with empty tables."""
+    config.stash[_errors] = {}
+    config.stash[_figures] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker of pytest-xdist, sends its tables to the process that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["errors"] = session.config.stash[_errors]
+        session.config.workeroutput["figures"] = session.config.stash[_figures]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Joins the tables of a worker that has ended; one that crashed has sent none."""
+    output = getattr(node, "workeroutput", {})
+    _keep_largest(node.config.stash[_errors], output.get("errors", {}))
+    node.config.stash[_figures].update(output.get("figures", {}))
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Prints the largest error of each comparison, and what was measured."""
-    errors = config.stash.get(_errors, {})
+    errors, figures = config.stash[_errors], config.stash[_figures]
     if errors:
         terminalreporter.section("largest errors against references")
-        for name, error in errors.items():
-            terminalreporter.write_line(f"{error:9.2e}  {name}")
-    figures = config.stash.get(_figures, {})
+        for name in sorted(errors):
+            terminalreporter.write_line(f"{errors[name]:9.2e}  {name}")
     if figures:
         terminalreporter.section("measured")
-        for name, figure in figures.items():
-            terminalreporter.write_line(f"{name}: {figure}")
+        for name in sorted(figures):
+            terminalreporter.write_line(f"{name}: {figures[name]}")
+
+
+def _keep_largest(errors: dict[str, float], more: dict[str, float]) -> None:
+    for name, error in more.items():
+        errors[name] = max(errors.get(name, 0.0), error)

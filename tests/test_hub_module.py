@@ -160,10 +160,10 @@ def test_keras_files_hold_the_module(lost_module: Path, tmp_path: Path, mode: st
     loaded = keras.saving.load_model(tmp_path / "once.keras")
     loaded.save(tmp_path / "twice.keras")
     np.save(tmp_path / "sentences.npy", np.array(SENTENCES, dtype=object))
-    for name in ("once.keras", "twice.keras"):
-        files = [str(tmp_path / f) for f in (name, "sentences.npy", "out.npy")]
-        run_python(LOAD_AND_PREDICT, *files)
-        np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+    names = ("sentences.npy", "once.keras", "twice.keras")
+    run_python(LOAD_AND_PREDICT, *(str(tmp_path / name) for name in names))
+    for name in names[1:]:
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), expected)
 
 
 def test_export(module: Path, tmp_path: Path) -> None:

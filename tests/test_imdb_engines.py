@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import imdb_data
+import imdb_sentiment
 import keras
 import numpy as np
-import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from keras_elmo.weights.hdf5 import read_hdf5
@@ -37,10 +37,9 @@ class BatchLosses(keras.callbacks.Callback):
 def test_20_steps_with_the_same_losses(
     shared: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     report_error: Callable[[str, float], None],
 ) -> None:
-    texts, labels = some_reviews(shared, monkeypatch)
+    texts, labels = some_reviews(shared)
     oracle = shared / "oracles" / "allennlp_tiny"
     config = ElmoConfig.from_json(oracle / "options.json")
     arrays = read_hdf5(oracle / "lm_weights.hdf5", config)
@@ -64,16 +63,7 @@ def test_20_steps_with_the_same_losses(
     assert error < 1e-4
 
 
-def some_reviews(
-    shared: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[np.ndarray, np.ndarray]:
+def some_reviews(shared: Path) -> tuple[np.ndarray, np.ndarray]:
     """As many training reviews as 20 steps take, half of them positive."""
-    examples = Path(__file__).resolve().parents[1] / "examples"
-    monkeypatch.syspath_prepend(str(examples))
-    for name in ("imdb_data", "imdb_sentiment"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import imdb_data
-    import imdb_sentiment
-
     training, _ = imdb_data.load_imdb(str(shared / "data" / "aclImdb_v1.tar.gz"))
     return imdb_sentiment.shuffled(training, N_STEPS * BATCH_SIZE, seed=0)

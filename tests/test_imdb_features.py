@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -15,16 +13,8 @@ import pytest
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from keras_elmo.pretraining import TrainingConfig, train
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 WORDS = {"pos": ("warm", "clever", "lovely"), "neg": ("dull", "clumsy", "boring")}
 N_REVIEWS = 30  # in each folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _examples_on_path() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
-        yield
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,6 @@ import pytest
 
 from tests.tiny_models import TINY
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SENTENCE = "a warm and clever film"
 N_REVIEWS = 12  # of each class, in each part
 FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
@@ -27,20 +26,13 @@ WORDS = {"pos": ("warm", "clever", "lovely"), "neg": ("dull", "clumsy", "boring"
 QUICK = ["--epochs", "2", "--batch-size", "8", "--words", "20"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _examples_on_path() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
-        yield
-
-
 @pytest.fixture(scope="module")
-def example(_examples_on_path: None) -> ModuleType:
+def example() -> ModuleType:
     return importlib.import_module("imdb_sentiment")
 
 
 @pytest.fixture(scope="module")
-def data(_examples_on_path: None) -> ModuleType:
+def data() -> ModuleType:
     return importlib.import_module("imdb_data")
 
 

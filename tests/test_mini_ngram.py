@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import itertools
 import re
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +18,6 @@ from hypothesis import strategies as st
 
 from keras_elmo.pretraining.vocabulary import SPECIAL_WORDS, Vocabulary
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 BEGIN, END = 0, 1
 N_WORDS = 6
 A, B, C = 3, 4, 5
@@ -27,15 +25,8 @@ A, B, C = 3, 4, 5
 Sentences = Sequence[Sequence[int]]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _examples_on_path() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
-        yield
-
-
 @pytest.fixture(scope="module")
-def example(_examples_on_path: None) -> ModuleType:
+def example() -> ModuleType:
     return importlib.import_module("mini_ngram")
 
 

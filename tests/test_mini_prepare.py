@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,19 +13,11 @@ from typing import Any
 import keras
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SIZES = {"train/neg": 2, "train/pos": 2, "train/unsup": 8, "test/neg": 2, "test/pos": 2}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _examples_on_path() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
-        yield
-
-
 @pytest.fixture
-def example(_examples_on_path: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.import_module("mini_prepare")
     monkeypatch.setattr(module, "HELD_OUT", 3)
     monkeypatch.setattr(module, "N_SHARDS", 2)
@@ -34,7 +25,7 @@ def example(_examples_on_path: None, monkeypatch: pytest.MonkeyPatch) -> ModuleT
 
 
 @pytest.fixture(scope="module")
-def data(_examples_on_path: None) -> ModuleType:
+def data() -> ModuleType:
     return importlib.import_module("imdb_data")
 
 

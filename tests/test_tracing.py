@@ -8,7 +8,7 @@ import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, text_dataset
 from keras_elmo.layers import ElmoBiLM
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST
 
 RNG = np.random.default_rng(0)
 
@@ -40,7 +40,7 @@ def test_traced_for_the_first_shape_and_for_all_others(
     traces: list[str], mode: str
 ) -> None:
     text = keras.Input((), dtype="string")
-    vectors = ElmoEmbeddingLayer(TINY, mode, fine_tune="all")(text)
+    vectors = ElmoEmbeddingLayer(LEAST, mode, fine_tune="all")(text)
     model = keras.Model(text, keras.layers.Dense(1)(vectors))
     model.compile("sgd", "mse")
     targets: dict[int, np.ndarray] = {}
@@ -57,7 +57,7 @@ def test_traced_for_the_first_shape_and_for_all_others(
 
 def test_traced_twice_at_most_for_data_sets_of_any_shapes(traces: list[str]) -> None:
     text = keras.Input((), dtype="string")
-    model = keras.Model(text, ElmoEmbeddingLayer(TINY)(text))
+    model = keras.Model(text, ElmoEmbeddingLayer(LEAST)(text))
     traces.clear()
     corpus = texts(40, longest=20)
     dataset = text_dataset(corpus, batch_size=7, token_budget=60, group_by_length=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.layers.vocabulary_cache import VocabularyCache
-from tests.tiny_models import TINY, random_arrays, saved_model
+from tests.tiny_models import LEAST, TINY, random_arrays, saved_model
 
 SENTENCES = ["the cat sat on the mat", "", "a café", "the dogs"]
 WORDS = ["the", "cat", "café", "the", "unused"]
@@ -21,6 +21,11 @@ WORDS = ["the", "cat", "café", "the", "unused"]
 def layer() -> ElmoEmbeddingLayer:
     keras.utils.set_random_seed(0)
     return ElmoEmbeddingLayer(TINY, "elmo")
+
+
+@pytest.fixture
+def least() -> ElmoEmbeddingLayer:
+    return ElmoEmbeddingLayer(LEAST, "elmo")
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +70,15 @@ def test_any_vocabulary(word_layer: ElmoEmbeddingLayer, words: set[str]) -> None
     np.testing.assert_allclose(word_layer(SENTENCES), expected, atol=1e-6)
 
 
-def test_a_traced_model_follows_the_cache(layer: ElmoEmbeddingLayer) -> None:
-    layer.cache_vocabulary(["unused"])
-    model = model_of(layer)
+def test_a_traced_model_follows_the_cache(least: ElmoEmbeddingLayer) -> None:
+    least.cache_vocabulary(["unused"])
+    model = model_of(least)
     texts = np.array(SENTENCES, dtype=object)
     expected = model.predict(texts, verbose=0)
-    layer.cache_vocabulary(WORDS)
-    tripled(layer)
+    least.cache_vocabulary(WORDS)
+    tripled(least)
     assert np.abs(model.predict(texts, verbose=0) - expected).max() > 1e-3
-    layer.cache_vocabulary([])
+    least.cache_vocabulary([])
     np.testing.assert_allclose(model.predict(texts, verbose=0), expected, atol=1e-6)
 
 
@@ -86,17 +91,17 @@ def test_more_words_than_are_encoded_at_once(
     np.testing.assert_allclose(layer(SENTENCES), expected, atol=1e-6)
 
 
-def test_is_saved(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
+def test_is_saved(least: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     texts = tf.constant(SENTENCES)
-    layer.cache_vocabulary(WORDS)
-    model = model_of(layer)
+    least.cache_vocabulary(WORDS)
+    model = model_of(least)
     expected = model(texts)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     (copy,) = (x for x in loaded.layers if isinstance(x, ElmoEmbeddingLayer))
-    assert copy.vocabulary_cache.words == layer.vocabulary_cache.words
+    assert copy.vocabulary_cache.words == least.vocabulary_cache.words
     np.testing.assert_array_equal(
-        copy.vocabulary_cache.vectors, layer.vocabulary_cache.vectors
+        copy.vocabulary_cache.vectors, least.vocabulary_cache.vectors
     )
     np.testing.assert_allclose(loaded(texts), expected, atol=1e-6)
     model.export(tmp_path / "exported", verbose=False)

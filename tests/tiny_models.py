@@ -20,6 +20,11 @@ TINY = ElmoConfig(
     projection_dim=8,
 )
 
+# For tests of what Keras makes of a layer: TensorFlow takes long over each graph.
+LEAST = ElmoConfig(
+    char_dim=4, filters=((1, 4),), n_highway=0, n_layers=1, dim=12, projection_dim=8
+)
+
 Arrays = dict[str, np.ndarray]
 
 
