@@ -26,12 +26,12 @@ def report(start):
     # Not getrusage, in which a new process starts with its parent's peak.
     status = open("/proc/self/status").read()
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1e6
-    print(json.dumps({"seconds": time.perf_counter() - start, "gigabytes": peak}))
+    print(json.dumps({"processor seconds": time.process_time() - start, "gigabytes": peak}))
 """
 
 HUB = """
 import tensorflow_hub as hub
-start = time.perf_counter()
+start = time.process_time()
 module = hub.load(path)
 report(start)
 outputs = {}
@@ -46,13 +46,13 @@ np.savez(out, **outputs)
 OURS = """
 os.environ["KERAS_ELMO_VERIFY"] = "0"
 import functools, keras
-from keras_elmo import ElmoEmbeddingLayer, elmo_embedding_layer
-start = time.perf_counter()
+from keras_elmo import ElmoEmbeddingLayer, verification
+start = time.process_time()
 layer = ElmoEmbeddingLayer(path)
 layer.build((None,))
 report(start)
 # From here on nothing is measured, and one reading of the files is enough.
-elmo_embedding_layer.load_verified = functools.cache(elmo_embedding_layer.load_verified)
+verification.load_verified = functools.cache(verification.load_verified)
 outputs = {}
 for mode in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
     for input_mode, inputs in (("sentences", sentences), ("tokens", tokens)):
@@ -104,7 +104,8 @@ def test_outputs(
         assert error < 1e-5, name
 
 
-LARGEST_RATIOS = {"seconds": 0.25, "gigabytes": 0.5}
+# Of the processor: the clock would also count what others do at the same time.
+LARGEST_RATIOS = {"processor seconds": 0.25, "gigabytes": 0.5}
 
 
 def test_loading_costs_less_than_hub_load(

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.tiny_models import saved_model
+from tests.tiny_models import LEAST, saved_model
 
 SENTENCES = ["the cat sat on the mat", "a", "", "naïve café"]
 
@@ -209,8 +209,9 @@ class Subclassed(keras.Model):
         return self.dense(self.elmo(inputs))
 
 
-def test_the_weights_survive_wherever_the_first_call_is(source: str) -> None:
+def test_the_weights_survive_wherever_the_first_call_is(tmp_path: Path) -> None:
     """Inside other layers and models, a function or a dataset."""
+    source = str(saved_model(tmp_path, LEAST))
     expected = ElmoEmbeddingLayer(source)(SENTENCES)
     texts = tf.constant(SENTENCES)
     inputs = keras.Input((), dtype="string")
