@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 
@@ -43,9 +43,67 @@ def locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # While it is ours; a process that has opened it already notices.
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+        try:
+            # While it is ours; a process that has opened it already notices. Where open
+            # files cannot be removed, it stays.
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()
+        finally:
+            lock.release()
+
+
+@contextmanager
+def room(path: Path) -> Iterator[None]:
+    """Says of a full disk what to do.
+
+    Args:
+        path: The file that is written.
+
+    Raises:
+        DiskFullError: The disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise DiskFullError(
+            f"path: the disk of {str(path)!r} is full. Make room, and do the same again: "
+            "it goes on where it was."
+        ) from error
+
+
+def check_directory(path: Path) -> None:
+    """Checks that there is a directory for a file.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"path: there is no directory {str(path.parent)!r}. Make it first."
+        )
+
+
+def write_beside(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes a small file, which appears under its name when it is complete.
+
+    Args:
+        path: Its name.
+        write: Called with the file, open for bytes.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class PartialFile:
@@ -69,10 +127,7 @@ class PartialFile:
         self.part = path.with_name(f"{path.name}.part")
         self.record = path.with_name(f"{path.name}.json")
         self.fingerprint = fingerprint
-        if not path.parent.is_dir():
-            raise FileNotFoundError(
-                f"path: there is no directory {str(path.parent)!r}. Make it first."
-            )
+        check_directory(path)
 
     def check_fingerprint(self, found: Fingerprint, where: Path) -> None:
         """Checks that a file is of the same as this one.
@@ -108,7 +163,7 @@ class PartialFile:
         """Makes the partial file.
 
         Args:
-            n_bytes: About how large it will be.
+            n_bytes: About how much room is needed.
             make: Called with a path, where it makes the file in its full size.
 
         Raises:
@@ -117,13 +172,13 @@ class PartialFile:
         free = shutil.disk_usage(self.path.parent).free
         if n_bytes > free:
             raise DiskFullError(
-                f"path: {str(self.path)!r} will take {n_bytes:,} bytes; its disk has "
-                f"{free:,} left. Name a file on another one, or choose a smaller output."
+                f"path: {str(self.path)!r} needs {n_bytes:,} bytes; its disk has {free:,} "
+                f"left. Name a file on another one, or choose a smaller output."
             )
         # A record of what is no longer there must not speak for what comes.
         self.record.unlink(missing_ok=True)
         try:
-            with self.room():
+            with room(self.path):
                 make(self.part)
                 _reserve(self.part)
                 self._write_record(0)
@@ -138,7 +193,7 @@ class PartialFile:
         Raises:
             DiskFullError: The disk is full.
         """
-        with self.room(), self.part.open("r+b") as self._file:
+        with room(self.path), self.part.open("r+b") as self._file:
             yield
 
     def write(self, offset: int, data: bytes) -> None:
@@ -177,7 +232,12 @@ class PartialFile:
         """
         try:
             record = json.loads(self.record.read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or not {"n_done", "fingerprint"} <= set(record):
+            if (
+                not isinstance(record, dict)
+                or not isinstance(record.get("fingerprint"), dict)
+                or not isinstance(record.get("n_done"), int)
+                or record["n_done"] < 0
+            ):
                 raise ValueError("expected an object with n_done and fingerprint")
         except FileNotFoundError:
             return None
@@ -189,34 +249,10 @@ class PartialFile:
         return record
 
     def _write_record(self, n_done: int) -> None:
-        temporary = self.record.with_name(f"{self.record.name}.part")
         record = {"n_done": n_done, "fingerprint": self.fingerprint}
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(record, indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.record)
-        finally:
-            temporary.unlink(missing_ok=True)
+        text = json.dumps(record, indent=2) + "\n"
+        write_beside(self.record, lambda file: file.write(text.encode()))
         _sync_directory(self.record.parent)
-
-    @contextmanager
-    def room(self) -> Iterator[None]:
-        """Says of a full disk what to do.
-
-        Raises:
-            DiskFullError: The disk is full.
-        """
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            raise DiskFullError(
-                f"path: the disk of {str(self.path)!r} is full. Make room, and do the same "
-                "again: it goes on where it was."
-            ) from error
 
 
 def _reserve(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.fingerprint import Fingerprint
-from keras_elmo.partial_file import PartialFile
+from keras_elmo.partial_file import PartialFile, write_beside
 
 Offsets = NDArray[np.int64]
 
@@ -17,6 +17,11 @@ Offsets = NDArray[np.int64]
 def offsets_path(path: Path) -> Path:
     """Where the offsets of token-level vectors are: beside them."""
     return path.with_name(f"{path.name}.offsets.npy")
+
+
+def sentences_path(path: Path) -> Path:
+    """Where the sentences are, if they are kept: beside it too."""
+    return path.with_name(f"{path.name}.sentences.jsonl")
 
 
 class RowFile(PartialFile):
@@ -50,6 +55,7 @@ class RowFile(PartialFile):
         self.dtype = np.dtype(dtype)
         self.row_bytes = int(np.prod(row_shape)) * self.dtype.itemsize
         self.n_bytes = self.shape[0] * self.row_bytes
+        self.n_bytes_needed = self.n_bytes
 
     def is_complete(self) -> bool:
         """Whether the file is there, with these vectors.
@@ -82,7 +88,9 @@ class RowFile(PartialFile):
         """
         n_done = self.resume()
         if n_done is None or not self._is_ours(self.part):
-            self.start(self.n_bytes, self._make)
+            for beside in (offsets_path(self.path), sentences_path(self.path)):
+                beside.unlink(missing_ok=True)  # of a file that is no longer there
+            self.start(self.n_bytes_needed, self._make)
             n_done = 0
         self._first = self.part.stat().st_size - self.n_bytes
         return n_done
@@ -92,10 +100,14 @@ class RowFile(PartialFile):
         offset = self._first + int(self.offsets[text]) * self.row_bytes
         self.write(offset, rows.astype(self.dtype, copy=False).tobytes())
 
+    def write_layers(self, text: int, layers: NDArray[Any]) -> None:
+        """Writes the vectors (n_layers + 1, n_tokens, D) of a text, token by token."""
+        self.write_rows(text, np.swapaxes(layers, 0, 1))  # (n_tokens, n_layers + 1, D)
+
     def complete(self) -> None:
         """Gives the file its name."""
         if self.offsets_file is not None:
-            np.save(self.offsets_file, self.offsets)
+            write_beside(self.offsets_file, lambda file: np.save(file, self.offsets))
         super().complete()
 
     def _make(self, path: Path) -> None:

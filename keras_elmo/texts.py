@@ -20,7 +20,7 @@ _EXPECTED = (
 _MISSING_TYPES = ("NAType", "NaTType")
 
 
-def read_texts(texts: Any) -> list[bytes]:
+def read_texts(texts: Any, errors: str = "ignore") -> list[bytes]:
     """Brings texts of any kind into one.
 
     Args:
@@ -28,9 +28,11 @@ def read_texts(texts: Any) -> list[bytes]:
             of ``str`` or ``bytes``; or a ``pathlib.Path``, or several, of text files in
             UTF-8, where each line is a text, empty ones too; those whose names end in
             ``.gz`` are decompressed.
+        errors: What is done with that which has no UTF-8 form, as for ``str.encode``: by
+            default it is left out, as the layer does.
 
     Returns:
-        The texts in UTF-8. What has no UTF-8 form is left out, as the layer does.
+        The texts in UTF-8.
 
     Raises:
         TypeError: ``texts``, or one of them, is of another kind.
@@ -47,7 +49,8 @@ def read_texts(texts: Any) -> list[bytes]:
     if any(isinstance(value, os.PathLike) for value in values):
         result = _lines_of_files(values)
     else:
-        result = [_encoded(value, position) for position, value in enumerate(values)]
+        numbered = enumerate(values)
+        result = [_encoded(value, position, errors) for position, value in numbered]
     if not result:
         raise ValueError("texts must hold at least one text; got none.")
     return result
@@ -161,9 +164,9 @@ def _lines(path: Path) -> list[bytes]:
     return [line.removesuffix(b"\r") for line in lines]
 
 
-def _encoded(value: Any, position: int) -> bytes:
+def _encoded(value: Any, position: int, errors: str) -> bytes:
     if isinstance(value, str):
-        return value.encode("utf-8", "ignore")
+        return value.encode("utf-8", errors)
     if isinstance(value, bytes):
         return bytes(value)
     if _is_missing(value):

@@ -25,8 +25,8 @@ from tests.tiny_models import saved_model
 _PROGRAM = """
 import sys
 from keras_elmo import command
-from keras_elmo.corpus import embed
-embed.SECONDS_BETWEEN_RECORDS = 0.2
+from keras_elmo.corpus import fill
+fill.SECONDS_BETWEEN_RECORDS = 0.2
 sys.exit(command.main(sys.argv[1:]))
 """
 

@@ -83,10 +83,12 @@ def test_collections() -> None:
     assert records(["the cat", "a dog"]) == expected
     with pytest.raises(ValueError, match="input_format and column are for files; got them"):
         records(["the cat"], column="text")
-    with pytest.raises(TypeError, match="texts must be a list"):
+    with pytest.raises(TypeError, match="corpus must be a list"):
         records(3)
-    with pytest.raises(ValueError, match="texts must hold at least one text"):
+    with pytest.raises(ValueError, match="corpus must hold at least one text"):
         records([])
+    # Half of a pair of surrogates has no UTF-8 form; it is told, not dropped.
+    assert records(["a \udc80b"]) == [Record(1, b"a \xed\xb2\x80b")]
 
 
 def test_json_lines(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_json_lines(tmp_path: Path) -> None:
         b'{"text": 3}\n',
         b'["text"]\n',
         b"{\n",
-        b'{"text": "\\ud800"}',
+        b'{"text": "\\ud800"}\n',
         b"[" * 100_000,
     ]
     for name in ("a.jsonl", "a.ndjson", "a.JSONL.gz"):
@@ -113,7 +115,12 @@ def test_json_lines(tmp_path: Path) -> None:
         assert found[5].problem is not None
         assert found[5].problem.startswith("not JSON (Expecting property name")
         # Half of a pair of surrogates, which is no UTF-8.
-        assert found[6].text.startswith(b"\xed\xa0\x80") or found[6].problem is not None
+        assert found[6].text == b"\xed\xa0\x80"
+        assert found[7].problem is not None
+    path = written(tmp_path / "b.jsonl", b'{"t": "caf\\udcc3\\udca9 \xff \\ud800"}')
+    assert records(path, column="t")[0].text != b"caf\xc3\xa9"
+    path = written(tmp_path / "c.jsonl", b'{"t": "caf\\udcc3\\udca9"}')
+    assert records(path, column="t") == [Record(1, b"caf\xed\xb3\x83\xed\xb2\xa9")]
 
 
 @pytest.mark.parametrize(("name", "comma"), [("a.csv", b","), ("a.tsv", b"\t")])
@@ -153,7 +160,7 @@ def test_csv_with_a_quote_that_does_not_end(
 ) -> None:
     path = written(tmp_path / "a.csv", b'text\nfine\n"oh\nno\n')
     assert records(path, column="text")[1:] == [
-        Record(3, b"", "not CSV (unexpected end of data)")
+        Record(3, b"", "not CSV, up to line 4 (unexpected end of data)")
     ]
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 5)
     path = written(tmp_path / "b.csv", b"text\nlonger than five\n")
@@ -164,7 +171,9 @@ def test_csv_with_a_quote_that_does_not_end(
 def test_columns(tmp_path: Path) -> None:
     table = written(tmp_path / "a.csv", b"id,text\n1,x\n")
     text = written(tmp_path / "a.txt", b'{"text": "x"}\n')
-    with pytest.raises(ValueError, match=r"names, 'id', 'text'; got 'review'"):
+    with pytest.raises(
+        ValueError, match=r"exactly one that .*, 'id', 'text'; got 'review'"
+    ):
         records(table, column="review")
     with pytest.raises(ValueError, match=r"column must name the field .* read as csv"):
         records(table)

@@ -65,9 +65,18 @@ def test_fail_lists_all() -> None:
     ) as info:
         sentences(RECORDS, "fail")
     assert [bad.line for bad in info.value.bad_lines] == [2, 3, 4, 5]
-    assert "perhaps more" not in str(info.value)
-    with pytest.raises(BadLinesError, match=r"line 20: empty\nand perhaps more\. Mend"):
-        sentences([Record(i, b"") for i in range(1, 30)], "fail")
+    assert "more, of which" not in str(info.value)
+    assert info.value.n_bad_lines == 4
+    many = [Record(i, b"") for i in range(1, 31)]
+    with pytest.raises(
+        BadLinesError, match=r"line 20: empty\nand 10 more, of which"
+    ) as info:
+        sentences(many, "fail")
+    assert info.value.n_bad_lines == 30
+    told: list[BadLine] = []
+    with pytest.raises(BadLinesError, match="line 1: empty"):
+        list(read_sentences(lambda: iter(many), "fail", 4, report=told.append))
+    assert [bad.line for bad in told] == list(range(1, 31))
     assert sentences([RECORDS[0], RECORDS[5]], "fail") == (GOOD, [])
 
 
@@ -133,9 +142,10 @@ def test_digest() -> None:
 
 def test_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     records = [Record(i, b"w " * n) for i, n in enumerate([3, 1, 1, 5, 1, 1, 1], 1)]
-    found = scan_corpus(lambda: iter(records), "fail", 9)
 
     def lines(n_done: int = 0) -> list[tuple[int, list[int]]]:
+        found = scan_corpus(lambda: iter(records), "fail", 9)
+        assert [s.line for s in found.sentences()] == [1, 2, 3, 4, 5, 6, 7]
         return [(start, [s.line for s in chunk]) for start, chunk in chunks(found, n_done)]
 
     assert lines() == [(0, [1, 2, 3, 4, 5, 6, 7])]
@@ -151,16 +161,30 @@ def test_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "where"),
+    ("changed", "n_before"),
     [
-        ([Record(1, b"a b"), Record(2, b"c d")], "at line 2"),
-        ([Record(1, b"a b"), Record(2, b"c"), Record(3, b"d")], "at line 3"),
-        ([Record(1, b"a b")], "at its end"),
+        ([b"a b", b"c d", b"e", b"f"], 0),
+        # As many tokens as before.
+        ([b"a b", b"c", b"e", b"g"], 2),
+        ([b"a b", b"c", b"e", b"f", b"g"], 4),
+        ([b"a b", b"c"], 2),
     ],
 )
-def test_a_corpus_that_changes(changed: list[Record], where: str) -> None:
-    records = [Record(1, b"a b"), Record(2, b"c")]
+def test_a_corpus_that_changes(
+    changed: list[bytes], n_before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of what has changed is handed on."""
+    monkeypatch.setattr(scan, "CHUNK_SENTENCES", 2)
+    records = [Record(i, text) for i, text in enumerate([b"a b", b"c", b"e", b"f"], 1)]
     found = scan_corpus(lambda: iter(records), "fail", 9)
-    records[:] = changed
-    with pytest.raises(ValueError, match=f"it has changed while it was read, {where}"):
+    assert len(list(found.sentences())) == 4
+    records[:] = [Record(i, text) for i, text in enumerate(changed, 1)]
+    with pytest.raises(
+        ValueError, match=f"has changed .*, behind sentence {n_before}. Put"
+    ):
         list(chunks(found))
+    iterator = found.sentences()
+    for _ in range(n_before):
+        next(iterator)
+    with pytest.raises(ValueError, match="corpus: it has changed"):
+        next(iterator)

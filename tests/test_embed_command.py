@@ -109,10 +109,12 @@ def test_bad_lines(run: Run, caplog: pytest.LogCaptureFixture) -> None:
         "line 5: not UTF-8 (byte 1)",
         "line 6: 30 tokens, more than 20",
     ]
-    assert err.startswith(
-        "keras-elmo: error: corpus: lines cannot be embedded as they are:"
+    assert err == (
+        "keras-elmo: error: 3 lines of 'in.txt' cannot be embedded as they are. Mend them, "
+        "or use --on-error repair or --on-error skip.\n"
     )
-    assert "\n".join(told) in err
+    assert caplog.messages == told
+    caplog.clear()
     limit = ("--max-tokens", "20", "-q")
     assert run("in.txt", "a.npy", "--on-error", "skip", *limit)[:2] == (0, "")
     assert caplog.messages == [f"{line}; left out" for line in told]
@@ -128,15 +130,17 @@ def test_dry_run(run: Run) -> None:
     assert rows["sentences"] == "300"
     assert rows["tokens"] == "1,000, 5 in the longest sentence"
     assert rows["rate"].endswith("tokens/s, measured on 1,000 here and now")
-    assert out.splitlines()[4] == "to do      1,000 tokens"
+    assert out.splitlines()[5] == "to do      1,000 tokens"
     assert rows["time"].endswith(" seconds")
     assert [path.name for path in Path().iterdir()] == ["in.txt"]
     run("in.txt", "out.hdf5", "-q")
     size = Path("out.hdf5").stat().st_size
+    assert rows["room"].startswith(rows["file"] + " needed, ")
+    assert rows["room"].endswith("B free")
     told = float(rows["file"].removesuffix(" kB")) * 1000
     assert 0.9 * size < told < 1.1 * size
     out = run("in.txt", "out.hdf5", "--dry-run")[1]
-    assert out.splitlines()[4] == "to do      0 tokens"
+    assert out.splitlines()[5] == "to do      0 tokens"
     assert run("in.txt", "out.hdf5", "--dry-run", "--top")[0] == 1
 
 
@@ -184,6 +188,21 @@ def test_signals(number: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert signal.getsignal(number) is before
 
 
+def test_standard_input_is_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = run("-", "out.hdf5")
+    assert code == 1
+    assert "INPUT is '-', but standard input is closed" in err
+
+
+def test_in_a_thread(run: Run, source: str) -> None:
+    """Signals are for the main thread; the work is not."""
+    with ThreadPoolExecutor() as pool:
+        arguments = ["embed", "in.txt", "out.npy", "--source", source, "-q"]
+        assert pool.submit(main, arguments).result() == 0
+    assert len(open_embeddings("out.npy")) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -216,7 +235,7 @@ def test_wrong_arguments(
         (["none.txt", "a.h5"], "corpus: there is no file 'none.txt'"),
         (["in.txt", "none/a.h5"], "there is no directory 'none'"),
         (["in.txt", "a.parquet"], "pooled must be True for a Parquet file"),
-        (["in.txt", "a.h5", "--mix"], "has no trained mix. Name a saved model with one"),
+        (["in.txt", "a.h5", "--mix"], "no mix, or one that was not trained. Name a saved"),
         (["in.txt", "a.npy", "--use-sentence-keys"], "sentence_keys=True is for HDF5"),
         (["in.txt", "a.h5", "--column", "x"], "column='x' is for JSON lines and CSV"),
     ],

@@ -29,8 +29,10 @@ from keras_elmo import (
     embed_corpus,
     open_embeddings,
 )
-from keras_elmo.corpus import embed, embedder, scan
+from keras_elmo.corpus import embedder, fill, scan
+from keras_elmo.corpus.embed import run_job
 from keras_elmo.corpus.embedder import Embedder
+from keras_elmo.corpus.job import Job, Options
 from keras_elmo.partial_file import DiskFullError
 from tests.tiny_models import TINY, saved_model
 
@@ -228,15 +230,15 @@ def test_half_precision_and_no_sentences(
 
 def test_named_by_sentences(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     path = tmp_path / "out.hdf5"
-    texts = ["the cat sat", "a dog"]
+    texts = ["the cat sat", "a dog", "0", "sentence_to_index"]
     found = embed_corpus(layer, texts, path, sentence_keys=True, **QUIET)
-    assert found.sentences == ["a dog", "the cat sat"]  # in the order of their names
-    assert len(found) == 2
+    assert found.sentences == texts  # not in the order of the alphabet
+    assert len(found) == len(texts)
     expected = np.asarray(layer(texts))[0].swapaxes(0, 1)
     np.testing.assert_allclose(found["the cat sat"], expected, atol=1e-6)
-    np.testing.assert_array_equal(found[1], found["the cat sat"])
+    np.testing.assert_array_equal(found[0], found["the cat sat"])
     with h5py.File(path, "r") as file:
-        assert list(file) == ["a dog", "the cat sat"]
+        assert sorted(file) == sorted(texts)
     with pytest.raises(BadLinesError, match="line 2: the same as a sentence before"):
         embed_corpus(layer, ["a", "a"], tmp_path / "b.h5", sentence_keys=True, **QUIET)
 
@@ -287,7 +289,7 @@ def test_sources(
     by_path = embed_corpus(source, SENTENCES, tmp_path / "a.npy", pooled=True, **QUIET)
     expected = ElmoEmbeddingLayer(source, "pooled_layers")(SENTENCES)
     np.testing.assert_allclose(by_path, expected, atol=1e-6)
-    with pytest.raises(ValueError, match=r"has no trained mix\. Name a saved model"):
+    with pytest.raises(ValueError, match=r"no mix, or one that was not trained\. Name a"):
         embed_corpus(source, SENTENCES, tmp_path / "b.npy", layers="mix", **QUIET)
     # A TF1 Hub module has one.
     of_module = ElmoEmbeddingLayer(module)
@@ -410,7 +412,7 @@ def test_stopped_anywhere(
     embed_corpus(layer, SENTENCES, reference, **QUIET).close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "CHUNK_SENTENCES", scan.CHUNK_SENTENCES)
-        patch.setattr(embed, "SECONDS_BETWEEN_RECORDS", 0)
+        patch.setattr(fill, "SECONDS_BETWEEN_RECORDS", 0)
         for _ in range(data.draw(st.integers(1, 3))):
             die_at_a_call(patch, data.draw(st.integers(0, 40)))
             try:
@@ -439,7 +441,7 @@ def die_at_a_call(patch: pytest.MonkeyPatch, n_calls: int) -> None:
         return call
 
     patch.undo()
-    patch.setattr(embed, "SECONDS_BETWEEN_RECORDS", 0)
+    patch.setattr(fill, "SECONDS_BETWEEN_RECORDS", 0)
     for owner, name in (
         (os, "fsync"),
         (os, "posix_fallocate"),
@@ -500,6 +502,67 @@ def test_refuses_other_files(
     assert contents(tmp_path) == {path.name: b"a diary"}
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_corpus_that_changes_meanwhile(
+    suffix: str, pooled: ElmoEmbeddingLayer, corpus: Path, tmp_path: Path
+) -> None:
+    path = folder(tmp_path) / f"out{suffix}"
+    job = Job(pooled, corpus, path, Options(pooled=True))
+    corpus.write_text(corpus.read_text().replace("dog", "cat"))
+    with pytest.raises(ValueError, match="corpus: it has changed while it was read"):
+        run_job(job, progress=False)
+    assert not path.exists()
+
+
+def test_what_was_beside_a_deleted_file(
+    layer: ElmoEmbeddingLayer, pooled: ElmoEmbeddingLayer, tmp_path: Path
+) -> None:
+    """Sentences and offsets of another file do not become those of this one."""
+    path = tmp_path / "out.npy"
+    embed_corpus(layer, SENTENCES, path, **QUIET).close()
+    path.unlink()
+    found = embed_corpus(
+        pooled, SENTENCES[:3], path, pooled=True, forget_sentences=True, **QUIET
+    )
+    assert len(found) == 3
+    assert found.sentences is None
+    assert found[0].shape == (3, 16)
+    assert list(contents(tmp_path)) == ["out.npy", "out.npy.json"]
+    (tmp_path / "out.npy.sentences.jsonl").write_text('"one"\n')
+    with pytest.raises(ValueError, match=r"sentences.jsonl' is of another file"):
+        open_embeddings(path)["one"]
+
+
+def test_a_damaged_part_is_begun_anew(
+    layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for suffix in (".hdf5", ".npy"):
+        path, part = tmp_path / f"out{suffix}", tmp_path / f"out{suffix}.part"
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 2)
+            with pytest.raises(Interrupted, match="enough"):
+                embed_corpus(layer, SENTENCES, path, **QUIET)
+        part.write_bytes(part.read_bytes()[:100])
+        found = embed_corpus(layer, SENTENCES, path, **QUIET)
+        expected = np.asarray(layer(SENTENCES[2:3]))[0].swapaxes(0, 1)
+        np.testing.assert_allclose(found[2], expected, atol=1e-6)
+
+
+def test_full_in_the_last_step(
+    layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "out.npy"
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", full)
+        with pytest.raises(DiskFullError, match=r"is full. Make room"):
+            embed_corpus(layer, SENTENCES, path, **QUIET)
+    assert len(embed_corpus(layer, SENTENCES, path, **QUIET)) == len(SENTENCES)
+    assert not [name for name in contents(tmp_path) if name.endswith(".part")]
+
+
 def test_one_process_at_a_time(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     path = tmp_path / "out.hdf5"
     with (
@@ -520,7 +583,7 @@ def test_no_room_on_the_disk(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
     for suffix in (".hdf5", ".npy"):
         with pytest.raises(
-            DiskFullError, match=r"take [0-9,]+ bytes; its disk has 100 left"
+            DiskFullError, match=r"needs [0-9,]+ bytes; its disk has 100 left"
         ):
             embed_corpus(layer, SENTENCES, tmp_path / f"out{suffix}", **QUIET)
     assert contents(tmp_path) == {}
@@ -548,7 +611,7 @@ def test_a_full_disk(
         return function(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(embed, "SECONDS_BETWEEN_RECORDS", 0)
+        patch.setattr(fill, "SECONDS_BETWEEN_RECORDS", 0)
         patch.setattr(os, call, no_room)
         with pytest.raises(
             DiskFullError, match=r"the disk of .* is full. Make room, and do"
@@ -588,6 +651,9 @@ def test_memory_runs_out(
     assert tried[0] == 4 * 5
     too_large = [steps for steps in tried if steps > max(limit, 5)]
     assert len(too_large) <= 3  # of the first chunk; it was a lesson
+    if limit == 7:
+        # Short sentences still go together.
+        assert len(tried) - len(too_large) < len(SENTENCES)
 
 
 def test_no_memory_for_one_sentence(
@@ -645,7 +711,9 @@ def test_shows_the_progress(
         ),
         ({"path": "out.parquet"}, ValueError, "pooled must be True for a Parquet file"),
         ({"path": "none/a.npy"}, FileNotFoundError, "there is no directory 'none'. Make"),
-        ({"corpus": "none.txt"}, FileNotFoundError, "there is no file 'none.txt'"),
+        ({"corpus": "none.txt"}, FileNotFoundError, "no file 'none.txt'. Put sentences in"),
+        ({"corpus": "."}, ValueError, r"corpus: '\.' is no regular file, which could be"),
+        ({"corpus": None}, TypeError, "corpus must be a list"),
         (
             {"layers": "best"},
             ValueError,
@@ -796,8 +864,14 @@ def test_refuses_what_is_no_file_of_embeddings(
         path.write_bytes(b"no")
         with pytest.raises(ValueError, match=r"is no file of embeddings, or damaged \("):
             open_embeddings(path)
+    for array in (np.float32(3), np.arange(5), np.zeros((3, 2), np.int32)):
+        np.save(tmp_path / "c.npy", array)
+        with pytest.raises(ValueError, match=r"damaged \(an array \(.*\) of "):
+            open_embeddings(tmp_path / "c.npy")
     path = tmp_path / "b.npy"
-    embed_corpus(layer, SENTENCES, path, **QUIET)
+    embeddings = embed_corpus(layer, SENTENCES, path, **QUIET)
+    embeddings.close()
+    embeddings.close()
     np.save(path, np.zeros((3, 3, 16), np.float32))
     with pytest.raises(ValueError, match="its offsets are of another file"):
         open_embeddings(path)

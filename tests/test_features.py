@@ -171,8 +171,8 @@ KILLED = """
 import sys, time
 from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.corpus.embedder import Embedder
-from keras_elmo.features import compute
-compute.SECONDS_BETWEEN_RECORDS = 0
+from keras_elmo.corpus import fill
+fill.SECONDS_BETWEEN_RECORDS = 0
 if len(sys.argv) > 4:
     computed = Embedder.batches
     def slowly(*args):
@@ -348,7 +348,9 @@ def test_no_room_on_the_disk(
     pooled: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    with pytest.raises(OSError, match=r"take 1,344 bytes; .* has 100 left. Name a file on"):
+    with pytest.raises(
+        OSError, match=r"needs 1,344 bytes; .* has 100 left. Name a file on"
+    ):
         compute_features(pooled, TEXTS, tmp_path / "a.npy", **QUIET)
     assert not list(tmp_path.iterdir())
 

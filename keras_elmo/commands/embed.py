@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from keras_elmo.commands.info import size_text
 from keras_elmo.corpus.embed import run_job
 from keras_elmo.corpus.estimate import Estimate, estimate_job
 from keras_elmo.corpus.job import Job, Options
-from keras_elmo.partial_file import DiskFullError, locked
+from keras_elmo.corpus.sentences import BadLinesError
+from keras_elmo.partial_file import DiskFullError, check_directory, locked, room
 
 UNFINISHED = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -53,6 +55,12 @@ def embed(
     except (DiskFullError, MemoryError) as error:
         print(f"keras-elmo: stopped: {error}", file=sys.stderr)
         return UNFINISHED
+    except BadLinesError as error:
+        # The lines have been logged.
+        raise ValueError(
+            f"{error.n_bad_lines:,} lines of {corpus!r} cannot be embedded as they are. "
+            "Mend them, or use --on-error repair or --on-error skip."
+        ) from error
     except _SignalReceived as received:
         told = "The same command goes on from here." * (not dry_run)
         print(f"keras-elmo: stopped by {received}. {told}".strip(), file=sys.stderr)
@@ -74,12 +82,18 @@ class _SignalReceived(BaseException):
 @contextlib.contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
     def receive(number: int, _: object) -> None:
-        # A second one must not spoil the saving.
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+        # A second one ends the process at once, which loses the last seconds only.
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
         raise _SignalReceived(number)
 
-    before = {each: signal.signal(each, receive) for each in _SIGNALS}
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {each: signal.getsignal(each) for each in _SIGNALS}
+    # Jobs in the background ignore some from the beginning.
+    before = {each: old for each, old in before.items() if old != signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, receive)
     try:
         yield
     finally:
@@ -93,14 +107,13 @@ def _as_file(corpus: str, out: Path) -> Iterator[Path]:
     if corpus != "-":
         yield Path(corpus)
         return
-    if not out.parent.is_dir():
-        raise FileNotFoundError(
-            f"there is no directory {str(out.parent)!r}. Make it first."
-        )
+    check_directory(out)
+    if sys.stdin is None:
+        raise ValueError("INPUT is '-', but standard input is closed. Name a file.")
     path = out.with_name(f"{out.name}.stdin")
     with locked(path):
         try:
-            with path.open("wb") as file:
+            with room(path), path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield path
         finally:
@@ -112,6 +125,8 @@ def _text(estimate: Estimate) -> str:
         "sentences": f"{estimate.n_sentences:,}",
         "tokens": f"{estimate.n_tokens:,}, {estimate.longest:,} in the longest sentence",
         "file": size_text(estimate.n_bytes),
+        "room": f"{size_text(estimate.n_bytes_needed)} needed, "
+        f"{size_text(estimate.n_bytes_free)} free",
         "rate": f"{estimate.tokens_per_second:,.0f} tokens/s, measured on "
         f"{estimate.n_tokens_sampled:,} here and now",
         "to do": f"{estimate.n_tokens_left:,} tokens",

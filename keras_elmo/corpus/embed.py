@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
-
 from keras_elmo import checks
-from keras_elmo.corpus.embedder import NotFiniteError
+from keras_elmo.corpus.fill import fill
 from keras_elmo.corpus.job import Job, Options
 from keras_elmo.corpus.reader import Embeddings, open_embeddings
 from keras_elmo.corpus.scan import chunks
-from keras_elmo.corpus.sentences import OnError, Sentence
+from keras_elmo.corpus.sentences import OnError
 from keras_elmo.corpus.vectors import Layers
 from keras_elmo.partial_file import locked
 from keras_elmo.types import PathLike
-
-SECONDS_BETWEEN_RECORDS = 5.0
 
 
 def embed_corpus(
@@ -48,7 +40,7 @@ def embed_corpus(
     complete its name has ``.part`` behind it. It carries a fingerprint of source, options
     and corpus: to a file of something else nothing is added, and one that is complete is
     opened. Neither the corpus nor the vectors are held in memory; ``sentence_to_index``
-    (see ``forget_sentences``) and four bytes for each sentence are.
+    (see ``forget_sentences``) and about twelve bytes for each sentence are.
 
     HDF5 files are those of AllenNLP's command ``elmo``: datasets ``"0"``, ``"1"`` and so
     on, and ``sentence_to_index``, which holds a JSON object from each sentence to the name
@@ -76,7 +68,7 @@ def embed_corpus(
         column: The name of the field that holds the text, for JSON lines and CSV.
         on_error: What to do with bad lines: those that are empty, longer than
             ``max_tokens`` or 16 MiB, not UTF-8, or not JSON or CSV with that column.
-            ``"fail"`` raises an error that lists them, before anything is computed.
+            ``"fail"`` raises an error, before anything is computed.
             ``"repair"`` puts in their place what can be had: the first ``max_tokens``
             tokens, U+FFFD for bytes that are not UTF-8, or a sentence without tokens.
             ``"skip"`` leaves them out, and later sentences move up. The logger
@@ -100,14 +92,16 @@ def embed_corpus(
     Raises:
         TypeError: ``corpus`` is none, or an argument has a wrong type.
         ValueError: An argument is out of its range, or does not fit the others; there are
-            bad lines; ``path`` was begun with something else; or a vector is not finite in
-            ``dtype``.
+            bad lines (:class:`~keras_elmo.BadLinesError`); ``path`` was begun with
+            something else; the corpus changes while it is read; or a vector is not finite
+            in ``dtype``.
         FileNotFoundError: There is no such corpus, or no directory for ``path``.
         FileExistsError: ``path`` is another file.
         BlockingIOError: Another process is working on ``path``.
         ImportError: Parquet needs pyarrow, which is not installed.
         SourceError: The source cannot be had.
         MemoryError: There is not enough for a single sentence. What is done is kept.
+        PermissionError: The directory of ``path`` cannot be written to.
         OSError: The disk has not enough room. What is done is kept.
     """
     checks.true_or_false("progress", progress)
@@ -136,7 +130,10 @@ def run_job(job: Job, progress: bool) -> None:
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: The file was begun with something else, or a vector is not finite.
+        ValueError: The file was begun with something else, a vector is not finite, or the
+            corpus has changed.
+        FileExistsError: There is another file of this name.
+        BlockingIOError: Another process is working on it.
         OSError: The file cannot be written.
         MemoryError: There is not enough for a single sentence.
     """
@@ -145,48 +142,12 @@ def run_job(job: Job, progress: bool) -> None:
         if file.is_complete():
             return
         n_done = file.begin()
-        try:
-            with file.opened():
-                _fill(job, n_done, progress)
-        except NotFiniteError:
-            # To go on would end here again.
-            file.discard()
-            raise
-        file.complete()
-
-
-def _fill(job: Job, n_done: int, progress: bool) -> None:
-    """Writes the vectors, chunk by chunk, and now and then how many are done."""
-    file, embedder, n_tokens = job.file, job.embedder(), job.scan.n_tokens
-    bar = tqdm(
-        total=int(n_tokens.sum()),
-        desc="Embedding",
-        unit=" tokens",
-        unit_scale=True,
-        disable=not progress,
-    )
-    recorded = time.monotonic()
-    with bar:
-        try:
-            for start, sentences in chunks(job.scan, n_done):
-                n_before = max(n_done - start, 0)  # of this chunk, done by an earlier run
-                if bar.n == 0:
-                    bar.initial = bar.n = _tokens_done(n_tokens, start, sentences, n_before)
-                for rows, arrays in embedder.batches(sentences, n_before):
-                    for i, vectors in zip(rows, arrays, strict=True):
-                        file.write_vectors(start + int(i), vectors)
-                    n_done += len(rows)
-                    bar.update(sum(sentences[i].n_tokens for i in rows))
-                    if time.monotonic() - recorded >= SECONDS_BETWEEN_RECORDS:
-                        file.save_progress(n_done)
-                        recorded = time.monotonic()
-        finally:
-            file.save_progress(n_done)
-
-
-def _tokens_done(
-    n_tokens: NDArray[np.int32], start: int, chunk: Sequence[Sentence], n_longest: int
-) -> int:
-    """The tokens before a chunk, and of its longest sentences."""
-    lengths = sorted((sentence.n_tokens for sentence in chunk), reverse=True)
-    return int(n_tokens[:start].sum()) + sum(lengths[:n_longest])
+        fill(
+            file,
+            file.write_vectors,
+            job.embedder(),
+            chunks(job.scan, n_done),
+            job.scan.n_tokens,
+            n_done,
+            "Embedding" if progress else None,
+        )

@@ -133,5 +133,4 @@ class Embedder:
                 f"Not enough memory for one sentence of {n_tokens:,} tokens. Choose a "
                 "smaller max_tokens, or give the process more memory."
             ) from error
-        self.batch_size = n_sentences // 2
-        self.token_budget = max(1, self.batch_size * n_tokens)
+        self.token_budget = n_sentences // 2 * max(n_tokens, 1)

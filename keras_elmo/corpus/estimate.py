@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ class Estimate(NamedTuple):
         n_tokens: How many tokens they have together.
         longest: How many the longest has.
         n_bytes: About the size of the file, with the sentences if they are kept.
+        n_bytes_needed: About the room that is needed while it is made.
+        n_bytes_free: The room that there is.
         n_tokens_left: How many tokens are to be done; fewer than all where an earlier run
             has stopped.
         tokens_per_second: How fast, measured on a sample.
@@ -30,6 +33,8 @@ class Estimate(NamedTuple):
     n_tokens: int
     longest: int
     n_bytes: int
+    n_bytes_needed: int
+    n_bytes_free: int
     n_tokens_left: int
     tokens_per_second: float
     n_tokens_sampled: int
@@ -41,7 +46,7 @@ class Estimate(NamedTuple):
 
 
 def estimate_job(job: Job) -> Estimate:
-    """Embeds a sample of a corpus, for about ten seconds, and writes nothing.
+    """Embeds a sample of a corpus, for about ten seconds, and writes no vectors.
 
     Args:
         job: What would be embedded.
@@ -51,6 +56,7 @@ def estimate_job(job: Job) -> Estimate:
 
     Raises:
         ValueError: ``path`` was begun with something else.
+        FileExistsError: There is another file of this name.
         MemoryError: There is not enough for a single sentence.
     """
     n_tokens = job.scan.n_tokens  # (n,)
@@ -62,6 +68,8 @@ def estimate_job(job: Job) -> Estimate:
         int(n_tokens.sum()),
         int(n_tokens.max()),
         job.file.n_bytes + n_text_bytes,
+        job.file.n_bytes_needed + n_text_bytes,
+        shutil.disk_usage(job.file.path.parent).free,
         int(n_tokens[n_done:].sum()),
         rate,
         n_sampled,

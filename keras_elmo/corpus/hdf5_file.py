@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from keras_elmo.partial_file import PartialFile
 FINGERPRINT = "keras_elmo"
 SENTENCE_TO_INDEX = "sentence_to_index"
 # An object header, its entry in the group, and what that leaves unused; as measured.
-_DATASET_BYTES = 370
+_DATASET_BYTES = 350
 _CACHE_BYTES = 1 << 20
 
 
@@ -41,6 +43,7 @@ class Hdf5Embeddings(PartialFile):
         n_values = sum(math.prod(layout.shape(int(n))) for n in layout.scan.n_tokens)
         self.n_bytes = n_values * self.dtype.itemsize
         self.n_bytes += len(layout.scan.n_tokens) * _DATASET_BYTES
+        self.n_bytes_needed = self.n_bytes
 
     def is_complete(self) -> bool:
         """Whether the file is there, with these embeddings.
@@ -75,11 +78,14 @@ class Hdf5Embeddings(PartialFile):
             DiskFullError: There is not enough room on the disk.
         """
         n_done = self.resume()
-        if n_done is None:
-            self.start(self.n_bytes, self._make)
-            n_done = 0
+        if n_done is not None:
+            # A part that was damaged since is begun anew.
+            with suppress(OSError, KeyError):
+                self._offsets = self._read_offsets()
+                return n_done
+        self.start(self.n_bytes_needed, self._make)
         self._offsets = self._read_offsets()
-        return n_done
+        return 0
 
     def write_vectors(self, sentence: int, vectors: NDArray[Any]) -> None:
         """Writes the vectors of a sentence."""
@@ -101,8 +107,7 @@ class Hdf5Embeddings(PartialFile):
         properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         properties.set_obj_track_times(False)
         index = bytearray(b"{")
-        with h5py.File(path, "w") as file:
-            _limit_cache(file)
+        with _new_file(path) as file:
             file.attrs[FINGERPRINT] = json.dumps(self.fingerprint)
             for i, sentence in enumerate(self.layout.scan.sentences()):
                 key = sentence.text if self.layout.sentence_keys else str(i)
@@ -130,6 +135,24 @@ class Hdf5Embeddings(PartialFile):
                 if offset is not None:
                     offsets[i] = offset
         return offsets
+
+
+def _new_file(path: Path) -> h5py.File:
+    """An empty file, as every HDF5 library since 1.8 reads it."""
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)
+    # Names then are listed in the order in which they were made.
+    creation.set_link_creation_order(
+        h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED
+    )
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    # Older groups keep all names in one block, which would be read again and again.
+    access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
+    file = h5py.File(
+        h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, creation, access)
+    )
+    _limit_cache(file)
+    return file
 
 
 def _limit_cache(file: h5py.File) -> None:

@@ -11,12 +11,13 @@ from keras_elmo.corpus.embedder import Embedder
 from keras_elmo.corpus.hdf5_file import Hdf5Embeddings
 from keras_elmo.corpus.layout import Layout
 from keras_elmo.corpus.numpy_file import NumpyEmbeddings
-from keras_elmo.corpus.parquet_file import ParquetEmbeddings
+from keras_elmo.corpus.parquet_file import ParquetEmbeddings, load_pyarrow
 from keras_elmo.corpus.records import corpus_records
 from keras_elmo.corpus.scan import CHUNK_BYTES, CHUNK_SENTENCES, CHUNK_TOKENS, scan_corpus
 from keras_elmo.corpus.sentences import OnError
 from keras_elmo.corpus.vectors import Layers, Vectors, embedding_layer
 from keras_elmo.fingerprint import fingerprint
+from keras_elmo.partial_file import check_directory
 from keras_elmo.types import PathLike
 
 DTYPES = ("float32", "float16")
@@ -74,6 +75,7 @@ class Job:
         options: How.
 
     Raises:
+        TypeError: ``corpus`` is none.
         ValueError: They do not fit each other, or there are bad lines.
         FileNotFoundError: There is no such corpus, or no directory for the file.
         ImportError: pyarrow is not installed.
@@ -132,6 +134,7 @@ def _kind_of_file(path: Path, options: Options) -> Any:
             f"path must end in {', '.join(SUFFIXES)}; got {str(path)!r}. The suffix says "
             "what kind of file is written."
         )
+    check_directory(path)
     kind = SUFFIXES[suffix]
     if kind is ParquetEmbeddings and not options.pooled:
         raise ValueError(
@@ -145,4 +148,6 @@ def _kind_of_file(path: Path, options: Options) -> Any:
             "sentence_keys=True keeps the sentences, forget_sentences=True does not. Leave "
             "one of them out."
         )
+    if kind is ParquetEmbeddings:
+        load_pyarrow()
     return kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
-from keras_elmo.row_file import RowFile
-
-
-def sentences_path(path: Path) -> Path:
-    """Where the sentences of a NumPy file are: beside it."""
-    return path.with_name(f"{path.name}.sentences.jsonl")
+from keras_elmo.partial_file import write_beside
+from keras_elmo.row_file import RowFile, sentences_path
 
 
 class NumpyEmbeddings(RowFile):
@@ -43,18 +38,16 @@ class NumpyEmbeddings(RowFile):
     def write_vectors(self, sentence: int, vectors: NDArray[Any]) -> None:
         """Writes the vectors of a sentence."""
         if not self.layout.vectors.pooled and self.layout.vectors.layers == "all":
-            vectors = np.swapaxes(vectors, 0, 1)  # (n_tokens, n_layers + 1, D)
-        self.write_rows(sentence, vectors)
+            self.write_layers(sentence, vectors)
+        else:
+            self.write_rows(sentence, vectors)
 
     def complete(self) -> None:
         """Writes the sentences beside the file, and gives it its name."""
         if self.layout.keeps_sentences:
-            path = sentences_path(self.path)
-            temporary = path.with_name(f"{path.name}.part")
-            with temporary.open("w", encoding="utf-8") as file:
-                for sentence in self.layout.scan.sentences():
-                    file.write(json.dumps(sentence.text) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            lines = (json.dumps(s.text) + "\n" for s in self.layout.scan.sentences())
+            write_beside(
+                sentences_path(self.path),
+                lambda file: file.writelines(line.encode() for line in lines),
+            )
         super().complete()

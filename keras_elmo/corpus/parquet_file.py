@@ -61,6 +61,7 @@ class ParquetEmbeddings(RowFile):
             layout.dtype,
         )
         self.layout = layout
+        self.n_bytes_needed = 2 * self.n_bytes
 
     def is_complete(self) -> bool:
         """Whether the file is there, with these embeddings.
@@ -94,9 +95,8 @@ class ParquetEmbeddings(RowFile):
         """Writes the Parquet file, and gives it its name."""
         temporary = self.path.with_name(f"{self.path.name}.part2")
         try:
-            with self.room():
-                self._write_parquet(temporary)
-                self.name_complete(temporary)
+            self._write_parquet(temporary)
+            self.name_complete(temporary)
         finally:
             temporary.unlink(missing_ok=True)
         self.discard()

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus import parquet_file
-from keras_elmo.corpus.hdf5_file import SENTENCE_TO_INDEX
-from keras_elmo.corpus.numpy_file import sentences_path
+from keras_elmo.corpus.hdf5_file import FINGERPRINT, SENTENCE_TO_INDEX
 from keras_elmo.hdf5_safety import dataset_problem
-from keras_elmo.row_file import offsets_path
+from keras_elmo.row_file import offsets_path, sentences_path
 from keras_elmo.types import PathLike
 
 Floats = NDArray[np.floating[Any]]
@@ -146,9 +145,18 @@ class _Hdf5Reader(Embeddings):
         super().__init__(path)
         self._file = h5py.File(path, "r")
         self._keys: list[str] | None = None
-        self._length = len(self._file) - (SENTENCE_TO_INDEX in self._file)
-        if self._length and "0" not in self._file:
-            self._keys = list(self._file)  # named by sentences, in alphabetical order
+        if self._has_sentence_keys():
+            # In the order of the corpus; in AllenNLP's files, which do not tell it, in that
+            # of the alphabet.
+            self._keys = list(self._file)
+        has_index = self._keys is None and SENTENCE_TO_INDEX in self._file
+        self._length = len(self._file) - has_index
+
+    def _has_sentence_keys(self) -> bool:
+        if FINGERPRINT in self._file.attrs:
+            ours = json.loads(self._file.attrs[FINGERPRINT])
+            return bool(ours["sentence_keys"])
+        return not (SENTENCE_TO_INDEX in self._file or "0" in self._file)
 
     def __len__(self) -> int:
         return self._length
@@ -213,16 +221,21 @@ class _Hdf5Reader(Embeddings):
 class _NumpyReader(Embeddings):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._values = np.load(path, mmap_mode="r", allow_pickle=False)
+        self._values: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        if self._values.ndim < 2 or self._values.dtype.kind != "f":
+            raise ValueError(f"an array {self._values.shape} of {self._values.dtype}")
         self._offsets: NDArray[np.int64] | None = None
         if offsets_path(path).is_file():
             self._offsets = np.load(offsets_path(path), allow_pickle=False)  # (n + 1,)
-            if self._offsets.ndim != 1 or self._offsets[-1] != len(self._values):
+            ends = self._offsets[-1:].tolist()
+            if self._offsets.ndim != 1 or ends != [len(self._values)]:
                 raise ValueError("its offsets are of another file")
+        self._length = len(self._values)
+        if self._offsets is not None:
+            self._length = len(self._offsets) - 1
 
     def __len__(self) -> int:
-        n = len(self._values) if self._offsets is None else len(self._offsets) - 1
-        return int(n)
+        return self._length
 
     @cached_property
     def sentences(self) -> list[str] | None:
@@ -230,10 +243,13 @@ class _NumpyReader(Embeddings):
         if not path.is_file():
             return None
         with path.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            sentences = [json.loads(line) for line in file]
+        if len(sentences) != len(self):
+            raise ValueError(f"{str(path)!r} is of another file.")
+        return sentences
 
     def close(self) -> None:
-        del self._values
+        self._values = None
 
     def _array(self, index: int) -> Floats:
         array: Floats

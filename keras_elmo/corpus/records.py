@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -64,11 +65,18 @@ def corpus_records(corpus: Any, input_format: str | None, column: str | None) ->
                 "input_format and column are for files; got them with a collection of "
                 "texts. Leave them out."
             )
-        texts = read_texts(corpus)
+        texts = _collection(corpus)
         return lambda: (Record(i, text) for i, text in enumerate(texts, 1))
     path = Path(corpus)
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"corpus: {str(path)!r} is no regular file, which could be read more than "
+            "once. Name a file; the command reads a pipe as '-'."
+        )
     if not path.is_file():
-        raise FileNotFoundError(f"corpus: there is no file {str(path)!r}.")
+        raise FileNotFoundError(
+            f"corpus: there is no file {str(path)!r:.200}. Put sentences into a list."
+        )
     suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
     kind = _FORMATS.get(suffixes[-1], "text") if suffixes else "text"
     if input_format is not None:
@@ -89,6 +97,14 @@ def corpus_records(corpus: Any, input_format: str | None, column: str | None) ->
     return lambda: _csv_records(path, column, delimiter)
 
 
+def _collection(corpus: Any) -> list[bytes]:
+    try:
+        return read_texts(corpus, errors="surrogatepass")
+    except (TypeError, ValueError) as error:
+        # The same rules, under another name.
+        raise type(error)("corpus" + str(error).removeprefix("texts")) from error
+
+
 def _text_record(line: Line) -> Record:
     return Record(line.number, line.data, "longer than 16 MiB" if line.is_cut else None)
 
@@ -106,7 +122,7 @@ def _json_record(line: Line, column: str) -> Record:
         return Record(line.number, b"", f"not JSON ({error})")
     if not isinstance(value, dict) or not isinstance(value.get(column), str):
         return Record(line.number, b"", f"no object with a string {column!r}")
-    return Record(line.number, _bytes(value[column]))
+    return Record(line.number, _field_bytes(value[column], line.data))
 
 
 def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
@@ -123,14 +139,16 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Record(line, b"", f"not CSV ({error})")
+            # A quote that is missing takes the lines up to the next one with it.
+            last = f", up to line {rows.line_num}" if rows.line_num > line else ""
+            yield Record(line, b"", f"not CSV{last} ({error})")
             continue
         if not row:
             yield Record(line, b"")
         elif len(row) != len(header):
             yield Record(line, b"", f"{len(row)} fields, not {len(header)}")
         else:
-            yield Record(line, _bytes(row[place]))
+            yield Record(line, row[place].encode("utf-8", "surrogateescape"))
 
 
 def _header(rows: Any, path: Path, column: str) -> Sequence[str]:
@@ -143,7 +161,7 @@ def _header(rows: Any, path: Path, column: str) -> Sequence[str]:
         ) from error
     if header.count(column) != 1:
         raise ValueError(
-            f"column must be one of those that the first line of {str(path)!r} names, "
+            f"column must be exactly one that the first line of {str(path)!r} names, "
             f"{', '.join(map(repr, header))[:200]}; got {column!r}."
         )
     return header
@@ -159,9 +177,14 @@ def _decoded(lines: Iterable[Line]) -> Iterator[str]:
         yield line.data.decode("utf-8", "surrogateescape")
 
 
-def _bytes(text: str) -> bytes:
-    """UTF-8, with the invalid bytes that were read; what JSON escapes may be none."""
+def _field_bytes(text: str, line: bytes) -> bytes:
+    """The bytes of a field as they stood in its line, invalid ones too.
+
+    JSON may also write half a pair of surrogates, which no valid bytes stand for.
+    """
     try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        with suppress(UnicodeEncodeError):
+            return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "surrogatepass")

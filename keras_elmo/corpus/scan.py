@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.corpus.records import Records
 from keras_elmo.corpus.sentences import OnError, Sentence, log_bad_line, read_sentences
+from keras_elmo.fingerprint import digest
 
 # A chunk is held in memory.
 CHUNK_SENTENCES = 8192
@@ -24,16 +25,30 @@ class Scan(NamedTuple):
     """A corpus that has been looked through.
 
     Attributes:
-        sentences: Reads its sentences from the beginning.
+        read: Reads its sentences from the beginning, as they are then.
         n_tokens: How many each has, (n,).
-        digest: Tells it from others.
-        n_text_bytes: The size of their texts.
+        chunk_digests: What tells each chunk from others.
+        n_text_bytes: The size of the texts.
     """
 
-    sentences: Callable[[], Iterator[Sentence]]
+    read: Callable[[], Iterator[Sentence]]
     n_tokens: NDArray[np.int32]
-    digest: str
+    chunk_digests: list[bytes]
     n_text_bytes: int
+
+    @property
+    def digest(self) -> str:
+        """What tells the corpus from others."""
+        return digest(self.chunk_digests)
+
+    def sentences(self) -> Iterator[Sentence]:
+        """The sentences, from the beginning.
+
+        Raises:
+            ValueError: The corpus has changed since it was looked through.
+        """
+        for _, chunk in chunks(self):
+            yield from chunk
 
 
 def scan_corpus(
@@ -56,19 +71,15 @@ def scan_corpus(
     """
     read = partial(read_sentences, records, on_error, max_tokens, as_keys=as_keys)
     n_tokens = array("i")
-    digest = hashlib.sha256()
+    chunk_digests = []
     n_text_bytes = 0
-    for sentence in read(report=lambda bad: log_bad_line(bad, on_error)):
-        n_tokens.append(sentence.n_tokens)
-        text = sentence.text.encode("utf-8")
-        n_text_bytes += len(text)
-        for part in (text, sentence.tokens):
-            # The length keeps ("ab", "c") and ("a", "bc") apart.
-            digest.update(len(part).to_bytes(8, "little"))
-            digest.update(part)
+    for chunk in _cut(read(report=lambda bad: log_bad_line(bad, on_error))):
+        n_tokens.extend(sentence.n_tokens for sentence in chunk)
+        n_text_bytes += sum(len(sentence.text.encode("utf-8")) for sentence in chunk)
+        chunk_digests.append(_chunk_digest(chunk))
     if not n_tokens:
         raise ValueError("corpus: there are no sentences in it.")
-    return Scan(read, np.array(n_tokens), digest.hexdigest(), n_text_bytes)
+    return Scan(read, np.array(n_tokens), chunk_digests, n_text_bytes)
 
 
 def chunks(scan: Scan, n_done: int = 0) -> Iterator[tuple[int, list[Sentence]]]:
@@ -85,31 +96,34 @@ def chunks(scan: Scan, n_done: int = 0) -> Iterator[tuple[int, list[Sentence]]]:
     Raises:
         ValueError: The corpus has changed since it was looked through.
     """
-    n = len(scan.n_tokens)
+    start = 0
+    pairs = itertools.zip_longest(_cut(scan.read()), scan.chunk_digests)
+    for chunk, expected in pairs:
+        if chunk is None or _chunk_digest(chunk) != expected:
+            raise ValueError(
+                f"corpus: it has changed while it was read, behind sentence {start:,}. Put "
+                "back what it was to go on, or start again into another file."
+            )
+        if start + len(chunk) > n_done:
+            yield start, chunk
+        start += len(chunk)
+
+
+def _cut(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
     chunk: list[Sentence] = []
-    n_seen = n_chunk_tokens = n_chunk_bytes = 0
-    for n_seen, sentence in enumerate(scan.sentences(), 1):
-        if n_seen > n or scan.n_tokens[n_seen - 1] != sentence.n_tokens:
-            raise _changed(f"at line {sentence.line}")
+    n_tokens = n_bytes = 0
+    for sentence in sentences:
         chunk.append(sentence)
-        n_chunk_tokens += sentence.n_tokens
-        n_chunk_bytes += len(sentence.tokens) + len(sentence.text)
-        if (
-            len(chunk) == CHUNK_SENTENCES
-            or n_chunk_tokens >= CHUNK_TOKENS
-            or n_chunk_bytes >= CHUNK_BYTES
-        ):
-            if n_seen > n_done:
-                yield n_seen - len(chunk), chunk
-            chunk, n_chunk_tokens, n_chunk_bytes = [], 0, 0
-    if n_seen != n:
-        raise _changed("at its end")
-    if chunk and n_seen > n_done:
-        yield n_seen - len(chunk), chunk
+        n_tokens += sentence.n_tokens
+        n_bytes += len(sentence.tokens) + len(sentence.text)
+        is_full = len(chunk) == CHUNK_SENTENCES or n_tokens >= CHUNK_TOKENS
+        if is_full or n_bytes >= CHUNK_BYTES:
+            yield chunk
+            chunk, n_tokens, n_bytes = [], 0, 0
+    if chunk:
+        yield chunk
 
 
-def _changed(where: str) -> ValueError:
-    return ValueError(
-        f"corpus: it has changed while it was read, {where}. Start again with a corpus "
-        "that stays as it is."
-    )
+def _chunk_digest(chunk: Sequence[Sentence]) -> bytes:
+    texts = (part for s in chunk for part in (s.text.encode("utf-8"), s.tokens))
+    return digest(texts).encode()

@@ -11,7 +11,7 @@ from keras_elmo.corpus.records import Record, Records
 OnError = Literal["fail", "repair", "skip"]
 """What is done with bad lines."""
 
-MAX_BAD_LINES_TOLD = 20
+MAX_BAD_LINES_KEPT = 20
 
 logger = logging.getLogger("keras_elmo")
 
@@ -48,16 +48,19 @@ class BadLinesError(ValueError):
     """Lines that cannot be embedded, with ``on_error="fail"``.
 
     Attributes:
-        bad_lines: The first of them.
+        bad_lines: The first 20 of them.
+        n_bad_lines: How many there are.
     """
 
-    def __init__(self, bad_lines: list[BadLine], is_all: bool) -> None:
+    def __init__(self, bad_lines: list[BadLine], n_bad_lines: int) -> None:
         self.bad_lines = bad_lines
-        told = "\n".join(f"line {line}: {problem}" for line, problem in bad_lines)
+        self.n_bad_lines = n_bad_lines
+        told = "".join(f"\nline {line}: {problem}" for line, problem in bad_lines)
+        if n_bad_lines > len(bad_lines):
+            told += f"\nand {n_bad_lines - len(bad_lines):,} more, of which the log tells"
         super().__init__(
-            f"corpus: lines cannot be embedded as they are:\n{told}\n"
-            + ("" if is_all else "and perhaps more. ")
-            + "Mend them, or choose on_error='repair' or 'skip'."
+            "corpus: lines cannot be embedded as they are. Mend them, or choose "
+            f"on_error='repair' or 'skip'.{told}"
         )
 
 
@@ -115,6 +118,7 @@ def read_sentences(
         BadLinesError: There are bad lines, with ``"fail"``; or texts are no keys, with
             ``"repair"``, which cannot help there.
     """
+    n_bad = 0
     bad: list[BadLine] = []
     seen: set[str] = set()
     for record in records():
@@ -130,23 +134,21 @@ def read_sentences(
             yield sentence
             continue
         found = BadLine(record.line, problem)
-        if is_repaired or on_error == "skip":
-            if report is not None:
-                report(found)
-            if is_repaired:
-                yield sentence
-            continue
-        bad.append(found)
-        if len(bad) == MAX_BAD_LINES_TOLD:
-            raise BadLinesError(bad, is_all=False)
+        if report is not None:
+            report(found)
+        if is_repaired:
+            yield sentence
+        elif on_error != "skip":
+            n_bad += 1
+            bad += [found] * (n_bad <= MAX_BAD_LINES_KEPT)
     if bad:
-        raise BadLinesError(bad, is_all=True)
+        raise BadLinesError(bad, n_bad)
 
 
 def log_bad_line(bad: BadLine, on_error: OnError) -> None:
     """Tells of a bad line by a warning of the logger ``keras_elmo``."""
-    done = "left out" if on_error == "skip" else "repaired"
-    logger.warning("line %d: %s; %s", bad.line, bad.problem, done)
+    done = {"skip": "; left out", "repair": "; repaired", "fail": ""}[on_error]
+    logger.warning("line %d: %s%s", bad.line, bad.problem, done)
 
 
 def _why_no_key(text: str, others: set[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -91,9 +92,9 @@ def embedding_layer(source: Any, vectors: Vectors) -> ElmoEmbeddingLayer:
     layer = ElmoEmbeddingLayer(source, vectors.output_mode, trainable=False)
     if layer.scalar_mix is not None and not _is_trained(layer.scalar_mix):
         raise ValueError(
-            f"layers: the source {str(source)!r} has no trained mix. Name a saved model "
-            "with one (.keras) or a TF1 Hub module, or use 'average', which an untrained "
-            "mix is."
+            f"layers: the source {str(source)!r} has no mix, or one that was not trained. "
+            "Name a saved model with one (.keras) or a TF1 Hub module, or use 'average', "
+            "which an untrained mix is."
         )
     return layer
 
@@ -115,8 +116,7 @@ def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
             f"source: cannot load the model {str(path)!r} ({error}). Is it complete, and "
             "of a Keras version no newer than this one?"
         ) from error
-    candidates = [model, *getattr(model, "_flatten_layers", list)()]
-    found = {id(x): x for x in candidates if isinstance(x, ElmoEmbeddingLayer)}
+    found = {id(layer): layer for layer in _elmo_layers(model)}
     if len(found) != 1:
         raise ValueError(
             f"source: the model {str(path)!r} has {len(found)} ElmoEmbeddingLayers; it "
@@ -124,6 +124,16 @@ def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
         )
     (layer,) = found.values()
     return layer
+
+
+def _elmo_layers(layer: keras.Layer) -> Iterator[ElmoEmbeddingLayer]:
+    """Those in a model, in models within it, and in its wrappers."""
+    if isinstance(layer, ElmoEmbeddingLayer):
+        yield layer
+        return
+    for inner in [*getattr(layer, "layers", []), getattr(layer, "layer", None)]:
+        if inner is not None:
+            yield from _elmo_layers(inner)
 
 
 def _with_output_mode(layer: ElmoEmbeddingLayer, vectors: Vectors) -> ElmoEmbeddingLayer:

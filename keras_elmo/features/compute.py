@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from keras_elmo import checks
-from keras_elmo.corpus.embedder import Embedder, NotFiniteError
+from keras_elmo.corpus.embedder import Embedder
+from keras_elmo.corpus.fill import fill
 from keras_elmo.corpus.sentences import Sentence
 from keras_elmo.corpus.vectors import Vectors
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
@@ -23,7 +22,6 @@ from keras_elmo.row_file import RowFile
 from keras_elmo.texts import read_texts, token_counts
 from keras_elmo.types import PathLike
 
-SECONDS_BETWEEN_RECORDS = 10.0
 _DTYPES = ("float32", "float16")
 
 
@@ -95,53 +93,20 @@ def compute_features(
     )
     with locked(file.path):
         if not file.is_complete():
+            numbered = enumerate(zip(encoded, lengths, strict=True), 1)
+            sentences = [Sentence(i, "", text, int(n)) for i, (text, n) in numbered]
             vectors = Vectors("all", pooled=not is_token_level)
-            embedder = Embedder(layer, vectors, dtype, batch_size, token_budget)
-            _fill(file, embedder, encoded, lengths, progress)
+            fill(
+                file,
+                file.write_rows if vectors.pooled else file.write_layers,
+                Embedder(layer, vectors, dtype, batch_size, token_budget),
+                # The longest first: if memory does not suffice, that shows at once.
+                [(0, sentences)],
+                lengths,
+                file.begin(),
+                "Features" if progress else None,
+            )
     if is_token_level:
         return TokenFeatures.load(path)
     features: NDArray[Any] = np.load(path, mmap_mode="r")  # (n, n_layers + 1, D)
     return features
-
-
-def _fill(
-    file: RowFile,
-    embedder: Embedder,
-    texts: list[bytes],
-    lengths: NDArray[np.int64],
-    progress: bool,
-) -> None:
-    n_done = file.begin()
-    numbered = enumerate(zip(texts, lengths, strict=True), 1)
-    sentences = [Sentence(i, "", text, int(n)) for i, (text, n) in numbered]
-    n_tokens_done = int(np.sort(lengths)[::-1][:n_done].sum())
-    bar = tqdm(
-        total=int(lengths.sum()),
-        initial=n_tokens_done,
-        desc="Features",
-        unit=" tokens",
-        unit_scale=True,
-        disable=not progress,
-    )
-    try:
-        with file.opened(), bar:
-            recorded = time.monotonic()
-            try:
-                # The longest first: if memory does not suffice, that shows at once.
-                for rows, arrays in embedder.batches(sentences, n_done):
-                    for i, values in zip(rows, arrays, strict=True):
-                        if not embedder.vectors.pooled:
-                            values = np.swapaxes(values, 0, 1)  # (time_i, n_layers + 1, D)
-                        file.write_rows(int(i), values)
-                    n_done += len(rows)
-                    bar.update(int(lengths[rows].sum()))
-                    if time.monotonic() - recorded >= SECONDS_BETWEEN_RECORDS:
-                        file.save_progress(n_done)
-                        recorded = time.monotonic()
-            finally:
-                file.save_progress(n_done)
-    except NotFiniteError:
-        # To go on would end here again.
-        file.discard()
-        raise
-    file.complete()
