@@ -39,6 +39,7 @@ from word_senses_text import (
 
 from keras_elmo import SourceError, tokenize
 
+LEAST = 3  # occurrences
 N_TYPICAL = 5
 N_NEAREST = 5
 N_NEIGHBOURS = 6  # words on each side that are told of a cluster
@@ -67,10 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = find_occurrences(sentences, args.word)
     print(f"{args.word!r} occurs {len(found):,} times in {len(sentences):,} sentences.")
     occurrences = sample(found, args.limit, args.seed)
-    if len(occurrences) < args.clusters:
+    n_least = max(args.clusters, LEAST)
+    if len(occurrences) < n_least:
         parser.error(
-            f"argument WORD: {args.clusters} clusters need as many occurrences; there are "
-            f"{len(occurrences)}. Choose another word, or more reviews (--data)."
+            f"argument WORD: {args.clusters} clusters and a picture need {n_least} "
+            f"occurrences; there are {len(occurrences)}. Choose another word, more reviews "
+            "(--data) or a higher --limit."
         )
     if args.occurrence is not None and args.occurrence >= len(occurrences):
         parser.error(

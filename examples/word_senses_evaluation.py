@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import keras
 import numpy as np
 from imdb_data import DataError
 from imdb_sentiment import integer_from
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     require_packages(parser)
     try:
-        layer = make_layer(args.source)
+        layer = make_layer(args.source, args.seed)
     except SourceError as error:
         parser.error(f"argument --source: {error}")
     try:
@@ -103,11 +104,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def make_layer(source: str) -> ElmoEmbeddingLayer:
+def make_layer(source: str, seed: int) -> ElmoEmbeddingLayer:
     """Makes the layer to evaluate.
 
     Args:
         source: As ``--source``.
+        seed: Of random weights.
 
     Returns:
         A layer with all layers as outputs.
@@ -118,6 +120,7 @@ def make_layer(source: str) -> ElmoEmbeddingLayer:
     if source != RANDOM:
         return ElmoEmbeddingLayer(source, "layers", trainable=False)
     config = ElmoEmbeddingLayer("mini").config
+    keras.utils.set_random_seed(seed)
     assert config is not None
     return ElmoEmbeddingLayer(config, "layers", trainable=False)
 
@@ -150,7 +153,7 @@ def evaluate(
 
 def print_row(cells: Sequence[str]) -> None:
     """Prints a line of the table."""
-    widths = [*WIDTHS, *[12] * (len(cells) - len(WIDTHS))]
+    widths = [*WIDTHS, *[13] * (len(cells) - len(WIDTHS))]
     padded = [
         cell.ljust(width) if i < 2 else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(cells, widths, strict=True))

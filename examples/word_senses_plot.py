@@ -30,10 +30,12 @@ def plot(
     """
     # A figure by itself, without pyplot: it is drawn by Agg and needs no screen.
     from matplotlib.figure import Figure
-    from sklearn.decomposition import PCA
 
-    pca = PCA(2, random_state=0)
-    points = pca.fit_transform(vectors)  # (n, 2)
+    centred = vectors - vectors.mean(axis=0)  # (n, features)
+    _, scales, components = np.linalg.svd(centred, full_matrices=False)
+    points = centred @ components[:2].T  # (n, 2)
+    # Without context all vectors are the same, and have no variance.
+    shares = scales[:2] ** 2 / max(np.sum(scales**2), 1e-12)
     figure = Figure(figsize=(11, 5.5), layout="constrained")
     axes = figure.subplots()
     for index, name in enumerate(names):
@@ -41,7 +43,6 @@ def plot(
         x, y = members.T
         axes.scatter(x, y, s=10, alpha=0.5, lw=0, color=f"C{index}", label=name)
     _write_labels(axes, points, clusters, labels)
-    shares = pca.explained_variance_ratio_
     axes.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
     axes.set_ylabel(f"second principal component ({shares[1]:.0%})")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, markerscale=2)
