@@ -152,7 +152,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=1000,
         metavar="N",
         help="at most N occurrences, chosen at random (default: %(default)s); with mini, "
-        "1000 make a file of some 90 MB",
+        "1000 make a file of some 80 MB",
     )
     add("--seed", type=integer_from(0), default=0, help="of that choice, and of k-means")
     add(
