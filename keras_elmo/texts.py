@@ -97,17 +97,18 @@ def token_counts(
     texts: Sequence[bytes], max_tokens: int | None = None
 ) -> NDArray[np.int64]:
     """The number of tokens (n,) that the layer finds in each text, up to ``max_tokens``."""
-    counts = np.array([len(_tokens(text)) for text in texts], dtype=np.int64)  # (n,)
+    counts = np.array([len(split_tokens(text)) for text in texts], dtype=np.int64)  # (n,)
     return counts if max_tokens is None else np.minimum(counts, max_tokens)
 
 
 def first_tokens(text: bytes, max_tokens: int) -> bytes:
     """The first ``max_tokens`` tokens of a text; the text itself if it has no more."""
-    tokens = _tokens(text)
+    tokens = split_tokens(text)
     return text if len(tokens) <= max_tokens else b" ".join(tokens[:max_tokens])
 
 
-def _tokens(text: bytes) -> list[bytes]:
+def split_tokens(text: bytes) -> list[bytes]:
+    """The tokens of a text: what stands between spaces, as for the layer."""
     return [piece for piece in text.split(b" ") if piece]
 
 

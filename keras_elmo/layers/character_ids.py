@@ -77,13 +77,9 @@ class CharacterIds(keras.Layer):
         if max_tokens is not None:
             checks.positive_integer("max_tokens", max_tokens)
         self.max_tokens = max_tokens
-        checks.positive_integer("max_characters_per_token", max_characters_per_token)
-        if max_characters_per_token < 3:
-            raise ValueError(
-                "max_characters_per_token must be at least 3 (a character between two "
-                f"marks); got {max_characters_per_token}."
-            )
-        self.max_characters_per_token = max_characters_per_token
+        self.max_characters_per_token = checks.characters_per_token(
+            "max_characters_per_token", max_characters_per_token
+        )
         # XLA has no strings.
         self.supports_jit = input_mode == "character_ids"
         self.built = True
