@@ -32,6 +32,8 @@ _figures = pytest.StashKey[dict[str, str]]()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leaves out what does not run on another backend than TensorFlow."""
+    import keras
+
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return
@@ -76,6 +78,8 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keeps JAX from compiling equal loops in each eager call of a recurrent layer."""
+    import keras
+
     if keras.backend.backend() == "jax":
         import jax
 
