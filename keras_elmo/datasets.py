@@ -71,8 +71,8 @@ def text_dataset(
         max_characters_per_token), or of pairs of them and the labels (batch, ...). On the
         JAX and PyTorch backends it is a ``keras.utils.PyDataset`` of NumPy arrays. It
         knows its number of batches. On the JAX backend, which compiles a program for each
-        shape, padding rounds time up to four binary digits, and counts in
-        ``token_budget``.
+        shape, padding rounds time up to four binary digits, or to the longest text's
+        tokens, and counts in ``token_budget``.
 
     Raises:
         TypeError: The texts are no strings, or the labels no numbers.
@@ -98,7 +98,7 @@ def text_dataset(
         encoded = [first_tokens(text, max_tokens) for text in encoded]
     lengths = token_counts(encoded)  # (n,)
     if keras.backend.backend() == "jax":
-        lengths = rounded_up(lengths)
+        lengths = np.minimum(rounded_up(lengths), lengths.max())
     plan = BatchPlan(lengths, batch_size, token_budget, group_by_length, shuffle, seed)
     if mode == "sentences":
         array = np.array(encoded, dtype=object)  # (n,)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,7 +68,7 @@ def read_labels(labels: Any, n_texts: int) -> NDArray[Any]:
         TypeError: They are no numbers.
         ValueError: There are more or fewer, or one is missing.
     """
-    array = _rectangular(labels.numpy() if hasattr(labels, "numpy") else labels)
+    array = _rectangular(_without_backend(labels))
     if array.ndim == 0 or len(array) != n_texts:
         found = "a single value" if array.ndim == 0 else str(len(array))
         raise ValueError(f"labels must be as many as texts, {n_texts}; got {found}.")
@@ -82,6 +83,12 @@ def read_labels(labels: Any, n_texts: int) -> NDArray[Any]:
     if array.dtype.kind == "f":
         _check_present("labels", np.isnan(array).reshape(n_texts, -1).any(axis=1))
     return array
+
+
+def _without_backend(labels: Any) -> Any:
+    if keras.ops.is_tensor(labels):  # on any device
+        return keras.ops.convert_to_numpy(labels)
+    return labels.numpy() if hasattr(labels, "numpy") else labels
 
 
 def _rectangular(labels: Any) -> NDArray[Any]:

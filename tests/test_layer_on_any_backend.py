@@ -150,7 +150,11 @@ def words(ids: np.ndarray) -> list[list[str]]:
 
 def test_text_dataset_in_order() -> None:
     dataset = text_dataset(
-        TEXTS, range(5), batch_size=2, max_tokens=3, input_mode="character_ids"
+        TEXTS,
+        to_tensor(np.arange(5)),
+        batch_size=2,
+        max_tokens=3,
+        input_mode="character_ids",
     )
     assert len(dataset) == 3
     for _ in range(2):
