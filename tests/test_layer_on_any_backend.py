@@ -149,12 +149,9 @@ def words(ids: np.ndarray) -> list[list[str]]:
 
 
 def test_text_dataset_in_order() -> None:
+    labels = to_tensor(np.arange(5))
     dataset = text_dataset(
-        TEXTS,
-        to_tensor(np.arange(5)),
-        batch_size=2,
-        max_tokens=3,
-        input_mode="character_ids",
+        TEXTS, labels, batch_size=2, max_tokens=3, input_mode="character_ids"
     )
     assert len(dataset) == 3
     for _ in range(2):
@@ -165,6 +162,17 @@ def test_text_dataset_in_order() -> None:
         assert [row for array in ids for row in words(array)] == expected
         assert [array.shape for array in ids] == [(2, 3, 50), (2, 3, 50), (1, 3, 50)]
         assert ids[0].dtype == np.int32
+
+
+def test_few_lengths_where_each_is_compiled() -> None:
+    texts = ["a " * n for n in range(1, 42)]
+    dataset = text_dataset(texts, batch_size=1, input_mode="character_ids")
+    lengths = [to_numpy(ids).shape[1] for ids in dataset]
+    expected = list(range(1, 42))
+    if BACKEND == "jax":
+        expected[16:32] = [n for n in range(18, 33, 2) for _ in range(2)]
+        expected[32:] = [36] * 4 + [40] * 4 + [41]
+    assert lengths == expected
 
 
 def test_text_dataset_in_another_order_in_each_iteration() -> None:
