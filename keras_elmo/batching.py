@@ -106,7 +106,7 @@ class BatchPlan:
         lengths, texts_rng = self.lengths, rng
         if self.group_by_length:
             # Sorted, they are the same numbers in each epoch, and so are the batches'.
-            lengths = _rounded_up(lengths)  # (n,)
+            lengths = rounded_up(lengths)  # (n,)
         elif self.token_budget is not None:
             texts_rng = np.random.default_rng(self.seed)
         order = texts_rng.permutation(len(lengths))  # (n,)
@@ -114,8 +114,16 @@ class BatchPlan:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def _rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rounds to four binary digits, so that up to an eighth longer counts as equal."""
+def rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rounds to four binary digits, so that up to an eighth longer counts as equal.
+
+    Args:
+        lengths: Integers from 0 on, (n,).
+
+    Returns:
+        The smallest integers of four binary digits, and zeros behind them, that are not
+        below, (n,).
+    """
     _, n_digits = np.frexp(lengths)
     unit = 2 ** np.maximum(n_digits - 4, 0).astype(np.int64)
     return -(-lengths // unit) * unit

@@ -115,6 +115,19 @@ def _batch_error(got: object) -> str:
 def _token_ids(token: bytes, length: int) -> NDArray[np.int32]:
     if token in _BOUNDARY_WORDS:
         return boundary_character_ids(_BOUNDARY_WORDS[token], length)
+    return token_character_ids(token, length)
+
+
+def token_character_ids(token: bytes, length: int) -> NDArray[np.int32]:
+    """The character ids of a token, as the layer makes them of strings.
+
+    Args:
+        token: The token in UTF-8. One of more than ``length - 2`` bytes is cut.
+        length: Length of the row.
+
+    Returns:
+        An int32 array (length,).
+    """
     characters = np.frombuffer(token[: length - 2], np.uint8)
     ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
     ids[0] = BEGIN_WORD_ID

@@ -21,6 +21,16 @@ def positive_integer(name: str, value: object) -> int:
     return value
 
 
+def characters_per_token(name: str, value: object) -> int:
+    """Returns ``value``, or says that the argument ``name`` must be 3 or more."""
+    characters = positive_integer(name, value)
+    if characters < 3:
+        raise ValueError(
+            f"{name} must be at least 3 (a character between two marks); got {characters}."
+        )
+    return characters
+
+
 def true_or_false(name: str, value: object) -> bool:
     """Returns ``value``, or says that the argument ``name`` must be True or False."""
     if not isinstance(value, bool):

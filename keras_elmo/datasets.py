@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo import checks
-from keras_elmo.batching import BatchPlan, Indices
+from keras_elmo import backends, checks
+from keras_elmo.batching import BatchPlan, Indices, rounded_up
+from keras_elmo.characters import MAX_CHARACTERS_PER_TOKEN
+from keras_elmo.sentence_ids import SentenceIds
 from keras_elmo.texts import first_tokens, read_labels, read_texts, token_counts
+from keras_elmo.types import InputMode
 
 
 def text_dataset(
@@ -24,11 +28,14 @@ def text_dataset(
     group_by_length: bool = False,
     shuffle: bool = False,
     seed: int | None = None,
+    input_mode: InputMode | None = None,
+    max_characters_per_token: int | None = None,
 ) -> Any:
     """Makes a data set of texts: shuffled, cut, and in batches of limited size.
 
     Tokens are what the layer splits sentences at: what stands between spaces. Without
-    ``shuffle`` and ``group_by_length`` the texts stay in their order. ::
+    ``shuffle`` and ``group_by_length`` the texts stay in their order. On the JAX and
+    PyTorch backends the texts come as character ids, and TensorFlow is not needed. ::
 
         dataset = text_dataset(texts, labels, group_by_length=True, shuffle=True)
         model.fit(dataset, epochs=3, shuffle=False)  # the data set shuffles by itself
@@ -52,15 +59,26 @@ def text_dataset(
         seed: Makes the orders repeatable: equal seeds give an equal first iteration, an
             equal second one and so on. ``None`` draws one from Python's random numbers,
             which ``keras.utils.set_random_seed`` makes repeatable.
+        input_mode: What the texts come as, which is the layer's argument of that name:
+            ``"sentences"``, strings, or ``"character_ids"``, the same ids that the layer
+            makes of them. ``None`` for sentences on the TensorFlow backend, and for ids
+            on the others, which have no strings.
+        max_characters_per_token: For character ids: the length of a token's row of ids;
+            ``None`` for 50, which all released models have.
 
     Returns:
-        A ``tf.data.Dataset`` of strings (batch,), or of pairs of them and the labels
-        (batch, ...). It knows its number of batches.
+        A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time,
+        max_characters_per_token), or of pairs of them and the labels (batch, ...). On the
+        JAX and PyTorch backends it is a ``keras.utils.PyDataset`` of NumPy arrays. It
+        knows its number of batches. On the JAX backend, which compiles a program for each
+        shape, padding rounds time up to four binary digits, or to the longest text's
+        tokens, and counts in ``token_budget``.
 
     Raises:
         TypeError: The texts are no strings, or the labels no numbers.
         ValueError: There are no texts, as many labels are not there, one of them is
-            missing, or another argument is out of its range.
+            missing, or another argument is out of its range or needs the TensorFlow
+            backend.
         FileNotFoundError: There is no such file.
 
     Example:
@@ -71,32 +89,63 @@ def text_dataset(
         [b'One' b'A longer text'] [0 1]
         [b'Two'] [0]
     """
-    import tensorflow as tf
-
+    mode = _checked_input_mode(input_mode)
+    characters = _checked_characters(max_characters_per_token, mode)
     encoded = read_texts(texts)
     targets = None if labels is None else read_labels(labels, len(encoded))
     if max_tokens is not None:
         checks.positive_integer("max_tokens", max_tokens)
         encoded = [first_tokens(text, max_tokens) for text in encoded]
-    plan = BatchPlan(
-        token_counts(encoded), batch_size, token_budget, group_by_length, shuffle, seed
-    )
-    array = np.array(encoded, dtype=object)  # (n,)
-    parts: list[Part] = [(array.__getitem__, tf.TensorSpec((None,), tf.string))]
+    lengths = token_counts(encoded)  # (n,)
+    if keras.backend.backend() == "jax":
+        lengths = np.minimum(rounded_up(lengths), lengths.max())
+    plan = BatchPlan(lengths, batch_size, token_budget, group_by_length, shuffle, seed)
+    if mode == "sentences":
+        array = np.array(encoded, dtype=object)  # (n,)
+        parts: list[Part] = [(array.__getitem__, Spec((None,), array.dtype))]
+    else:
+        ids = SentenceIds(encoded, lengths, characters)
+        parts = [(ids, Spec((None, None, characters), np.dtype(np.int32)))]
     if targets is not None:
         parts.append(array_part(targets))
-    return batched_dataset(plan, parts)
+    if backends.is_tensorflow():
+        return batched_dataset(plan, parts)
+    return PlannedBatches(plan, [get for get, _ in parts])
+
+
+def _checked_input_mode(input_mode: InputMode | None) -> str:
+    if input_mode is None:
+        return "sentences" if backends.is_tensorflow() else "character_ids"
+    checks.one_of("input_mode", input_mode, ("sentences", "character_ids"))
+    backends.check_input_mode(input_mode)
+    return input_mode
+
+
+def _checked_characters(max_characters: int | None, input_mode: str) -> int:
+    if max_characters is None:
+        return MAX_CHARACTERS_PER_TOKEN
+    if input_mode == "sentences":
+        raise ValueError(
+            f"max_characters_per_token={max_characters!r} has an effect on character ids "
+            "only. Leave it out, or use input_mode='character_ids'."
+        )
+    return checks.characters_per_token("max_characters_per_token", max_characters)
+
+
+class Spec(NamedTuple):
+    """The shape of an array, whose number of rows may be any, and its dtype."""
+
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
 
 
 Part = tuple[Callable[[Indices], NDArray[Any]], Any]
-"""What gives the rows of a batch, and their ``tf.TensorSpec``."""
+"""What gives the rows of a batch, and their :class:`Spec` or ``tf.TensorSpec``."""
 
 
 def array_part(array: NDArray[Any]) -> Part:
     """The rows of an array (n, ...), which may be memory-mapped."""
-    import tensorflow as tf
-
-    spec = tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+    spec = Spec((None, *array.shape[1:]), array.dtype)
     return lambda rows: np.asarray(array[rows]), spec
 
 
@@ -116,13 +165,56 @@ def batched_dataset(plan: BatchPlan, parts: Sequence[Part]) -> Any:
 
     def batches() -> Iterator[Any]:
         for rows in plan.epoch(next(epochs)):
-            arrays = tuple(get(rows) for get, _ in parts)
-            yield arrays if len(arrays) > 1 else arrays[0]
+            yield _batch([get for get, _ in parts], rows)
 
-    signature = tuple(spec for _, spec in parts)
+    # An array of objects holds strings.
+    signature = tuple(tf.TensorSpec(spec.shape, spec.dtype) for _, spec in parts)
     dataset = tf.data.Dataset.from_generator(
         batches, output_signature=signature if len(signature) > 1 else signature[0]
     )
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
     # The number is what progress bars need; a generator does not tell it.
     return dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
+
+
+class PlannedBatches(keras.utils.PyDataset):
+    """The same without TensorFlow.
+
+    Args:
+        plan: Which rows go into a batch together.
+        parts: What gives the rows of the inputs, and of the labels if there are any.
+    """
+
+    def __init__(
+        self, plan: BatchPlan, parts: Sequence[Callable[[Indices], NDArray[Any]]]
+    ) -> None:
+        super().__init__()
+        self._plan = plan
+        self._parts = parts
+        self._epoch = 0
+        self._rows = plan.epoch(0)
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        return len(self._plan)
+
+    def __getitem__(self, index: int) -> Any:
+        """A batch of this epoch."""
+        return _batch(self._parts, self._rows[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of this epoch; another one follows."""
+        batches = self._rows
+        self.on_epoch_end()
+        for rows in batches:
+            yield _batch(self._parts, rows)
+
+    def on_epoch_end(self) -> None:
+        """Goes on to the next epoch, as Keras asks for."""
+        self._epoch += 1
+        self._rows = self._plan.epoch(self._epoch)
+
+
+def _batch(parts: Sequence[Callable[[Indices], NDArray[Any]]], rows: Indices) -> Any:
+    arrays = tuple(get(rows) for get in parts)
+    return arrays if len(arrays) > 1 else arrays[0]

@@ -8,7 +8,7 @@ from typing import Any, Self, get_args
 
 import keras
 
-from keras_elmo import checks
+from keras_elmo import backends, checks
 from keras_elmo.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers import CharacterIds, ElmoBiLM, MaskedMean, ScalarMix, TokenMask
@@ -94,7 +94,9 @@ class ElmoEmbeddingLayer(keras.Layer):
             - ``"tokens"``: strings (batch, time), dense or ragged; a token may contain
               spaces.
             - ``"character_ids"``: integers (batch, time, max_characters_per_token), 0
-              being padding; see :func:`~keras_elmo.batch_to_character_ids`.
+              being padding; see :func:`~keras_elmo.batch_to_character_ids` and
+              :func:`~keras_elmo.text_dataset`. Works on every backend of Keras; strings
+              need TensorFlow.
         fine_tune: What ``trainable=True`` trains: ``"aggregation"``, the weights w and
             gamma of the mix, as the modules elmo/2 and elmo/3 do; ``"lstm"``, the LSTMs
             too, as elmo/1 does; ``"all"``, the token encoder too. Only what has a part in
@@ -103,7 +105,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         max_tokens: Keep the first ``max_tokens`` tokens of each sentence (padding does
             not count); ``None`` for all. Where it cuts, the time axis ends at
             ``max_tokens``, or at the last kept token if padding has moved that further
-            back.
+            back. On the JAX backend, where shapes do not depend on values, the time axis
+            keeps its length, and what is cut is padding.
         stateful: Whether each row starts in the LSTM state that the same row of the
             batch before ended in, as in bilm-tf and AllenNLP. The batch size must be
             known when the layer is built (``keras.Input(batch_shape=...)``, or the
@@ -125,7 +128,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         SourceError: No weights can be had from ``source``.
         VerificationError: The layer would not compute what a TF1 Hub module computes,
             which is checked the first time; see :func:`~keras_elmo.verify`.
-        ValueError: An argument is out of its range, or the inputs have a wrong shape.
+        ValueError: An argument is out of its range, or needs the TensorFlow backend; or
+            the inputs have a wrong shape.
         TypeError: An argument or the inputs have a wrong type.
 
     Example:
@@ -159,7 +163,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         if not isinstance(stateful, bool):
             raise ValueError(f"stateful must be True or False; got {stateful!r}.")
         self.stateful = stateful
-        self.input_mode = input_mode
+        self.input_mode = checks.one_of("input_mode", input_mode, get_args(InputMode))
+        self._check_backend()
         self.pad_token = pad_token
         self.max_tokens = max_tokens
         self.source = source
@@ -170,6 +175,15 @@ class ElmoEmbeddingLayer(keras.Layer):
         # Passes trainable=False on to the stages.
         keras.Layer.trainable.fset(self, self.trainable)
         self._create_weights()
+
+    def _check_backend(self) -> None:
+        """Says what the backend cannot do before anything is read or downloaded."""
+        if self.engine == "hub":
+            backends.needs_tensorflow(
+                "engine='hub' runs a TensorFlow graph and",
+                "Use engine='native' with input_mode='character_ids'.",
+            )
+        backends.check_input_mode(self.input_mode)
 
     def _model(self, source: PathLike | ElmoConfig) -> ElmoBiLM:
         """Reads the source, and creates those of our stages that the output needs."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,7 +71,7 @@ def read_labels(labels: Any, n_texts: int) -> NDArray[Any]:
         TypeError: They are no numbers.
         ValueError: There are more or fewer, or one is missing.
     """
-    array = _rectangular(labels.numpy() if hasattr(labels, "numpy") else labels)
+    array = _rectangular(_without_backend(labels))
     if array.ndim == 0 or len(array) != n_texts:
         found = "a single value" if array.ndim == 0 else str(len(array))
         raise ValueError(f"labels must be as many as texts, {n_texts}; got {found}.")
@@ -87,6 +88,12 @@ def read_labels(labels: Any, n_texts: int) -> NDArray[Any]:
     return array
 
 
+def _without_backend(labels: Any) -> Any:
+    if keras.ops.is_tensor(labels):  # on any device
+        return keras.ops.convert_to_numpy(labels)
+    return labels.numpy() if hasattr(labels, "numpy") else labels
+
+
 def _rectangular(labels: Any) -> NDArray[Any]:
     try:
         return np.asarray(labels)
@@ -100,17 +107,18 @@ def token_counts(
     texts: Sequence[bytes], max_tokens: int | None = None
 ) -> NDArray[np.int64]:
     """The number of tokens (n,) that the layer finds in each text, up to ``max_tokens``."""
-    counts = np.array([len(_tokens(text)) for text in texts], dtype=np.int64)  # (n,)
+    counts = np.array([len(split_tokens(text)) for text in texts], dtype=np.int64)  # (n,)
     return counts if max_tokens is None else np.minimum(counts, max_tokens)
 
 
 def first_tokens(text: bytes, max_tokens: int) -> bytes:
     """The first ``max_tokens`` tokens of a text; the text itself if it has no more."""
-    tokens = _tokens(text)
+    tokens = split_tokens(text)
     return text if len(tokens) <= max_tokens else b" ".join(tokens[:max_tokens])
 
 
-def _tokens(text: bytes) -> list[bytes]:
+def split_tokens(text: bytes) -> list[bytes]:
+    """The tokens of a text: what stands between spaces, as for the layer."""
     return [piece for piece in text.split(b" ") if piece]
 
 

@@ -38,6 +38,20 @@ _errors = pytest.StashKey[dict[str, float]]()
 _figures = pytest.StashKey[dict[str, str]]()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out what does not run on another backend than TensorFlow."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return
+    skip = pytest.mark.skip(reason=f"for the TensorFlow backend; this is {backend!r}")
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if "any_backend" not in marks or "tensorflow" in marks:
+            item.add_marker(skip)
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of oracles and data that are not part of the project."""
@@ -71,6 +85,19 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tf_hub_modules import write_module
 
     return write_module(tmp_path_factory.mktemp("modules") / "elmo")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps JAX from compiling equal loops in each eager call of a recurrent layer."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("jax")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_elmo import batch_to_character_ids
 from keras_elmo.layers import ElmoBiLM
 from keras_elmo.weights.assign import assign_arrays, variables_by_name
+from tests.any_backend import to_tensor
 from tests.layer_checks import check_layer
 from tests.numpy_elmo import NumpyElmo
 from tests.tiny_models import TINY, random_arrays
+
+pytestmark = pytest.mark.any_backend
 
 TOKENS = [["the", "cat"], ["a"]]
 
@@ -23,7 +25,7 @@ def test_layers(tmp_path: Path, depth: int | None) -> None:
     layer = ElmoBiLM(TINY, depth)
     layer.build((None, None, 50))
     assign_arrays(variables_by_name(layer), random_arrays(TINY))
-    ids = tf.constant(batch_to_character_ids(TOKENS))
+    ids = to_tensor(batch_to_character_ids(TOKENS))
     layers = check_layer(layer, ids, tmp_path)
     n_layers = 3 if depth is None else depth + 1
     reference = NumpyElmo(TINY, random_arrays(TINY))

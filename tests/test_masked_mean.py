@@ -3,16 +3,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+import pytest
 
 from keras_elmo.layers import MaskedMean
+from tests.any_backend import to_tensor
 from tests.layer_checks import check_layer
+
+pytestmark = pytest.mark.any_backend
 
 VECTORS = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
 
 
 def test_mean(tmp_path: Path) -> None:
-    mean = check_layer(MaskedMean(), tf.constant(VECTORS), tmp_path)
+    mean = check_layer(MaskedMean(), to_tensor(VECTORS), tmp_path)
     np.testing.assert_allclose(mean, VECTORS.mean(axis=1))
 
 

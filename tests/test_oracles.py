@@ -9,16 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
+from tests.any_backend import to_numpy
+
+pytestmark = pytest.mark.any_backend
 
 Report = Callable[[str, float], None]
 
 TOLERANCE = 1e-5
+# On backends without strings the ids are made beforehand.
+INPUT_MODE = "tokens" if keras.backend.backend() == "tensorflow" else "character_ids"
 MODELS = ("allennlp_tiny", "bilm_tf_tiny")
 BATCHES = ("plain", "edge", "long")
 MIXES = {
@@ -37,11 +44,24 @@ def weights(shared: Path, model: str) -> str:
 
 
 def check(report: Report, name: str, found: np.ndarray, expected: np.ndarray) -> None:
-    found = np.asarray(found)
+    found = to_numpy(found)
     assert found.shape == expected.shape
     error = np.abs(found - expected).max()
     report(name, error)
     assert error < TOLERANCE, name
+
+
+def prepared(batch: list[str] | list[list[str]]) -> Any:
+    """Sentences or lists of tokens, in which "" is padding, as the layer takes them."""
+    if INPUT_MODE == "tokens":
+        return batch
+    tokens = [s.split(" ") if isinstance(s, str) else s for s in batch]
+    return batch_to_character_ids([[t for t in row if t] for row in tokens])
+
+
+def shape(rows: int | None = None) -> tuple[int | None, ...]:
+    """What the layer is built for."""
+    return (rows, None) if INPUT_MODE == "tokens" else (rows, None, 50)
 
 
 def with_boundaries(layer: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
@@ -66,9 +86,10 @@ def test_allennlp_ids_masks_and_layers(
     ids = batch_to_character_ids(tokens)
     np.testing.assert_array_equal(ids, outputs[f"{batch}/char_ids"])
     source = weights(shared, "allennlp_tiny")
-    layer = ElmoEmbeddingLayer(source, "layers", "tokens")
-    np.testing.assert_array_equal(layer.character_ids(tokens), ids)
-    layers = layer(tokens)
+    layer = ElmoEmbeddingLayer(source, "layers", INPUT_MODE)
+    inputs = prepared(tokens)
+    np.testing.assert_array_equal(layer.character_ids(inputs), ids)
+    layers = layer(inputs)
     mask = outputs[f"{batch}/mask"]
     np.testing.assert_array_equal(layers._keras_mask, mask)
     for k in range(3):
@@ -76,9 +97,9 @@ def test_allennlp_ids_masks_and_layers(
         # Both are zeros at padding, so every element is compared.
         check(report_error, f"allennlp {name}", layers[:, :, k], outputs[name])
     by_ids = ElmoEmbeddingLayer(source, "layers", "character_ids")(ids)
-    np.testing.assert_allclose(by_ids, layers, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(by_ids), to_numpy(layers), atol=1e-6)
     for mode, k in (("lstm_outputs1", 1), ("lstm_outputs2", 2)):
-        one = ElmoEmbeddingLayer(source, mode, "tokens")(tokens)
+        one = ElmoEmbeddingLayer(source, mode, INPUT_MODE)(inputs)
         check(report_error, f"allennlp {batch}/{mode}", one, outputs[f"{batch}/layer{k}"])
 
 
@@ -87,10 +108,11 @@ def test_allennlp_layers_with_boundaries(
     shared: Path, allennlp: tuple[dict, dict], report_error: Report, batch: str
 ) -> None:
     inputs, outputs = allennlp
-    layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "layers", "tokens")
-    layer.build((None, None))
-    bounded = layer.bilm.sentence_boundaries(layer.character_ids(inputs[batch]))
-    mask = layer.token_mask(bounded).numpy()
+    layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "layers", INPUT_MODE)
+    layer.build(shape())
+    ids = layer.character_ids(prepared(inputs[batch]))
+    bounded = layer.bilm.sentence_boundaries(ids)
+    mask = to_numpy(layer.token_mask(bounded))
     layers, _ = with_boundaries(layer).bilm.lstms(layer.bilm.token_encoder(bounded))
     expected_mask = outputs[f"{batch}/mask_with_boundaries"]
     # The end of sentence stands behind the padding here and before it there: the real
@@ -99,7 +121,7 @@ def test_allennlp_layers_with_boundaries(
     for k in range(3):
         name = f"{batch}/layer{k}_with_boundaries"
         expected = outputs[name]
-        found = layers.numpy()[:, :, k]
+        found = to_numpy(layers)[:, :, k]
         check(report_error, f"allennlp {name}", found[mask], expected[expected_mask])
         assert not found[~mask].any()
         assert not expected[~expected_mask].any()
@@ -116,20 +138,21 @@ def test_allennlp_scalar_mixes(
 ) -> None:
     inputs, outputs = allennlp
     source = weights(shared, "allennlp_tiny")
-    layers = ElmoEmbeddingLayer(source, "layers", "tokens")(inputs[batch])
+    given = prepared(inputs[batch])
+    layers = ElmoEmbeddingLayer(source, "layers", INPUT_MODE)(given)
     expected, mask = outputs[f"{batch}/mix_{mix}"], outputs[f"{batch}/mask"]
     name = f"allennlp {batch}/mix_{mix}"
-    mixed = np.asarray(ScalarMix(**MIXES[mix])(layers))
+    mixed = to_numpy(ScalarMix(**MIXES[mix])(layers))
     check(report_error, name, mixed[mask], expected[mask])
     # Here padding is zeros; AllenNLP's layer norm shifts it.
     assert not mixed[~mask].any()
     if mix != "layernorm":
         assert not expected[~mask].any()
-        own = ElmoEmbeddingLayer(source, "elmo", "tokens")
-        own.build((None, None))
+        own = ElmoEmbeddingLayer(source, "elmo", INPUT_MODE)
+        own.build(shape())
         own.scalar_mix.layer_weights.assign(MIXES[mix]["initial_weights"])
         own.scalar_mix.gamma.assign(MIXES[mix]["initial_gamma"])
-        check(report_error, f"{name}, the layer's own", own(inputs[batch]), expected)
+        check(report_error, f"{name}, the layer's own", own(given), expected)
 
 
 def test_allennlp_carried_state(
@@ -137,11 +160,11 @@ def test_allennlp_carried_state(
 ) -> None:
     inputs, outputs = allennlp
     source = weights(shared, "allennlp_tiny")
-    layer = with_boundaries(ElmoEmbeddingLayer(source, "layers", "tokens", stateful=True))
-    layer.build((4, None))  # the second batch has four rows, the others three
+    layer = with_boundaries(ElmoEmbeddingLayer(source, "layers", INPUT_MODE, stateful=True))
+    layer.build(shape(4))  # the second batch has four rows, the others three
     for batch in ("0_plain", "1_edge", "2_long"):
         tokens = inputs[batch[2:]]
-        found = np.asarray(layer(tokens))
+        found = to_numpy(layer(prepared(tokens)))
         expected_mask = outputs[f"{batch[2:]}/mask_with_boundaries"]
         mask = np.ones(found.shape[:2], bool)
         mask[:, 1:-1] = outputs[f"{batch[2:]}/mask"]
@@ -157,15 +180,16 @@ def test_ten_stateful_batches(shared: Path, report_error: Report, model: str) ->
     folder = shared / "oracles" / model
     files = json.loads((folder / "sentences.json").read_text("utf-8"))
     source = weights(shared, model)
-    stateful = ElmoEmbeddingLayer(source, "lstm_outputs2", stateful=True)
-    stateless = ElmoEmbeddingLayer(source, "lstm_outputs2")
+    mode = "sentences" if INPUT_MODE == "tokens" else INPUT_MODE
+    stateful = ElmoEmbeddingLayer(source, "lstm_outputs2", mode, stateful=True)
+    stateless = ElmoEmbeddingLayer(source, "lstm_outputs2", mode)
     for k in range(10):
         sentences = [sentences[k] for sentences in files]
         layers = [(stateful, "ten batches, carried state")]
         if k == 0:
             layers.append((stateless, "ten batches, the first without state"))
         for layer, name in layers:
-            found = np.asarray(layer(sentences))
+            found = to_numpy(layer(prepared(sentences)))
             for row, sentence in enumerate(sentences):
                 with h5py.File(folder / f"lm_embeddings_{row}.hdf5") as file:
                     # (2, n, 16), the directions apart
@@ -209,9 +233,8 @@ def test_tf_hub_module(shared: Path, report_error: Report, model: str, mix: str)
             mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
             for output in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
                 name = f"{mix}/{signature}/{batch}/{output}"
-                found = np.asarray(
-                    layer_with_mix(shared, model, output, signature, mix)(given)
-                )
+                layer = layer_with_mix(shared, model, output, signature, mix)
+                found = to_numpy(layer(prepared(given)))
                 expected = outputs[name]
                 if output == "default":
                     # This exporter's default leaves gamma out; ours includes it.
@@ -238,8 +261,9 @@ def squeezed(sentence: str) -> str:
 def layer_with_mix(
     shared: Path, model: str, output: str, signature: str, mix: str
 ) -> ElmoEmbeddingLayer:
-    layer = ElmoEmbeddingLayer(weights(shared, model), output, signature)
-    layer.build((None,) if signature == "sentences" else (None, None))
+    mode = signature if INPUT_MODE == "tokens" else INPUT_MODE
+    layer = ElmoEmbeddingLayer(weights(shared, model), output, mode)
+    layer.build((None,) if mode == "sentences" else shape())
     if mix == "skewed" and layer.scalar_mix is not None:
         layer.scalar_mix.layer_weights.assign(MIXES["skewed"]["initial_weights"])
         layer.scalar_mix.gamma.assign(MIXES["skewed"]["initial_gamma"])

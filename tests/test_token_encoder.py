@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_elmo import batch_to_character_ids
 from keras_elmo.layers import TokenEncoder
+from tests.any_backend import to_numpy, to_tensor
 from tests.layer_checks import check_layer
+
+pytestmark = pytest.mark.any_backend
 
 
 def test_convolution_by_hand() -> None:
@@ -22,9 +23,10 @@ def test_convolution_by_hand() -> None:
     bias.assign([-600.0])
     # Windows (259, 3), (3, 260), (260, 261): 289, 2603, 2870.
     vectors = layer(np.array([[[259, 3, 260, 261]]]))
-    np.testing.assert_allclose(vectors, [[[2270.0]]])
+    np.testing.assert_allclose(to_numpy(vectors), [[[2270.0]]])
     bias.assign([-3000.0])
-    np.testing.assert_allclose(layer(np.array([[[259, 3, 260, 261]]])), [[[0.0]]])
+    vectors = layer(np.array([[[259, 3, 260, 261]]]))
+    np.testing.assert_allclose(to_numpy(vectors), [[[0.0]]])
 
 
 def test_id_0_is_a_zero_vector() -> None:
@@ -34,7 +36,8 @@ def test_id_0_is_a_zero_vector() -> None:
     (kernel, bias), *_ = layer.convolutions
     kernel.assign([[[1.0]]])
     bias.assign([5.0])
-    np.testing.assert_allclose(layer(np.array([[[7, 7, 7], [7, 0, 7]]])), [[[4.0], [5.0]]])
+    vectors = layer(np.array([[[7, 7, 7], [7, 0, 7]]]))
+    np.testing.assert_allclose(to_numpy(vectors), [[[4.0], [5.0]]])
 
 
 def test_highway_and_projection_by_hand() -> None:
@@ -51,13 +54,14 @@ def test_highway_and_projection_by_hand() -> None:
     layer.projection.kernel.assign([[1.0, -2.0]])
     layer.projection.bias.assign([0.0, 1.0])
     # y = 7 / 2 + 3 / 2 = 5
-    np.testing.assert_allclose(layer(np.array([[[1, 2, 3]]])), [[[5.0, -9.0]]])
+    vectors = layer(np.array([[[1, 2, 3]]]))
+    np.testing.assert_allclose(to_numpy(vectors), [[[5.0, -9.0]]])
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_layer(tmp_path: Path, activation: str) -> None:
     layer = TokenEncoder(3, [(1, 2), (3, 4)], char_dim=2, activation=activation)
-    ids = tf.constant(batch_to_character_ids([["a", "bc"], ["bc"]]))
+    ids = to_tensor(batch_to_character_ids([["a", "bc"], ["bc"]]))
     vectors = check_layer(layer, ids, tmp_path)
     assert vectors.shape == (2, 2, 3)
     np.testing.assert_allclose(vectors[0, 1], vectors[1, 0], atol=1e-7)
@@ -103,10 +107,12 @@ def test_initial_values_are_bilm_tfs() -> None:
         (layer.char_embedding, -1, 1),
         (layer.convolutions[0][0], -0.05, 0.05),
     ]:
-        values = keras.ops.convert_to_numpy(variable)
+        values = to_numpy(variable)
         assert low <= values.min() < 0.9 * low
         assert 0.9 * high < values.max() <= high
     highway = layer.highways[0]
-    np.testing.assert_array_equal(highway.carry_bias, np.full(800, -2, np.float32))
-    assert np.std(highway.carry_kernel) == pytest.approx(800**-0.5, rel=0.05)
-    assert np.std(layer.projection.kernel) == pytest.approx(800**-0.5, rel=0.05)
+    np.testing.assert_array_equal(
+        to_numpy(highway.carry_bias), np.full(800, -2, np.float32)
+    )
+    assert np.std(to_numpy(highway.carry_kernel)) == pytest.approx(800**-0.5, rel=0.05)
+    assert np.std(to_numpy(layer.projection.kernel)) == pytest.approx(800**-0.5, rel=0.05)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import keras
 from keras import ops
 
-from keras_elmo import checks
+from keras_elmo import backends, checks
 from keras_elmo.characters import (
     BEGIN_WORD_ID,
     CHARACTER_PADDING_ID,
@@ -51,10 +51,12 @@ class CharacterIds(keras.Layer):
         and ids stay in their positions. Time is that of the longest sentence, and at
         least 1.
         Where ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the last
-        kept token if padding has moved that further back.
+        kept token if padding has moved that further back. On the JAX backend, where
+        shapes do not depend on values, it keeps its length.
 
     Raises:
-        ValueError: An argument is out of its range, or the inputs have a wrong shape.
+        ValueError: An argument is out of its range, or needs the TensorFlow backend; or
+            the inputs have a wrong shape.
         TypeError: The inputs have another type than the mode takes.
     """
 
@@ -68,19 +70,16 @@ class CharacterIds(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.input_mode = checks.one_of("input_mode", input_mode, get_args(InputMode))
+        backends.check_input_mode(input_mode)
         if not isinstance(pad_token, str):
             raise TypeError(f"pad_token must be a string; got {pad_token!r}.")
         self.pad_token = pad_token
         if max_tokens is not None:
             checks.positive_integer("max_tokens", max_tokens)
         self.max_tokens = max_tokens
-        checks.positive_integer("max_characters_per_token", max_characters_per_token)
-        if max_characters_per_token < 3:
-            raise ValueError(
-                "max_characters_per_token must be at least 3 (a character between two "
-                f"marks); got {max_characters_per_token}."
-            )
-        self.max_characters_per_token = max_characters_per_token
+        self.max_characters_per_token = checks.characters_per_token(
+            "max_characters_per_token", max_characters_per_token
+        )
         # XLA has no strings.
         self.supports_jit = input_mode == "character_ids"
         self.built = True

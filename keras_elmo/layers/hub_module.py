@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from keras_elmo import backends
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import Shape, Tensor
 
@@ -42,6 +43,9 @@ class HubModule(keras.Layer):
     """
 
     def __init__(self, output_dim: int, **kwargs: Any) -> None:
+        backends.needs_tensorflow(
+            "HubModule runs a TensorFlow graph and", "Use ElmoBiLM on character ids."
+        )
         super().__init__(trainable=False, **kwargs)
         self.output_dim = output_dim
         self.directory: Path | None = None

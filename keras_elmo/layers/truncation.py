@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 from keras import ops
 
 from keras_elmo.types import Tensor
@@ -12,7 +13,8 @@ def first_tokens(mask: Tensor, max_tokens: int | None) -> tuple[Tensor, int | Te
 
     Tokens are counted, not positions: padding before or between them costs none. The
     time axis is cut to ``max_tokens``, or to the last kept token where padding has
-    moved that further back. With nothing to cut, nothing changes.
+    moved that further back. With nothing to cut, nothing changes. On the JAX backend the
+    time axis keeps its length: shapes cannot depend on values there.
 
     Args:
         mask: Boolean (batch, time), true at tokens.
@@ -27,6 +29,8 @@ def first_tokens(mask: Tensor, max_tokens: int | None) -> tuple[Tensor, int | Te
         return mask, time
     counts = ops.cumsum(ops.cast(mask, "int32"), axis=1)  # (batch, time)
     kept = ops.logical_and(mask, counts <= max_tokens)  # (batch, time)
+    if _has_static_shapes():
+        return kept, time
     positions = ops.arange(1, time + 1, dtype="int32")  # (time,)
     ends = ops.where(kept, positions, 0)  # (batch, time)
     # The initial value is for batches without rows or columns.
@@ -36,6 +40,10 @@ def first_tokens(mask: Tensor, max_tokens: int | None) -> tuple[Tensor, int | Te
 
 def truncated_time(time: int | None, max_tokens: int | None) -> int | None:
     """The length of the time axis after the cut, where it is known beforehand."""
-    if max_tokens is None or (time is not None and time <= max_tokens):
+    if max_tokens is None or _has_static_shapes():
         return time
-    return None
+    return time if time is not None and time <= max_tokens else None
+
+
+def _has_static_shapes() -> bool:
+    return str(keras.backend.backend()) == "jax"

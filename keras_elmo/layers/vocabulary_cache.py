@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo import backends
 from keras_elmo.types import Tensor
 
 _WORDS_AT_ONCE = 2048
@@ -111,7 +112,12 @@ class VocabularyCache(keras.Layer):
             store["vectors"] = self.vectors.numpy()[1:].astype(np.float32)
 
     def load_own_variables(self, store: dict[str, Any]) -> None:
-        """Loads words and vectors; forgets what there is if there are none."""
+        """Loads words and vectors; forgets what there is if there are none.
+
+        On backends without strings they are passed over.
+        """
+        if not backends.is_tensorflow():
+            return
         if "vectors" not in store:
             self.clear()
             return

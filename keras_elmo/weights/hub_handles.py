@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.weights.tf_hub import import_tensorflow
 
 _KAGGLE_HOSTS = ("kaggle.com", "www.kaggle.com")
 _FILES = ("saved_model.pb", "variables/variables.index")
@@ -31,7 +32,8 @@ def resolve_handle(handle: str) -> Path:
     Raises:
         keras_elmo.errors.DamagedSourceError: What was downloaded is no module, or a part
             of one.
-        SourceError: The handle cannot be resolved, or ``kagglehub`` is not installed.
+        SourceError: The handle cannot be resolved, or what resolves it (``kagglehub``,
+            TensorFlow) is not installed.
     """
     parts = urlsplit(handle)
     if parts.scheme == "kaggle":
@@ -49,7 +51,7 @@ def forget_handle(directory: Path) -> None:
 
 
 def _resolve_tf_hub(handle: str) -> Path:
-    import tensorflow as tf
+    tf = import_tensorflow(handle)
     import tensorflow_hub
 
     try:

@@ -64,11 +64,10 @@ def read_tf_hub(
         :mod:`keras_elmo.weights.names`, those of the scalar mix included.
 
     Raises:
-        SourceError: It is not an ELMo module, or damaged.
+        SourceError: It is not an ELMo module, or damaged; or TensorFlow is not installed.
     """
-    import tensorflow as tf
-
     name = str(path) if name is None else name
+    tf = import_tensorflow(name)
     try:
         reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
         variables = {
@@ -109,6 +108,19 @@ def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
         return {name: np.reshape(mix[name], s) for name, s in _MIX_SHAPES.items()}
     except (tf.errors.OpError, RuntimeError, ValueError, KeyError):
         return {}  # the mix then starts evenly, as that of any layer
+
+
+def import_tensorflow(name: str) -> Any:
+    """TensorFlow, or an error about the module ``name`` where it is not installed."""
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise SourceError(
+            f"source {name!r}: TF1 Hub modules are read with TensorFlow, which is not "
+            "installed here: pip install tensorflow. Or write the module as HDF5 where it "
+            "is installed, by keras-elmo convert SOURCE OUT, and use that as source."
+        ) from error
+    return tf
 
 
 def _names(variables: Mapping[str, Any]) -> dict[str, str]:

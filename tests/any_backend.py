@@ -1,0 +1,42 @@
+"""What lets a test run on every backend of Keras.
+
+A module of such tests has ``pytestmark = pytest.mark.any_backend``; those of its tests that
+need strings, or TensorFlow otherwise, are marked ``tensorflow``. ``KERAS_BACKEND`` chooses
+the backend of a run. On others than TensorFlow all other modules are left out: they test
+strings, or what has nothing to do with the backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from keras_elmo import batch_to_character_ids
+
+# The marks come with the values: what needs strings is skipped on other backends.
+INPUT_MODES = [
+    pytest.param("sentences", marks=pytest.mark.tensorflow),
+    pytest.param("tokens", marks=pytest.mark.tensorflow),
+    "character_ids",
+]
+STRINGS_OR_IDS = INPUT_MODES[1:]
+
+
+def given(tokens: Sequence[Sequence[str]], input_mode: str) -> Any:
+    """Sentences in the form that an input mode takes."""
+    if input_mode == "sentences":
+        return [" ".join(sentence) for sentence in tokens]
+    return tokens if input_mode == "tokens" else batch_to_character_ids(tokens)
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """The values of a tensor; PyTorch gives none that require a gradient by itself."""
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def to_tensor(array: Any) -> Any:
+    return keras.ops.convert_to_tensor(array)

@@ -1,0 +1,164 @@
+"""TensorFlow, JAX and PyTorch train alike, and read each other's files."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_elmo import batch_to_character_ids
+from keras_elmo.weights.assign import assign_arrays, variables_by_name
+from tests.tf_hub_modules import write_module
+from tests.tiny_models import TINY, random_arrays
+
+Report = Callable[[str, float], None]
+Numbers = dict[str, np.ndarray]
+
+ROOT = Path(__file__).resolve().parents[1]
+OTHERS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec(name) is None, reason=f"{name} is not installed"
+        ),
+    )
+    for name in ("jax", "torch")
+]
+TEXTS = ["the cat sat on the mat", "a", "naïve café 北京 🙂", "one two three four five six"]
+LABELS = np.array([1.0, 0.0, 1.0, 0.0])
+
+
+def run_on(backend: str, folder: Path) -> Numbers:
+    """Runs the program on a backend, and returns what it wrote."""
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-m", "tests.across_backends", str(folder), backend]
+    result = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    with np.load(folder / f"{backend}.npz") as numbers:
+        return dict(numbers)
+
+
+@pytest.fixture(scope="module")
+def ids() -> np.ndarray:
+    return batch_to_character_ids([text.split() for text in TEXTS])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, ids: np.ndarray) -> Path:
+    """Models and data that TensorFlow wrote."""
+    from tests.across_backends import classifier, trained_losses
+
+    folder = tmp_path_factory.mktemp("across")
+    np.savez(folder / "data.npz", ids=ids, labels=LABELS, texts=np.array(TEXTS))
+    keras.utils.set_random_seed(0)
+    model = classifier(TINY)
+    assign_arrays(variables_by_name(model.get_layer("elmo").bilm), random_arrays(TINY))
+    model.save(folder / "start.keras")
+    losses = trained_losses(model, ids, LABELS)
+    assert losses[-1] < 0.9 * losses[0]
+    model.save(folder / "trained.keras")
+    strings = classifier(TINY, "sentences")
+    strings.set_weights(model.get_weights())
+    strings.get_layer("elmo").trainable = False
+    strings.get_layer("elmo").cache_vocabulary(["the", "cat"])
+    strings.save(folder / "strings.keras")
+    write_module(folder / "module")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def on_tensorflow(folder: Path) -> Numbers:
+    return run_on("tensorflow", folder)
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def found(backend: str, folder: Path) -> Numbers:
+    return run_on(backend, folder)
+
+
+def test_full_fine_tuning_takes_the_same_steps(
+    on_tensorflow: Numbers, found: Numbers, backend: str, report_error: Report
+) -> None:
+    assert found.keys() >= on_tensorflow.keys()
+    trained = {"losses", "predictions"} | {n for n in found if n.startswith("weights/")}
+    assert len(trained) == 2 + 31 + 5  # the layer's, and the head's
+    for name in sorted(trained):
+        error = np.abs(found[name] - on_tensorflow[name]).max()
+        report_error(f"{backend} and tensorflow, fine-tuned", error)
+        assert error < 1e-4, name
+
+
+def test_a_file_of_tensorflow(
+    folder: Path, ids: np.ndarray, found: Numbers, backend: str, report_error: Report
+) -> None:
+    model = keras.saving.load_model(folder / "trained.keras")
+    expected = model.predict(ids, verbose=0)
+    error = np.abs(found["of trained.keras"] - expected).max()
+    report_error(f"{backend} reads TensorFlow's file, predictions", error)
+    assert error < 1e-5
+
+
+def test_a_file_for_tensorflow(
+    folder: Path, ids: np.ndarray, found: Numbers, backend: str, report_error: Report
+) -> None:
+    model = keras.saving.load_model(folder / f"{backend}.keras")
+    error = np.abs(found["predictions"] - model.predict(ids, verbose=0)).max()
+    report_error(f"TensorFlow reads the file of {backend}, predictions", error)
+    assert error < 1e-5
+
+
+def test_the_weights_of_a_model_that_takes_strings(
+    folder: Path, ids: np.ndarray, found: Numbers, backend: str
+) -> None:
+    model = keras.saving.load_model(folder / "strings.keras")
+    expected = model.predict(np.array(TEXTS, dtype=object), verbose=0)
+    np.testing.assert_allclose(found["of strings.keras"], expected, atol=1e-5)
+    message = str(found["refusal"])
+    assert "input_mode='sentences' takes strings and needs the Tens" in message
+    assert f"this is the '{backend}' backend" in message
+
+
+def test_modules_are_read_with_tensorflow(folder: Path, found: Numbers) -> None:
+    message = str(found["module"])
+    assert (
+        f"source {str(folder / 'module')!r}: TF1 Hub modules are read with Ten" in message
+    )
+    assert "pip install tensorflow" in message
+
+
+def test_importing_needs_no_tensorflow_and_does_not_import_it(backend: str) -> None:
+    code = """
+import sys
+if sys.argv[1] == "absent":
+    sys.modules["tensorflow"] = None
+import keras_elmo
+assert (sys.modules.get("tensorflow") is None), "TensorFlow was imported"
+layer = keras_elmo.ElmoEmbeddingLayer("mini", input_mode="character_ids")
+ids = keras_elmo.batch_to_character_ids([["A", "film", "."]])
+print(tuple(layer(ids).shape), "tensorflow" in sys.modules)
+"""
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    printed = []
+    for how in ("absent", "installed"):
+        command = [sys.executable, "-c", code, how]
+        result = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        printed.append(result.stdout.strip())
+    # The name is there where it stands for a module that is absent.
+    assert printed == ["(1, 512) True", "(1, 512) False"]
