@@ -359,6 +359,16 @@ def test_a_layer_that_cannot(
             embed_corpus(tmp_path / "model.keras", SENTENCES, tmp_path / "b.h5", **QUIET)
 
 
+def test_other_backends(
+    layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(
+        ValueError, match=r"Embedding a corpus needs the TensorFlow backend"
+    ):
+        embed_corpus(layer, SENTENCES, tmp_path / "a.npy", **QUIET)
+
+
 def test_a_layer_with_max_tokens(tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(TINY, "layers", max_tokens=2)
     found = embed_corpus(layer, SENTENCES, tmp_path / "a.npy", on_error="repair", **QUIET)

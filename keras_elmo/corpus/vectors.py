@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import keras
 import numpy as np
 
-from keras_elmo import checks
+from keras_elmo import backends, checks
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.layers import ElmoBiLM, ScalarMix
 from keras_elmo.types import OutputMode, PathLike, Tensor
@@ -82,9 +82,13 @@ def embedding_layer(source: Any, vectors: Vectors) -> ElmoEmbeddingLayer:
 
     Raises:
         ValueError: The source has no trained mix, or not one layer; or the layer does not
-            hold what is asked for, or takes something else than sentences.
+            hold what is asked for; or the backend of Keras is not TensorFlow.
         SourceError: The source cannot be had.
     """
+    backends.needs_tensorflow(
+        "Embedding a corpus",
+        "Compute its vectors by layer.predict on character ids.",
+    )
     if isinstance(source, (str, Path)) and Path(source).suffix == ".keras":
         source = _layer_of_model(source)
     if isinstance(source, ElmoEmbeddingLayer):
