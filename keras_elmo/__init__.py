@@ -2,7 +2,13 @@
 
 from keras_elmo.characters import batch_to_character_ids
 from keras_elmo.config import ElmoConfig
-from keras_elmo.corpus import BadLinesError, Embeddings, embed_corpus, open_embeddings
+from keras_elmo.corpus import (
+    BadLinesError,
+    Embeddings,
+    embed_corpus,
+    embed_dataset,
+    open_embeddings,
+)
 from keras_elmo.datasets import text_dataset
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
@@ -35,6 +41,7 @@ __all__ = [
     "batch_to_character_ids",
     "compute_features",
     "embed_corpus",
+    "embed_dataset",
     "feature_dataset",
     "join_head",
     "list_models",
