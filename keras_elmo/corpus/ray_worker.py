@@ -21,9 +21,6 @@ from keras_elmo.corpus.sentences import MAX_BAD_LINES_TOLD, Sentence, make_sente
 from keras_elmo.corpus.vectors import embedding_layer
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 
-# Vectors that are held at a time; Ray's own blocks are no larger.
-CHUNK_BYTES = 1 << 27
-
 _SHOWN_CHARACTERS = 60
 
 logger = logging.getLogger("keras_elmo")
@@ -44,6 +41,9 @@ class Worker:
         ValueError: The source does not hold what is asked for.
         SourceError: The source cannot be had.
     """
+
+    # The vectors that are held at a time, in bytes; Ray's own blocks are no larger.
+    chunk_bytes = 1 << 27
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Worker:
         start, n_bytes = 0, 0
         for i, sentence in enumerate(sentences):
             size = self.token_bytes * (1 if self.options.pooled else sentence.n_tokens)
-            if i > start and n_bytes + size > CHUNK_BYTES:
+            if i > start and n_bytes + size > self.chunk_bytes:
                 yield start, i
                 start, n_bytes = i, 0
             n_bytes += size
