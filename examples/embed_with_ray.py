@@ -22,6 +22,7 @@ import os
 import shutil
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -157,8 +158,10 @@ def embed_file(path: Path, args: argparse.Namespace) -> None:
         num_gpus=args.gpus,
         **{name: getattr(args, name) for name in VECTOR_OPTIONS},
     )
-    unfinished = args.output / ".unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that died
+    for left in args.output.glob(".unfinished-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # A name of its own: workers of a run that died may write to theirs for a moment yet.
+    unfinished = args.output / f".unfinished-{uuid.uuid4().hex}"
     unfinished.mkdir()
     vectors.write_parquet(
         str(unfinished.absolute()),
