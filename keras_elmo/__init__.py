@@ -7,6 +7,7 @@ from keras_elmo.corpus import (
     BadLinesError,
     Embeddings,
     embed_corpus,
+    embed_dataset,
     open_embeddings,
 )
 from keras_elmo.datasets import text_dataset
@@ -42,6 +43,7 @@ __all__ = [
     "batch_to_character_ids",
     "compute_features",
     "embed_corpus",
+    "embed_dataset",
     "feature_dataset",
     "join_head",
     "list_models",

@@ -17,8 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_public_names() -> None:
     assert keras_elmo.__all__ == [
+        "BadLine",
+        "BadLinesError",
         "ElmoConfig",
         "ElmoEmbeddingLayer",
+        "Embeddings",
         "MaskPadding",
         "NamedModel",
         "ScalarMix",
@@ -28,9 +31,12 @@ def test_public_names() -> None:
         "VerificationError",
         "batch_to_character_ids",
         "compute_features",
+        "embed_corpus",
+        "embed_dataset",
         "feature_dataset",
         "join_head",
         "list_models",
+        "open_embeddings",
         "text_dataset",
         "tokenize",
         "verify",

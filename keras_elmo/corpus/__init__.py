@@ -5,6 +5,7 @@ or sentence.
 """
 
 from keras_elmo.corpus.embed import embed_corpus
+from keras_elmo.corpus.ray_data import embed_dataset
 from keras_elmo.corpus.reader import Embeddings, open_embeddings
 from keras_elmo.corpus.sentences import BadLine, BadLinesError
 
@@ -13,5 +14,6 @@ __all__ = [
     "BadLinesError",
     "Embeddings",
     "embed_corpus",
+    "embed_dataset",
     "open_embeddings",
 ]

@@ -123,7 +123,8 @@ class Embedder:
             raise NotFiniteError(
                 f"dtype: the vectors of text number {sentence.line} do not fit "
                 f"{self.dtype}: the largest is {np.abs(rows).max()!s}. Use dtype='float32' "
-                "if that is finite; otherwise the layer's weights are wrong."
+                "if that is finite; otherwise the layer's weights are wrong. The text "
+                f"begins with {sentence.text[:60]!r}."
             )
         return kept
 

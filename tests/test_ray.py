@@ -1,0 +1,357 @@
+"""Datasets of Ray Data with vectors, on a local cluster whose workers may be killed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoEmbeddingLayer, embed_dataset
+from keras_elmo.corpus import ray_data
+from keras_elmo.corpus.job import Options
+from keras_elmo.corpus.ray_worker import Worker
+from keras_elmo.corpus.vectors import Vectors
+from tests.test_saving import run_python
+from tests.tiny_models import TINY
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="ray is not installed"
+)
+
+WORDS = ("river", "bank", "naïve", "café", "of", "a")
+N_ROWS = 60
+
+
+def words(i: int) -> str:
+    """A text of 1 to 7 tokens, another for each number."""
+    return " ".join([f"{i}", *(WORDS[(i + k) % 6] for k in range(i % 7))])
+
+
+TEXTS = [words(i) for i in range(N_ROWS)]
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Any]:
+    """Ray Data on a cluster of this machine, with room for two workers."""
+    # A socket's path must be short, which pytest's folders are not.
+    with (
+        tempfile.TemporaryDirectory(prefix="ray") as folder,
+        pytest.MonkeyPatch.context() as p,
+    ):
+        p.setenv("RAY_TMPDIR", folder)
+        p.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        p.setenv("RAY_worker_niceness", "0")  # on a busy machine they would never end
+        p.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray's own
+            import ray
+            import ray.data
+
+            ray.init(
+                num_cpus=3,
+                include_dashboard=False,
+                object_store_memory=100 << 20,
+                log_to_driver=False,
+            )
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            yield ray
+            ray.shutdown()
+
+
+def dataset(ray: Any, texts: list[Any], n_blocks: int = 5) -> Any:
+    """Rows with texts and other columns."""
+    rows = [
+        {"text": text, "i": i, "more": {"list": [i] * (i % 3)}}
+        for i, text in enumerate(texts)
+    ]
+    return ray.data.from_items(rows, override_num_blocks=n_blocks)
+
+
+def rows_by_number(dataset: Any) -> list[dict[str, Any]]:
+    return sorted(dataset.take_all(), key=lambda row: row["i"])
+
+
+def check_tokens(
+    found: Any, layer: ElmoEmbeddingLayer, text: str, atol: float = 1e-6
+) -> None:
+    """``found`` has a layer's vectors of a text, (n_layers + 1, tokens, D)."""
+    expected = np.swapaxes(np.asarray(layer([text]))[0], 0, 1)  # (n_layers + 1, tokens, D)
+    assert found.dtype == np.float32
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_values_and_columns(ray: Any) -> None:
+    # Random weights, which workers cannot make alike by themselves.
+    layer = ElmoEmbeddingLayer(TINY, "layers")
+    texts: list[Any] = [*TEXTS[:20], None, "  ", "a b c d e f g h i"]
+    options = {"on_error": "skip", "max_tokens": 8, "batch_size": 2, "concurrency": 1}
+    found = embed_dataset(dataset(ray, texts, n_blocks=3), layer, **options)
+    assert found.columns() == ["text", "i", "more", "embedding"]
+    rows = rows_by_number(found)
+    assert [row["i"] for row in rows] == list(range(20))
+    for i, row in enumerate(rows):
+        assert row["text"] == TEXTS[i]
+        assert row["more"] == {"list": [i] * (i % 3)}
+        check_tokens(row["embedding"], layer, TEXTS[i])
+
+
+def test_killed_worker(
+    ray: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes, victim = tmp_path / "notes", tmp_path / "victim"
+
+    def note(*what: object) -> None:
+        with notes.open("a", encoding="utf-8") as file:  # short lines stay in one piece
+            file.write(" ".join(map(str, (os.getpid(), *what))) + "\n")
+
+    class Noting(Worker):
+        """Tells what it does; one waits for its end when it has done a part of a task."""
+
+        chunk_bytes = 2000  # a few rows
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            import tensorflow as tf
+
+            note("threads", tf.config.threading.get_intra_op_parallelism_threads())
+
+        def __call__(self, table: Any) -> Iterator[Any]:
+            task = table.column("i")[0].as_py()
+            note("begins", task)
+            for n_parts, part in enumerate(super().__call__(table)):
+                if n_parts == 1 and task >= 20 and not victim.exists():
+                    victim.write_text(str(os.getpid()), encoding="utf-8")
+                    time.sleep(300)
+                note("hands over", task)
+                yield part
+            note("ends", task)
+
+    killed: list[int] = []
+    finished = threading.Event()
+
+    def kill() -> None:
+        while not finished.wait(0.01):
+            if victim.exists() and (pid := victim.read_text(encoding="utf-8")):
+                killed.append(int(pid))
+                os.kill(killed[0], signal.SIGKILL)
+                return
+
+    monkeypatch.setattr(ray_data, "Worker", Noting)
+    monkeypatch.setattr(ray_data, "BATCHES_IN_A_TASK", 5)
+    rows = dataset(ray, TEXTS)
+    rows.context.target_max_block_size = 1  # each part that is handed over becomes a block
+    vectors = embed_dataset(rows, source, batch_size=2, concurrency=2)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        result = rows_by_number(vectors)
+    finally:
+        finished.set()
+        killer.join()
+
+    layer = ElmoEmbeddingLayer(source, "layers")
+    assert [row["i"] for row in result] == list(range(N_ROWS))
+    for i, row in enumerate(result):
+        check_tokens(row["embedding"], layer, TEXTS[i])
+
+    lines = [line.split() for line in notes.read_text(encoding="utf-8").splitlines()]
+    by_pid = {
+        int(pid): [" ".join(x[1:]) for x in lines if x[0] == pid] for pid, *_ in lines
+    }
+    ended = [line for told in by_pid.values() for line in told if line.startswith("ends")]
+    assert len(ended) == len(set(ended))
+    # It was in the middle of a task, of which a part was done, and another one did it.
+    of_killed = by_pid.pop(killed[0])
+    task = of_killed[-1].split()[-1]
+    assert of_killed[-2:] == [f"begins {task}", f"hands over {task}"]
+    others = [line for told in by_pid.values() for line in told]
+    assert f"begins {task}" in others
+    assert f"ends {task}" in others
+    assert len(by_pid) >= 2
+    assert all(told[0] == "threads 1" for told in by_pid.values())
+
+
+def test_bad_rows_end_the_job(ray: Any, source: str) -> None:
+    rows = dataset(ray, ["a b", "", "x" * 99 + " b c"], n_blocks=1)
+    with pytest.raises(
+        ValueError, match="dataset: rows whose column 'text' cannot"
+    ) as raised:
+        embed_dataset(rows, source, max_tokens=2, concurrency=1).take_all()
+    assert "'': empty\n" in str(raised.value)
+    assert f"'{'x' * 60}'...: 3 tokens, more than 2\n" in str(raised.value)
+
+
+def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    example = importlib.import_module("embed_with_ray")
+    inputs = [tmp_path / "a.txt", tmp_path / "b.jsonl"]
+    inputs[0].write_text("\n".join(TEXTS[:9]) + "\n", encoding="utf-8")
+    lines = [json.dumps({"text": text, "i": i}) for i, text in enumerate(TEXTS[9:15])]
+    inputs[1].write_text("\n".join(lines) + "\n", encoding="utf-8")
+    output = tmp_path / "out"
+    options = ["--pooled", "--layers", "top", "--workers", "1"]
+    assert example.main([str(output), str(inputs[0]), *options]) == 0
+
+    # As if it had been killed at the second file: the first is left as it is.
+    (output / ".unfinished-0").mkdir()
+    (output / ".unfinished-0" / "half").touch()
+    stamp = (output / "a.txt").stat().st_mtime_ns
+    argv = [str(output), *map(str, inputs), *options]
+    assert example.main(argv) == 0
+    assert (output / "a.txt").stat().st_mtime_ns == stamp
+    assert "a.txt: done before" in capsys.readouterr().out
+    assert not list(output.glob(".unfinished*"))
+
+    layer = ElmoEmbeddingLayer("mini", "pooled_layers")
+    for path, texts in zip(inputs, (TEXTS[:9], TEXTS[9:15]), strict=True):
+        files = sorted((output / path.name).iterdir())
+        assert all(file.suffix == ".parquet" for file in files)
+        rows = pyarrow.concat_tables(map(parquet.read_table, files))
+        assert rows.column("text").to_pylist() == texts
+        vectors = np.array(rows.column("embedding").to_pylist())
+        np.testing.assert_allclose(vectors, layer(texts)[:, -1], atol=1e-6)
+
+    with pytest.raises(SystemExit, match="these differ: layers"):
+        example.main([*argv, "--layers", "all"])
+    with pytest.raises(SystemExit, match=r"holds something else: .*a\.txt"):
+        example.main([str(tmp_path), *argv[1:]])
+    inputs[0].write_text("other", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"these differ: a\.txt"):
+        example.main(argv)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"column": "txt"}, ValueError, "column must be one of the dataset's, 'text', 'i'"),
+        (
+            {"output_column": "i"},
+            ValueError,
+            "output_column='i' is a column of",
+        ),
+        ({"concurrency": 0}, ValueError, "concurrency must be a positive integer; got 0"),
+        ({"num_cpus": 0}, ValueError, "num_cpus must be a number above 0; got 0"),
+        (
+            {"num_gpus": float("nan")},
+            ValueError,
+            "num_gpus must be a number from 0 on",
+        ),
+        ({"dtype": "float64"}, ValueError, "dtype must be one of 'float32', 'float16'"),
+        ({"source": 3}, TypeError, "source must be a name, a path, a URL, an ElmoConfig"),
+        ({"dataset": ["a b"]}, TypeError, "dataset must be a ray.data.Dataset; got"),
+    ],
+)
+def test_wrong_arguments(
+    ray: Any, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    rows = arguments.pop("dataset", None) or dataset(ray, TEXTS).materialize()
+    with pytest.raises(error, match=message):
+        embed_dataset(rows, arguments.pop("source", "mini"), **arguments)
+
+
+# The worker by itself, in this process
+
+
+def embedded(source: Any, texts: Any, **options: Any) -> list[dict[str, Any]]:
+    """The rows that a worker makes of a column."""
+    import pyarrow as pa
+
+    worker = Worker(source, Options(column="text", **options), "embedding", 1, False)
+    column = pa.array(texts)
+    table = pa.table({"text": column, "i": range(len(column))})
+    rows: list[dict[str, Any]] = []
+    for part in worker(table):
+        tensors = part.column("embedding").combine_chunks().to_numpy(zero_copy_only=False)
+        numbers = part.column("i").to_pylist()
+        rows += [{"i": i, "embedding": x} for i, x in zip(numbers, tensors, strict=True)]
+    return rows
+
+
+def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
+    texts = ["a b", None, b"\xff b".decode("latin-1"), " ", "a b c d"]
+    layer = ElmoEmbeddingLayer(source, "layers")
+    rows = embedded(source, texts, on_error="repair", max_tokens=3)
+    assert [row["i"] for row in rows] == list(range(5))
+    for row, text in zip(rows, ["a b", "", texts[2], "", "a b c"], strict=True):
+        if text:
+            check_tokens(row["embedding"], layer, text)
+        else:
+            assert row["embedding"].shape == (3, 0, 16)
+    assert "row None: missing; repaired" in caplog.text
+    assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
+
+
+def test_bytes_and_numbers(source: str) -> None:
+    layer = ElmoEmbeddingLayer(source, "layers")
+    rows = embedded(source, [b"a b", b"\xff c"], on_error="repair")
+    check_tokens(rows[0]["embedding"], layer, "a b")
+    check_tokens(rows[1]["embedding"], layer, "\ufffd c")
+    with pytest.raises(ValueError, match=r"\n4: no string, but int\nMend them, or choose"):
+        embedded(source, [3, 4])
+
+
+@pytest.mark.parametrize("layers", ["all", "top", "average"])
+def test_pooled(source: str, layers: Any) -> None:
+    rows = embedded(source, TEXTS, layers=layers, pooled=True, dtype="float16")
+    expected = np.asarray(ElmoEmbeddingLayer(source, "pooled_layers")(TEXTS))  # (n, 3, D)
+    if layers != "all":
+        expected = expected[:, -1] if layers == "top" else expected.mean(axis=1)  # (n, D)
+    found = np.stack([row["embedding"] for row in rows])
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_rows_of_a_part(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows are cut depends on the rows alone, and all of them are there."""
+    monkeypatch.setattr(Worker, "chunk_bytes", 1000)
+    layer = ElmoEmbeddingLayer(source, "layers")
+    for options in ({"batch_size": 3}, {"batch_size": 64, "token_budget": 5}):
+        rows = embedded(source, TEXTS, **options)
+        assert [row["i"] for row in rows] == list(range(N_ROWS))
+        for row, text in zip(rows, TEXTS, strict=True):
+            check_tokens(row["embedding"], layer, text)
+
+
+def test_trained_mix_of_a_layer(ray: Any, source: str) -> None:
+    layer = ElmoEmbeddingLayer(source, "elmo")
+    layer.scalar_mix.layer_weights.assign([0.3, -0.2, 0.5])
+    layer.scalar_mix.gamma.assign(1.3)
+    reference = ray_data._for_workers(layer, Vectors("mix"), ray)
+    (row,) = embedded(reference, ["a b c"], layers="mix")
+    np.testing.assert_allclose(row["embedding"], layer(["a b c"])[0], atol=1e-6)
+
+
+def test_vectors_that_do_not_fit(source: str, tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(source, "pooled_layers")
+    layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
+    layer.save_hdf5(tmp_path)
+    message = r"text number 2 do not fit float16.* The text begins with 'one two'\.$"
+    with pytest.raises(ValueError, match=message):
+        embedded(str(tmp_path), ["", "one two"], on_error="repair", dtype="float16")
+
+
+def test_import_leaves_ray_alone() -> None:
+    printed = run_python("import sys, keras_elmo; print('ray' in sys.modules)")
+    assert printed.strip() == "False"
+
+
+def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r"Ray Data is not installed.*keras-elmo\[ray\]"):
+        embed_dataset(None, "mini")  # type: ignore[arg-type]
