@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,15 +21,12 @@ from keras_elmo.corpus.vectors import Layers, Vectors, embedding_layer
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.weights.named_models import MODELS
 
-if TYPE_CHECKING:
-    import ray.data
-
 # A task is what a worker that dies has to do again.
 BATCHES_IN_A_TASK = 16
 
 
 def embed_dataset(
-    dataset: ray.data.Dataset,
+    dataset: Any,
     source: Any,
     *,
     column: str = "text",
@@ -44,7 +41,7 @@ def embed_dataset(
     concurrency: int | None = None,
     num_cpus: float = 1,
     num_gpus: float = 0,
-) -> ray.data.Dataset:
+) -> Any:
     """Embeds the sentences of a Ray Data dataset, on all machines of a cluster.
 
     Nothing is computed before the result is read or written. Then each worker loads the
