@@ -40,9 +40,10 @@ class Hdf5Embeddings(PartialFile):
         super().__init__(path, layout.fingerprint)
         self.layout = layout
         self.dtype = np.dtype(layout.dtype).newbyteorder("<")
-        n_values = sum(math.prod(layout.shape(int(n))) for n in layout.scan.n_tokens)
-        self.n_bytes = n_values * self.dtype.itemsize
-        self.n_bytes += len(layout.scan.n_tokens) * _DATASET_BYTES
+        n_tokens = layout.scan.n_tokens  # (n,)
+        n_rows = len(n_tokens) if layout.vectors.pooled else int(n_tokens.sum())
+        self.n_bytes = n_rows * math.prod(layout.token_shape) * self.dtype.itemsize
+        self.n_bytes += len(n_tokens) * _DATASET_BYTES
         self.n_bytes_needed = self.n_bytes
 
     def is_complete(self) -> bool:
