@@ -229,7 +229,7 @@ def test_the_weights_survive_wherever_the_first_call_is(tmp_path: Path) -> None:
             own.predict(texts, verbose=0)
         elif first == "fit":
             own.fit(texts, np.zeros(4), verbose=0)
-            own.elmo.scalar_mix.layer_weights.assign([0, 0, 0])
+            own.elmo.scalar_mix.layer_weights.assign([0, 0])
             own.elmo.scalar_mix.gamma.assign(1)
         else:
             own(texts)
