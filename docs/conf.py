@@ -60,6 +60,8 @@ autodoc_type_aliases = {
         )
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
+    "Layers": "~keras_elmo.corpus.vectors.Layers",
+    "OnError": "~keras_elmo.corpus.sentences.OnError",
     "Model": "~keras_elmo.weights.sources.Model",
     "ArrayLike": "~numpy.typing.ArrayLike",
     "DTypeLike": "~numpy.typing.DTypeLike",
@@ -79,7 +81,7 @@ if os.environ.get("KERAS_ELMO_DOCS_ONLINE") or os.environ.get("READTHEDOCS"):
         "python": ("https://docs.python.org/3", None),
     }
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|keras|numpy|os|pathlib|tensorflow|typing)\..*"),
+    ("py:.*", r"(collections|keras|numpy|os|pathlib|ray|tensorflow|typing)\..*"),
     ("py:class", r"(bool|dict|float|int|None|object|str|tuple)"),
     ("py:exc", r"(OSError|TypeError|ValueError)"),
 ]

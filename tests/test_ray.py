@@ -27,9 +27,13 @@ from keras_elmo.corpus.vectors import Vectors
 from tests.test_saving import run_python
 from tests.tiny_models import TINY
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="ray is not installed"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="ray is not installed"
+    ),
+    # Ray's own: it leaves a log file open for each dataset.
+    pytest.mark.filterwarnings("ignore:unclosed file .*ray-data.*log:ResourceWarning"),
+]
 
 WORDS = ("river", "bank", "naïve", "café", "of", "a")
 N_ROWS = 60

@@ -150,7 +150,6 @@ def embed_dataset(
         compute=workers,
         num_cpus=num_cpus,
         num_gpus=num_gpus or None,
-        udf_modifying_row_count=on_error == "skip",
     )
 
 
