@@ -56,7 +56,7 @@ def test_classifies(
     # The features of other texts are not mixed with these.
     with pytest.raises(SystemExit, match="2"):
         features.main([*argv, "--words", "2"])
-    assert "train.npy' has features of something else: these differ: texts" in (
+    assert "train.npy' is of something else: these differ: texts" in (
         capsys.readouterr().err
     )
 
