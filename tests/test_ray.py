@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import importlib
 import importlib.util
 import json
@@ -49,49 +47,32 @@ def words(i: int) -> str:
 TEXTS = [words(i) for i in range(N_ROWS)]
 
 
-@contextlib.contextmanager
-def warnings_ignored() -> Iterator[None]:
-    """Where Ray warns of what it does itself."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray_data() -> None:
-    """Ray Data's settings, which warn of each other when they are made."""
-    with warnings_ignored():
-        import ray.data
-
-        ray.data.DataContext.get_current().enable_progress_bars = False
-
-
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    """Ray on a cluster of this machine, with room for two workers."""
-    import ray
-
+    """Ray Data on a cluster of this machine, with room for two workers."""
     # A socket's path must be short, which pytest's folders are not.
     with (
         tempfile.TemporaryDirectory(prefix="ray") as folder,
-        pytest.MonkeyPatch.context() as patch,
+        pytest.MonkeyPatch.context() as p,
     ):
-        patch.setenv("RAY_TMPDIR", folder)
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        # Workers with little priority take forever on a busy machine.
-        patch.setenv("RAY_worker_niceness", "0")
-        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-        with warnings_ignored():
+        p.setenv("RAY_TMPDIR", folder)
+        p.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        p.setenv("RAY_worker_niceness", "0")  # on a busy machine they would never end
+        p.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray's own
+            import ray
+            import ray.data
+
             ray.init(
                 num_cpus=3,
                 include_dashboard=False,
                 object_store_memory=100 << 20,
                 log_to_driver=False,
             )
-        yield ray
-        with warnings_ignored():  # it does not wait for its processes
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            yield ray
             ray.shutdown()
-            gc.collect()
 
 
 def dataset(ray: Any, texts: list[Any], n_blocks: int = 5) -> Any:
