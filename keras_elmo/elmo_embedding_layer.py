@@ -270,8 +270,15 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Creates the carried state; all weights are there already."""
+        ids_shape = (input_shape[0], None, self.max_characters_per_token)
         if isinstance(self.bilm, ElmoBiLM):
-            self.bilm.build((input_shape[0], None, self.max_characters_per_token))
+            self.bilm.build(ids_shape)
+        # Without weights, but Keras takes a layer for incomplete that has unbuilt ones.
+        self.character_ids.build(input_shape)
+        self.token_mask.build(ids_shape)
+        self.vocabulary_cache.build((None,))
+        if self.masked_mean is not None:
+            self.masked_mean.build((None, None, self.n_layers + 1, self.output_dim))
 
     def _create_weights(self) -> None:
         """Creates the weights and sets them to the source's.

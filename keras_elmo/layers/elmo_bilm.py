@@ -117,6 +117,10 @@ class ElmoBiLM(keras.Layer):
         with keras.name_scope(self.name, caller=self):
             if not self.token_encoder.built:
                 self.token_encoder.build((None, None, self.config.max_characters_per_token))
+            if not self.sentence_boundaries.built:
+                self.sentence_boundaries.build(
+                    (None, None, self.config.max_characters_per_token)
+                )
             if self.lstms is not None and not self.lstms.built:
                 self.lstms.build((None, None, self.config.projection_dim))
 
