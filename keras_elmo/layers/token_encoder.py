@@ -93,7 +93,10 @@ class TokenEncoder(keras.Layer):
             )
             for i, (width, count) in enumerate(self.filters)
         ]
-        for stage in [*self.highways, *([self.projection] if self.projection else [])]:
+        stages: list[keras.Layer] = [*self.highways]
+        if self.projection is not None:
+            stages.append(self.projection)
+        for stage in stages:
             stage.build((None, self.n_filters))
 
     def call(self, character_ids: Tensor) -> Tensor:
