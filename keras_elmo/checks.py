@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keras_elmo.types import Stateful
+
 
 def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     """Returns ``value``, or says which choices the argument ``name`` has."""
@@ -36,3 +38,10 @@ def true_or_false(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False; got {value!r}.")
     return value
+
+
+def stateful(value: object) -> Stateful:
+    """Returns ``value``, or says what the argument ``stateful`` may be."""
+    if value is True or value is False or value == "pieces":
+        return value
+    raise ValueError(f"stateful must be True, False or 'pieces'; got {value!r}.")

@@ -25,6 +25,7 @@ from keras_elmo.types import (
     OutputMode,
     PathLike,
     Shape,
+    Stateful,
     Tensor,
 )
 from keras_elmo.weights.assign import (
@@ -107,10 +108,20 @@ class ElmoEmbeddingLayer(keras.Layer):
             ``max_tokens``, or at the last kept token if padding has moved that further
             back. On the JAX backend, where shapes do not depend on values, the time axis
             keeps its length, and what is cut is padding.
-        stateful: Whether each row starts in the LSTM state that the same row of the
-            batch before ended in, as in bilm-tf and AllenNLP. The batch size must be
-            known when the layer is built (``keras.Input(batch_shape=...)``, or the
-            first eager call); later batches may be smaller.
+        stateful: What each row starts from:
+
+            - ``False``: zeros; it is a sentence of its own.
+            - ``True``: the LSTM states that the same row of the batch before ended in, as
+              in bilm-tf and AllenNLP. Each row is read from the begin to the end of a
+              sentence, in both directions.
+            - ``"pieces"``: the same row of the batches before, which are pieces of one long
+              text. The forward direction reads on, as if the text had not been cut; the
+              backward direction begins at the end of each piece, because it cannot know
+              what comes after.
+
+            The batch size must be known when the layer is built
+            (``keras.Input(batch_shape=...)``, or the first eager call); later batches may
+            be smaller. :meth:`reset_state` begins anew.
         engine: ``"native"``, the layer's own computation, or ``"hub"``, the own graph of
             a TF1 Hub module, frozen, under the layer's mix: for modules whose weights
             cannot be read as arrays. It takes strings, trains the mix only, and needs the
@@ -151,7 +162,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         fine_tune: FineTune = "aggregation",
         pad_token: str = PAD_TOKEN,
         max_tokens: int | None = None,
-        stateful: bool = False,
+        stateful: Stateful = False,
         engine: Engine = "native",
         **kwargs: Any,
     ) -> None:
@@ -160,9 +171,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         checks.one_of("fine_tune", fine_tune, get_args(FineTune))
         self.fine_tune = fine_tune
         self.engine = checks.one_of("engine", engine, get_args(Engine))
-        if not isinstance(stateful, bool):
-            raise ValueError(f"stateful must be True or False; got {stateful!r}.")
-        self.stateful = stateful
+        self.stateful = checks.stateful(stateful)
         self.input_mode = checks.one_of("input_mode", input_mode, get_args(InputMode))
         self._check_backend()
         self.pad_token = pad_token
@@ -270,8 +279,15 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Creates the carried state; all weights are there already."""
+        ids_shape = (input_shape[0], None, self.max_characters_per_token)
         if isinstance(self.bilm, ElmoBiLM):
-            self.bilm.build((input_shape[0], None, self.max_characters_per_token))
+            self.bilm.build(ids_shape)
+        # Without weights, but Keras takes a layer for incomplete that has unbuilt ones.
+        self.character_ids.build(input_shape)
+        self.token_mask.build(ids_shape)
+        self.vocabulary_cache.build((None,))
+        if self.masked_mean is not None:
+            self.masked_mean.build((None, None, self.n_layers + 1, self.output_dim))
 
     def _create_weights(self) -> None:
         """Creates the weights and sets them to the source's.

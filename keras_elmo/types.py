@@ -38,5 +38,8 @@ InputMode = Literal["sentences", "tokens", "character_ids"]
 FineTune = Literal["aggregation", "lstm", "all"]
 """What its ``trainable=True`` trains."""
 
+Stateful = bool | Literal["pieces"]
+"""What each row of its batches goes on from."""
+
 Engine = Literal["native", "hub"]
 """What computes it."""

@@ -86,5 +86,5 @@ def test_refuses_a_larger_batch(source: str) -> None:
     model = keras.Model(inputs, ElmoEmbeddingLayer(source, stateful=True)(inputs))
     with pytest.raises(tf.errors.InvalidArgumentError, match="batches of up to 1 rows"):
         model.predict(tf.constant(["a", "b"]), verbose=0)
-    with pytest.raises(ValueError, match="stateful must be True or False; got 1"):
+    with pytest.raises(ValueError, match="stateful must be True, False or 'pieces'; got 1"):
         ElmoEmbeddingLayer(source, stateful=1)

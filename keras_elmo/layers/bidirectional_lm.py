@@ -173,6 +173,41 @@ class BidirectionalLM(keras.Layer):
             states += [*forward_state, *backward_state]
         return layers, states
 
+    def run_piece(
+        self, inputs: Tensor, mask: Tensor, states: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Runs all layers over a piece of a text that the forward direction reads on.
+
+        Args:
+            inputs: Token vectors (batch, time + 2, projection_dim), sentence boundaries
+                included: the forward direction reads the first in a text's first piece
+                only and the last never, the backward direction both.
+            mask: Booleans (batch, time), true at tokens.
+            states: For each layer forward h (batch, projection_dim) and c (batch, units);
+                then (batch, 1), 0 where a text begins.
+
+        Returns:
+            The layers (batch, time, n_layers + 1, 2 * projection_dim), and the states for
+            the next piece.
+        """
+        *forward_states, begun = states
+        begins = begun == 0  # (batch, 1)
+        never = ops.zeros_like(begins)  # (batch, 1)
+        forward_mask = ops.concatenate([begins, mask, never], axis=1)  # (batch, time + 2)
+        backward_mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)
+        initial_state: list[Tensor] = []
+        for i in range(self.n_layers):
+            h_and_c = forward_states[2 * i : 2 * i + 2]
+            initial_state += [*h_and_c, *(ops.zeros_like(state) for state in h_and_c)]
+        layers, states = self.run(
+            (inputs, inputs), (forward_mask, backward_mask), initial_state
+        )
+        forward_states = [
+            state for i in range(self.n_layers) for state in states[4 * i : 4 * i + 2]
+        ]
+        stacked = ops.stack(layers, axis=2)[:, 1:-1]
+        return stacked, [*forward_states, ops.ones_like(begun)]
+
     def run_packed(
         self, vectors: Tensor, packing: Packing, differentiable: bool = True
     ) -> Tensor:

@@ -28,6 +28,7 @@ class CarriedState(keras.Layer):
     def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sizes = list(sizes)
+        self.states: list[keras.Variable] = []
 
     def build(self, input_shape: Shape) -> None:
         """Creates the states, zeros, for batches of ``input_shape``."""
@@ -65,7 +66,9 @@ class CarriedState(keras.Layer):
             import tensorflow as tf
 
             tf.debugging.assert_less_equal(n_rows, self.rows, message)
-        return [ops.convert_to_tensor(state)[:n_rows] for state in self.states]
+        # Copies: on PyTorch, which changes variables in place, a step that differentiates
+        # would miss what it has read.
+        return [ops.copy(state)[:n_rows] for state in self.states]
 
     def update(self, new_states: Sequence[Tensor]) -> None:
         """Replaces the first rows by ``new_states``, each (n_rows, size)."""

@@ -16,7 +16,7 @@ from keras_elmo.layers.packing import pack
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
-from keras_elmo.types import FineTune, Shape, Tensor
+from keras_elmo.types import FineTune, Shape, Stateful, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -28,8 +28,10 @@ class ElmoBiLM(keras.Layer):
         depth: How many LSTM layers to have; ``None`` for all, 0 for token vectors only.
         fine_tune: What ``trainable=True`` trains: ``"aggregation"``, nothing in here;
             ``"lstm"``, the LSTMs; ``"all"``, the token encoder too.
-        stateful: Whether each row starts in the state that the same row of the batch
-            before ended in. The batch size must be known when the layer is built.
+        stateful: Whether each row starts in the states that the same row of the batch
+            before ended in; or ``"pieces"``, where only the forward direction does, and
+            reads the begin of a sentence once and its end never. The batch size must be
+            known when the layer is built.
         kernel_initializer: A Keras initializer for the LSTMs' kernels and projections.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
@@ -46,7 +48,7 @@ class ElmoBiLM(keras.Layer):
         config: ElmoConfig,
         depth: int | None = None,
         fine_tune: FineTune = "all",
-        stateful: bool = False,
+        stateful: Stateful = False,
         kernel_initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
@@ -55,7 +57,7 @@ class ElmoBiLM(keras.Layer):
         self.depth = config.n_layers if depth is None else depth
         checks.one_of("fine_tune", fine_tune, get_args(FineTune))
         self.fine_tune = fine_tune
-        self.stateful = stateful
+        self.stateful = checks.stateful(stateful)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
         self.token_encoder = TokenEncoder(
@@ -83,7 +85,9 @@ class ElmoBiLM(keras.Layer):
             )
         self.carried_state: CarriedState | None = None
         if stateful and self.lstms is not None:
-            sizes = [self.lstms.projection_dim, self.lstms.units] * 2 * self.depth  # h, c
+            sizes = [self.lstms.projection_dim, self.lstms.units] * self.depth  # h, c
+            # Of both directions, or of one and whether it has begun.
+            sizes = [*sizes, 1] if stateful == "pieces" else sizes * 2
             self.carried_state = CarriedState(
                 sizes, name="carried_state", dtype=self.dtype_policy
             )
@@ -117,6 +121,10 @@ class ElmoBiLM(keras.Layer):
         with keras.name_scope(self.name, caller=self):
             if not self.token_encoder.built:
                 self.token_encoder.build((None, None, self.config.max_characters_per_token))
+            if not self.sentence_boundaries.built:
+                self.sentence_boundaries.build(
+                    (None, None, self.config.max_characters_per_token)
+                )
             if self.lstms is not None and not self.lstms.built:
                 self.lstms.build((None, None, self.config.projection_dim))
 
@@ -191,14 +199,16 @@ class ElmoBiLM(keras.Layer):
 
     def _through_lstms(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """The layers of token vectors (batch, time + 2, projection_dim)."""
-        mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)  # (batch, time + 2)
-        initial_state = None
-        if self.carried_state is not None:
-            initial_state = self.carried_state.first_rows(ops.shape(tokens)[0])
         assert self.lstms is not None  # no layers are needed of a model without
-        layers, states = self.lstms(tokens, mask=mask, initial_state=initial_state)
-        if self.carried_state is not None:
-            self.carried_state.update(states)
+        bounded = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)  # (batch, time + 2)
+        if self.carried_state is None:
+            return self.lstms(tokens, mask=bounded)[0]
+        states = self.carried_state.first_rows(ops.shape(tokens)[0])
+        if self.stateful == "pieces":
+            layers, states = self.lstms.run_piece(tokens, mask, states)
+        else:
+            layers, states = self.lstms(tokens, mask=bounded, initial_state=states)
+        self.carried_state.update(states)
         return layers
 
     def _cut(self, words: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
+from keras_elmo.layers.projected_lstm_cell import Kernels, ProjectedLSTMCell
 from keras_elmo.types import Tensor
 
 # Inputs of so many rows are multiplied with the kernel at once: enough for the matrix
@@ -33,12 +33,13 @@ def packed_lstm(cell: ProjectedLSTMCell, inputs: Tensor, offsets: Tensor) -> Ten
     Returns:
         The cell's outputs in packed order, (packed, projection_dim).
     """
+    kernels = cell.kernels()
 
     def gates_between(begin: Tensor, end: Tensor) -> _RowsOf:
-        gates = cell.gates_of_inputs(inputs[begin:end])  # (rows, 4 * units)
+        gates = cell.gates_of_inputs(inputs[begin:end], kernels)  # (rows, 4 * units)
         return lambda start, stop: gates[start - begin : stop - begin]
 
-    return _run(cell, gates_between, offsets, _ROWS_AT_ONCE)
+    return _run(cell, kernels, gates_between, offsets, _ROWS_AT_ONCE)
 
 
 def packed_lstm_of_words(
@@ -59,16 +60,20 @@ def packed_lstm_of_words(
     """
     import tensorflow as tf
 
+    kernels = cell.kernels()
+
     def gates_between(begin: Tensor, end: Tensor) -> _RowsOf:
         words, rows = tf.unique(places[begin:end])  # (words here,), (end - begin,)
-        gates = cell.gates_of_inputs(tf.gather(vectors, words))  # (words, 4 * units)
+        inputs = tf.gather(vectors, words)  # (words here, features)
+        gates = cell.gates_of_inputs(inputs, kernels)  # (words here, 4 * units)
         return lambda start, stop: tf.gather(gates, rows[start - begin : stop - begin])
 
-    return _run(cell, gates_between, offsets, _WORDS_AT_ONCE)
+    return _run(cell, kernels, gates_between, offsets, _WORDS_AT_ONCE)
 
 
 def _run(
     cell: ProjectedLSTMCell,
+    kernels: Kernels,
     gates_between: Callable[[Tensor, Tensor], _RowsOf],
     offsets: Tensor,
     rows_at_once: int,
@@ -88,8 +93,8 @@ def _run(
         def one_step(step: Tensor, h: Tensor, c: Tensor, outputs: Any) -> tuple[Any, ...]:
             start, stop = offsets[step], offsets[step + 1]
             n = stop - start
-            h, c = cell.step(gates_of(start, stop), h[:n], c[:n])
-            return step + 1, h, c, outputs.write(step, h)
+            h, c = cell.step(gates_of(start, stop), h[:n], c[:n], kernels)
+            return step + 1, h, c, write(outputs, step, h)
 
         start = (first, *state)
         return tuple(tf.while_loop(lambda step, *_: step < last, one_step, start))
@@ -98,8 +103,11 @@ def _run(
         last = tf.minimum(first + steps_at_once, n_steps)
         return loop(first, last, gates_between(offsets[first], offsets[last]), *state)
 
+    def write(outputs: Any, step: Tensor, h: Tensor) -> Any:
+        return outputs.write(step, tf.cast(h, cell.product_dtype))
+
     outputs = tf.TensorArray(
-        cell.compute_dtype,
+        cell.product_dtype,
         n_steps,
         element_shape=[None, cell.projection_dim],
         infer_shape=False,
@@ -108,7 +116,7 @@ def _run(
     last = tf.minimum(steps_at_once, n_steps)
     gates_of = gates_between(offsets[0], offsets[last])
     c = tf.zeros([n_rows, cell.units], cell.compute_dtype)
-    h, c = cell.step(gates_of(offsets[0], n_rows), None, c)
-    state = loop(1, last, gates_of, h, c, outputs.write(0, h))
+    h, c = cell.step(gates_of(offsets[0], n_rows), None, c, kernels)
+    state = loop(1, last, gates_of, h, c, write(outputs, 0, h))
     *_, outputs = tf.while_loop(lambda step, *_: step < n_steps, several_steps, state)
     return outputs.concat()  # (packed, projection_dim)

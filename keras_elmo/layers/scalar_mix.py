@@ -76,19 +76,26 @@ class ScalarMix(keras.Layer):
             shape=(n_layers,),
             initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
             regularizer=self.regularizer,
+            autocast=False,
         )
         self.gamma = self.add_weight(
             name="gamma",
             shape=(),
             initializer=keras.initializers.Constant(self.initial_gamma),
+            autocast=False,
         )
 
     def call(self, layers: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalises if asked to, and mixes."""
         if self.layer_norm:
             layers = _normalize(layers, mask)  # (batch, ..., n_layers, dim)
-        weights = self.gamma * ops.softmax(self.layer_weights)  # (n_layers,)
+        dtype = layers.dtype
+        # In half precision the scalars would hardly move, and a sum be rounded each time.
+        layers = ops.cast(layers, keras.backend.result_type(dtype, "float32"))
+        shares = ops.softmax(ops.cast(self.layer_weights, layers.dtype))  # (n_layers,)
+        weights = ops.cast(self.gamma, layers.dtype) * shares  # (n_layers,)
         mixed = ops.sum(layers * weights[:, None], axis=-2)  # (batch, ..., dim)
+        mixed = ops.cast(mixed, dtype)
         if mask is not None:
             mixed = mixed * ops.cast(mask, mixed.dtype)[..., None]
         return mixed

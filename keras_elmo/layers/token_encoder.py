@@ -63,9 +63,9 @@ class TokenEncoder(keras.Layer):
         self.highways = [
             _Highway(name=f"highway_{i}", dtype=self.dtype_policy) for i in range(n_highway)
         ]
-        self.projection: keras.layers.Dense | None = None
+        self.projection: _Projection | None = None
         if self.n_filters != projection_dim:
-            self.projection = keras.layers.Dense(
+            self.projection = _Projection(
                 projection_dim,
                 kernel_initializer=RandomNormal(stddev=self.n_filters**-0.5),
                 name="projection",
@@ -93,7 +93,10 @@ class TokenEncoder(keras.Layer):
             )
             for i, (width, count) in enumerate(self.filters)
         ]
-        for stage in [*self.highways, *([self.projection] if self.projection else [])]:
+        stages: list[keras.Layer] = [*self.highways]
+        if self.projection is not None:
+            stages.append(self.projection)
+        for stage in stages:
             stage.build((None, self.n_filters))
 
     def call(self, character_ids: Tensor) -> Tensor:
@@ -144,6 +147,15 @@ class TokenEncoder(keras.Layer):
             "n_highway": self.n_highway,
             "activation": self.activation,
         }
+
+
+class _Projection(keras.layers.Dense):
+    """A Dense layer that ``Model.quantize`` leaves as it is, like all the others here."""
+
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(
+            f"{self.name!r} is a part of ELMo, whose weights are not quantized."
+        )
 
 
 class _Highway(keras.Layer):
