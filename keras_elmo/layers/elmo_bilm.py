@@ -191,7 +191,9 @@ class ElmoBiLM(keras.Layer):
 
     def _through_lstms(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """The layers of token vectors (batch, time + 2, projection_dim)."""
-        mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)  # (batch, time + 2)
+        # As numbers: booleans that tf2onnx pads are not loaded by ONNX Runtime.
+        mask = ops.cast(mask, "int32")  # (batch, time)
+        mask = ops.pad(mask, [[0, 0], [1, 1]], constant_values=1) != 0  # (batch, time + 2)
         initial_state = None
         if self.carried_state is not None:
             initial_state = self.carried_state.first_rows(ops.shape(tokens)[0])
