@@ -3,9 +3,10 @@
     python examples/load_test.py mini_model --clients 100 --seconds 60
 
 starts the service on this machine, lets each client send one request after the other over a
-connection of its own, and ends the service by SIGTERM. A request holds one sentence of the
-film reviews that come with the package. One request in a hundred is malformed on purpose,
-and has to be answered with 4xx. What follows "--" goes to examples/serve.py.
+connection of its own, and ends the service by SIGTERM. A request holds a sentence of the
+film reviews that come with the package, or --sentences of them. One request in a hundred is
+malformed on purpose, and has to be answered with 4xx. What follows "--" goes to
+examples/serve.py.
 
 The exit code is 1 if any request failed, or the service did not end in order.
 """
@@ -151,15 +152,17 @@ async def load(
     args: argparse.Namespace, port: int, process: int
 ) -> tuple[Figures, list[float]]:
     """All clients at once; returns what was counted, and the memory by seconds."""
+    texts = sentences()
     bodies = [
-        json.dumps({"sentences": [sentence], "output": args.output}).encode()
-        for sentence in sentences()
+        json.dumps({"sentences": texts[i : i + args.sentences], "output": args.output})
+        for i in range(0, len(texts), args.sentences)
     ]
-    requests = [request_bytes(body, port) for body in bodies]
+    requests = [request_bytes(body.encode(), port) for body in bodies]
     figures, end = Figures(), time.monotonic() + args.seconds
     clients = [client(i, port, end, requests, figures) for i in range(args.clients)]
-    resident, *_ = await asyncio.gather(watch(process, end), *clients)
-    return figures, resident
+    watching = asyncio.create_task(watch(process, end))
+    await asyncio.gather(*clients)
+    return figures, await watching
 
 
 def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -175,7 +178,10 @@ def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
 def report(args: argparse.Namespace, figures: Figures, resident: list[float]) -> None:
     """Prints what was measured."""
     p50, p90, p99, most = np.percentile(figures.seconds, [50, 90, 99, 100]) * 1000
-    print(f"{args.clients} clients for {args.seconds:g} s, output {args.output!r}")
+    print(
+        f"{args.clients} clients for {args.seconds:g} s, sentences {args.sentences}, "
+        f"output {args.output!r}"
+    )
     print(f"requests/s        {len(figures.seconds) / args.seconds:,.1f}")
     print(
         f"latency, ms       median {p50:.0f}, 90% {p90:.0f}, 99% {p99:.0f}, max {most:.0f}"
@@ -203,6 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("model", metavar="SAVED_MODEL")
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--sentences", type=int, default=1, help="of a request")
     parser.add_argument("--output", default="default")
     args, others = parser.parse_known_args(argv)
     port = free_port()

@@ -188,7 +188,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument(
             f"--max-{field.name.replace('_', '-')}",
             dest=field.name,
-            type=partial(_positive, type(field.default)),
+            type=partial(_positive, float if field.name == "seconds" else int),
             default=field.default,
             help="(%(default)s)",
         )

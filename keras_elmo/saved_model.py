@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
+
 from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
@@ -119,6 +121,7 @@ def saved_functions(layer: ElmoEmbeddingLayer) -> SavedFunctions:
     import tensorflow as tf
 
     _check_layer(layer)
+    layers_of_tokens = _LayersOfTokens(layer)
     splitting = CharacterIds("sentences", max_tokens=layer.max_tokens)
     pooling = MaskedMean(dtype="float32")
 
@@ -131,7 +134,7 @@ def saved_functions(layer: ElmoEmbeddingLayer) -> SavedFunctions:
     @function(any_tokens, tf.TensorSpec((None, None), tf.bool, "mask"))
     def outputs(tokens: Tensor, mask: Tensor) -> Outputs:
         # (batch, time, depth + 1, D), zeros at padding
-        layers = layer.layers_of_tokens(tokens, mask)
+        layers = layers_of_tokens(tokens, mask)
         found = {"word_emb": layers[:, :, 0, : layer.output_dim // 2]}
         for k in range(1, layers.shape[2]):
             found[f"lstm_outputs{k}"] = layers[:, :, k]  # (batch, time, D)
@@ -157,6 +160,18 @@ def saved_functions(layer: ElmoEmbeddingLayer) -> SavedFunctions:
         return outputs(tokens, tf.sequence_mask(sequence_len, tf.shape(tokens)[1]))
 
     return SavedFunctions(default, tokens, function(_inputs(layer))(lambda x: layer(x)))
+
+
+class _LayersOfTokens(keras.Layer):
+    """A layer's own layers: as a call, so that Keras casts variables in mixed precision."""
+
+    def __init__(self, layer: ElmoEmbeddingLayer) -> None:
+        super().__init__(name="layers_of_tokens", dtype=layer.dtype_policy)
+        self.layer = layer
+        self.built = True  # the layer has all its weights
+
+    def call(self, tokens: Tensor, is_token: Tensor) -> Tensor:
+        return self.layer.layers_of_tokens(tokens, is_token)
 
 
 def write_saved_model(

@@ -16,6 +16,7 @@ from keras_elmo.layers import MaskedMean
 from keras_elmo.weights.sources import save_model
 from tests.test_oracles import MIXES, Report, squeezed, weights
 from tests.test_saving import run_python
+from tests.tf_hub_modules import MIX
 from tests.tiny_models import LEAST, random_arrays, saved_model
 
 OUTPUTS = {"word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"}
@@ -62,6 +63,15 @@ DENSE = [["New York", "--PAD--", "", "is"], ["", "", "", ""], ["a", "", "", "b"]
 Calls = dict[str, dict[str, np.ndarray]]
 
 
+def layer_of(source: str, mode: str, input_mode: str = "sentences") -> ElmoEmbeddingLayer:
+    """A layer with the weights and the mix of the module."""
+    layer = ElmoEmbeddingLayer(source, mode, input_mode)
+    if layer.scalar_mix is not None:
+        layer.scalar_mix.layer_weights.assign(MIX[0])
+        layer.scalar_mix.gamma.assign(MIX[1])
+    return layer
+
+
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> ElmoEmbeddingLayer:
     """One whose weights are no longer the source's."""
@@ -75,10 +85,10 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> ElmoEmbeddingLayer:
 
 
 @pytest.fixture(scope="module")
-def tagger(module: Path) -> keras.Model:
+def tagger() -> keras.Model:
     """A user's own model, of tokens."""
     inputs = keras.Input((None,), dtype="string")
-    vectors = ElmoEmbeddingLayer(module, "elmo", "tokens")(inputs)
+    vectors = ElmoEmbeddingLayer(LEAST, "elmo", "tokens")(inputs)
     hidden = keras.layers.LSTM(3, return_sequences=True)(vectors)
     return keras.Model(inputs, keras.layers.Dense(2)(hidden))
 
@@ -86,6 +96,7 @@ def tagger(module: Path) -> keras.Model:
 @pytest.fixture(scope="module")
 def results(
     module: Path,
+    source: str,
     tuned: ElmoEmbeddingLayer,
     tagger: keras.Model,
     tmp_path_factory: pytest.TempPathFactory,
@@ -93,7 +104,7 @@ def results(
     """What a client gets, all in one process, without keras_elmo."""
     folder = tmp_path_factory.mktemp("exported")
     paths = {name: str(folder / name) for name in ("ours", "tuned", "tagger")}
-    export_saved_model(ElmoEmbeddingLayer(module, "elmo", "tokens"), paths["ours"])
+    export_saved_model(layer_of(source, "elmo", "tokens"), paths["ours"])
     export_saved_model(tuned, paths["tuned"])
     tagger.export(paths["tagger"], verbose=False)
     paths["module"] = str(module)
@@ -145,11 +156,11 @@ def test_a_client_of_the_module_gets_the_same(results: Calls, title: str) -> Non
         assert lengths.tolist() == TOKENS["sequence_len"]
 
 
-def test_sentences_are_the_layers(results: Calls, module: Path) -> None:
+def test_sentences_are_the_layers(results: Calls, source: str) -> None:
     found = results["ours sentences"]
     assert found["sequence_len"].tolist() == [6, 1, 0, 3]
     for mode in OUTPUTS:
-        expected = ElmoEmbeddingLayer(module, mode)(SENTENCES)
+        expected = layer_of(source, mode)(SENTENCES)
         np.testing.assert_allclose(found[mode], expected, atol=1e-5)
     assert not found["default"][2].any()
 
@@ -162,10 +173,8 @@ def test_nothing_to_embed(results: Calls) -> None:
     assert not any(output.any() for output in found.values())
 
 
-def test_serve_is_the_layer(
-    results: Calls, module: Path, tuned: ElmoEmbeddingLayer
-) -> None:
-    layer = ElmoEmbeddingLayer(module, "elmo", "tokens")
+def test_serve_is_the_layer(results: Calls, source: str, tuned: ElmoEmbeddingLayer) -> None:
+    layer = layer_of(source, "elmo", "tokens")
     np.testing.assert_allclose(results["ours serve"]["serve"], layer(DENSE), atol=1e-6)
     expected = tuned(SENTENCES)
     np.testing.assert_allclose(results["tuned serve"]["serve"], expected, atol=1e-6)
@@ -251,12 +260,15 @@ def compare(
 # ----------------------------------------------------------------------- files and errors
 
 
-def test_what_the_layer_does_not_hold_is_left_out(tmp_path: Path) -> None:
-    export_saved_model(ElmoEmbeddingLayer(LEAST, "word_emb"), tmp_path / "out")
+def test_mixed_precision_and_what_the_layer_does_not_hold(tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(LEAST, "lstm_outputs1", dtype="mixed_float16")
+    export_saved_model(layer, tmp_path / "out")
     loaded = tf.saved_model.load(str(tmp_path / "out"))
-    for signature in ("default", "tokens"):
-        outputs = loaded.signatures[signature].structured_outputs
-        assert set(outputs) == {"word_emb", "sequence_len"}
+    found = loaded.signatures["default"](tf.constant(SENTENCES))
+    assert set(found) == {"word_emb", "lstm_outputs1", "sequence_len"}  # no mix
+    assert found["lstm_outputs1"].dtype == tf.float32
+    np.testing.assert_allclose(found["lstm_outputs1"], layer(SENTENCES), atol=1e-3)
+    assert loaded.serve(tf.constant(SENTENCES)).dtype == tf.float16
 
 
 def test_a_source_and_its_weights_once(tmp_path: Path) -> None:
