@@ -31,8 +31,8 @@ def export_saved_model(
 
     Code that loaded such a module and called ``module.signatures["default"]`` or
     ``["tokens"]`` finds the same names, shapes and dtypes here. To run it TensorFlow is
-    enough, of any kind: Python, TensorFlow Serving, C++. The weights are the layer's as
-    they are now, fine-tuned ones and the mix included, and are stored once.
+    enough. The weights are the layer's as they are now, fine-tuned ones and the mix
+    included, and are stored once.
 
     Signatures, with D twice ``projection_dim``:
 
