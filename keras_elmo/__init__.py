@@ -21,6 +21,7 @@ from keras_elmo.features import (
     join_head,
 )
 from keras_elmo.layers.scalar_mix import ScalarMix
+from keras_elmo.saved_model import export_saved_model
 from keras_elmo.tokenization import tokenize
 from keras_elmo.verification import Verification, verify
 from keras_elmo.weights.named_models import NamedModel, list_models
@@ -44,6 +45,7 @@ __all__ = [
     "compute_features",
     "embed_corpus",
     "embed_dataset",
+    "export_saved_model",
     "feature_dataset",
     "join_head",
     "list_models",

@@ -346,7 +346,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         else:
             tokens = self.character_ids.tokens(inputs)  # (batch, time)
             mask = tokens != ""  # (batch, time)
-            layers = self._layers_of(tokens, mask, training)
+            layers = self.layers_of_tokens(tokens, mask, training)
         # (batch, time, n_layers + 1, D), or fewer layers where the output needs fewer
         if self.output_mode == "word_emb":
             return layers[:, :, 0, : self.output_dim // 2]  # (batch, time, D / 2)
@@ -359,7 +359,21 @@ class ElmoEmbeddingLayer(keras.Layer):
             return self.scalar_mix(layers)  # (batch, time, D) or (batch, D)
         return layers
 
-    def _layers_of(self, tokens: Tensor, mask: Tensor, training: bool) -> Tensor:
+    def layers_of_tokens(
+        self, tokens: Tensor, mask: Tensor, training: bool = False
+    ) -> Tensor:
+        """The layers that the output is made of, in the TensorFlow graph.
+
+        Args:
+            tokens: Strings (batch, time).
+            mask: Booleans (batch, time), true at tokens. An empty string among them is a
+                word without characters; with ``engine="hub"``, which has no mask, padding.
+            training: Whether the result will be differentiated.
+
+        Returns:
+            (batch, time, n_layers + 1, D), or fewer layers where the output needs fewer.
+            Padding is zeros.
+        """
         if isinstance(self.bilm, HubModule):
             return self.bilm(tokens)
         words, places = distinct_words(tokens)  # (words,), (batch, time)
@@ -372,10 +386,10 @@ class ElmoEmbeddingLayer(keras.Layer):
         if not self.bilm.token_encoder.trainable:
             rows = self.vocabulary_cache.rows(words)
         if rows is None:
-            return self.bilm.word_vectors(self.character_ids.ids(words))
+            return self.bilm.word_vectors(self.character_ids.word_ids(words))
         return self.vocabulary_cache.completed(
             rows,
-            self.bilm.word_vectors(self.character_ids.ids(words[rows == 0])),
+            self.bilm.word_vectors(self.character_ids.word_ids(words[rows == 0])),
         )
 
     def cache_vocabulary(self, words: Iterable[str]) -> None:

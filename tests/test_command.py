@@ -366,6 +366,11 @@ def test_to_a_saved_model(
     found = exported.serve(tf.constant(SENTENCES))
     np.testing.assert_allclose(found, outputs(module), atol=1e-6)
     assert "exported = tf.saved_model.load('out.v1')" in printed
+    named = exported.signatures["default"](tf.constant(SENTENCES))
+    np.testing.assert_allclose(named["elmo"], outputs(module, "elmo"), atol=1e-6)
+    # The weights are there once.
+    data = Path("out.v1", "variables", "variables.data-00000-of-00001").stat().st_size
+    assert 4 * PARAMETERS["total"] < data < 1.3 * 4 * PARAMETERS["total"]
     # The loops of TensorFlow 1 are gone.
     assert b"NextIteration" in (module / "saved_model.pb").read_bytes()
     assert b"NextIteration" not in Path("out.v1", "saved_model.pb").read_bytes()
@@ -477,12 +482,12 @@ def test_a_full_disk_leaves_nothing(
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    def export(model: keras.Model, path: Path, verbose: bool) -> None:
-        path.mkdir()
+    def save_graph(module: tf.Module, path: str, signatures: object) -> None:
+        Path(path).mkdir()
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(keras.Model, "save", save)
-    monkeypatch.setattr(keras.Model, "export", export)
+    monkeypatch.setattr(tf.saved_model, "save", save_graph)
     for arguments in (["out.keras"], ["out", "--to", "savedmodel"]):
         code, printed, error = run("convert", source, *arguments)
         assert (code, printed) == (1, "")

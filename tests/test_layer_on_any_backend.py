@@ -8,7 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids, text_dataset
+from keras_elmo import (
+    ElmoEmbeddingLayer,
+    batch_to_character_ids,
+    export_saved_model,
+    text_dataset,
+)
 from keras_elmo.layers import CharacterIds, HubModule
 from tests.any_backend import to_numpy, to_tensor
 from tests.test_elmo_embedding_layer import MODES, POOLED, SHAPES, TOKENS, expected_output
@@ -267,6 +272,16 @@ def test_strings_need_tensorflow(input_mode: str) -> None:
     if input_mode == "sentences":
         with pytest.raises(ValueError, match=message):
             text_dataset(TEXTS, input_mode=input_mode)
+
+
+@without_strings
+def test_a_saved_model_needs_tensorflow(tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(TINY, input_mode="character_ids")
+    with pytest.raises(
+        ValueError, match="export_saved_model writes a TensorFlow graph and"
+    ):
+        export_saved_model(layer, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 @without_strings

@@ -33,6 +33,7 @@ def test_public_names() -> None:
         "compute_features",
         "embed_corpus",
         "embed_dataset",
+        "export_saved_model",
         "feature_dataset",
         "join_head",
         "list_models",

@@ -65,7 +65,8 @@ def add_convert(add: Add) -> None:
         choices=FORMATS,
         help="hdf5, a directory with options.json and weights.hdf5 (the default); keras, a "
         "Keras model from strings to the output (the default if OUT ends in .keras); "
-        "savedmodel, the same as a directory for TensorFlow alone",
+        "savedmodel, the same as a directory for TensorFlow alone, with the signatures of "
+        "the TF-Hub modules",
     )
     convert.add_argument(
         "--output-mode", choices=OUTPUT_MODES, help="the model's output (default: default)"

@@ -100,7 +100,12 @@ class CharacterIds(keras.Layer):
 
     def ids(self, tokens: Tensor) -> Tensor:
         """The ids of tokens: strings of any shape, where ``""`` is padding."""
-        return _character_ids(tokens, self.max_characters_per_token)
+        ids = self.word_ids(tokens)  # (..., length)
+        return ops.where((tokens != "")[..., None], ids, 0)  # (..., length)
+
+    def word_ids(self, words: Tensor) -> Tensor:
+        """The ids of words: strings of any shape, where ``""`` is one of no characters."""
+        return _word_ids(words, self.max_characters_per_token)
 
     def tokens(self, inputs: Tensor) -> Tensor:
         """The tokens that the ids are made of.
@@ -173,7 +178,7 @@ def _with_a_step(rows: Tensor) -> Tensor:
     return ops.zeros((ops.shape(rows)[0], 1, *rows.shape[2:]), rows.dtype)
 
 
-def _character_ids(tokens: Tensor, length: int) -> Tensor:
+def _word_ids(tokens: Tensor, length: int) -> Tensor:
     """Character ids (batch, time, length) of string tokens (batch, time)."""
     import tensorflow as tf
 
@@ -186,6 +191,4 @@ def _character_ids(tokens: Tensor, length: int) -> Tensor:
     ids = tf.where(positions < end, ids, CHARACTER_PADDING_ID)
     ids = tf.where(positions == end, END_WORD_ID, ids)  # (batch, time, length - 1)
     before = [[0, 0]] * tokens.shape.rank + [[1, 0]]
-    ids = tf.pad(ids, before, constant_values=BEGIN_WORD_ID)  # (batch, time, length)
-    is_token = tf.not_equal(tokens, "")[..., None]  # (batch, time, 1)
-    return tf.where(is_token, ids, 0)  # (batch, time, length)
+    return tf.pad(ids, before, constant_values=BEGIN_WORD_ID)  # (batch, time, length)

@@ -200,7 +200,9 @@ class ElmoBiLM(keras.Layer):
     def _through_lstms(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """The layers of token vectors (batch, time + 2, projection_dim)."""
         assert self.lstms is not None  # no layers are needed of a model without
-        bounded = ops.pad(mask, [[0, 0], [1, 1]], constant_values=True)  # (batch, time + 2)
+        # As numbers: booleans that tf2onnx pads are not loaded by ONNX Runtime.
+        bounded = ops.pad(ops.cast(mask, "int32"), [[0, 0], [1, 1]], constant_values=1)
+        bounded = bounded != 0  # (batch, time + 2)
         if self.carried_state is None:
             return self.lstms(tokens, mask=bounded)[0]
         states = self.carried_state.first_rows(ops.shape(tokens)[0])

@@ -1,0 +1,240 @@
+"""A layer as a SavedModel with the signatures of the TF1 Hub modules."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_elmo import backends
+from keras_elmo.config import ElmoConfig
+from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.layers import CharacterIds, MaskedMean
+from keras_elmo.types import PathLike, Tensor
+
+Outputs = dict[str, Tensor]
+"""The outputs of a signature by their names."""
+
+Function = Any
+"""A function of TensorFlow."""
+
+
+def export_saved_model(
+    source: ElmoEmbeddingLayer | PathLike | ElmoConfig, path: PathLike
+) -> None:
+    """Writes a TensorFlow SavedModel with the signatures of the TF1 Hub modules of ELMo.
+
+    Code that loaded such a module and called ``module.signatures["default"]`` or
+    ``["tokens"]`` finds the same names, shapes and dtypes here. To run it TensorFlow is
+    enough. The weights are the layer's as they are now, fine-tuned ones and the mix
+    included, and are stored once.
+
+    Signatures, with D twice ``projection_dim``:
+
+    - ``default``: ``text``, strings (batch,), split on the space character.
+    - ``tokens``: ``tokens``, strings (batch, time), and ``sequence_len``, int32 (batch,):
+      how many of a row's tokens, from the first, are no padding. What follows them is not
+      read. No token before them is padding, whatever it is; the empty string is a word
+      without characters.
+    - ``serving_default``: ``inputs``, as the layer's ``input_mode`` says, to ``output_0``,
+      as its ``output_mode`` says.
+
+    Outputs of the first two, float32, all from one run of the language model:
+
+    - ``word_emb`` (batch, time, D / 2), and ``lstm_outputs1``, ``lstm_outputs2`` (batch,
+      time, D), with as many as the layer has LSTM layers;
+    - ``elmo`` (batch, time, D) and ``default`` (batch, D), its mean over tokens, gamma
+      included, from layers that have a mix: ``output_mode`` ``"elmo"`` or ``"default"``;
+    - ``sequence_len`` (batch,), int32.
+
+    Padding is zeros, and so is what belongs to an empty sentence. The loaded object also
+    has ``serve``, a function that does what the layer does, as after ``model.export``.
+
+    Args:
+        source: A layer, or what :class:`~keras_elmo.ElmoEmbeddingLayer` takes as its
+            ``source``.
+        path: The directory to write. It must not exist; its parent must. It appears under
+            its name when it is complete.
+
+    Raises:
+        ValueError: The backend is not TensorFlow; or the layer is ``stateful``, whose
+            requests would depend on each other, or runs a module's own graph
+            (``engine="hub"``).
+        FileExistsError: There is something at ``path``.
+        FileNotFoundError: There is no directory to write it in.
+        OSError: It cannot be written.
+        SourceError: No weights can be had from ``source``.
+    """
+    backends.needs_tensorflow(
+        "export_saved_model writes a TensorFlow graph and",
+        "Use model.export with a model that takes character ids.",
+    )
+    target = Path.cwd() / path  # which has a parent
+    if os.path.lexists(target):
+        raise FileExistsError(f"path: {str(path)!r} exists. Name another place.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"path: there is no directory {str(target.parent)!r}. Make it first."
+        )
+    if not isinstance(source, ElmoEmbeddingLayer):
+        source = ElmoEmbeddingLayer(source)
+    # Beside the target, so that the last step is a rename and not a copy.
+    with tempfile.TemporaryDirectory(
+        prefix=f".{target.name}-", dir=target.parent
+    ) as folder:
+        written = Path(folder, "new")
+        write_saved_model(source, saved_functions(source), written)
+        written.rename(target)
+
+
+class SavedFunctions(NamedTuple):
+    """What a SavedModel computes, as functions of TensorFlow.
+
+    Attributes:
+        default: From ``text`` to the outputs by name.
+        tokens: From ``tokens`` and ``sequence_len`` to the same.
+        serve: The layer.
+    """
+
+    default: Function
+    tokens: Function
+    serve: Function
+
+
+def saved_functions(layer: ElmoEmbeddingLayer) -> SavedFunctions:
+    """Makes the functions that a SavedModel of a layer holds.
+
+    Args:
+        layer: The layer.
+
+    Returns:
+        The functions, for batches and sentences of any length.
+
+    Raises:
+        ValueError: The layer is ``stateful`` or has ``engine="hub"``.
+    """
+    import tensorflow as tf
+
+    _check_layer(layer)
+    layers_of_tokens = _LayersOfTokens(layer)
+    splitting = CharacterIds("sentences", max_tokens=layer.max_tokens)
+    pooling = MaskedMean(dtype="float32")
+
+    def function(*inputs: Any) -> Callable[[Function], Function]:
+        return partial(tf.function, input_signature=inputs, autograph=False)
+
+    any_tokens = tf.TensorSpec((None, None), tf.string, "tokens")
+
+    # A function of its own, so that both signatures call the same graph.
+    @function(any_tokens, tf.TensorSpec((None, None), tf.bool, "mask"))
+    def outputs(tokens: Tensor, mask: Tensor) -> Outputs:
+        # (batch, time, depth + 1, D), zeros at padding
+        layers = layers_of_tokens(tokens, mask)
+        found = {"word_emb": layers[:, :, 0, : layer.output_dim // 2]}
+        for k in range(1, layers.shape[2]):
+            found[f"lstm_outputs{k}"] = layers[:, :, k]  # (batch, time, D)
+        if layer.scalar_mix is not None:
+            found["elmo"] = layer.scalar_mix(layers)  # (batch, time, D)
+            found["default"] = pooling(found["elmo"], mask=mask)  # (batch, D)
+        found = {name: tf.cast(output, tf.float32) for name, output in found.items()}
+        return {**found, "sequence_len": tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)}
+
+    @function(tf.TensorSpec((None,), tf.string, "text"))
+    def default(text: Tensor) -> Outputs:
+        tokens = splitting.tokens(text)  # (batch, time)
+        return outputs(tokens, tokens != "")
+
+    @function(any_tokens, tf.TensorSpec((None,), tf.int32, "sequence_len"))
+    def tokens(tokens: Tensor, sequence_len: Tensor) -> Outputs:
+        tf.debugging.assert_equal(
+            tf.shape(sequence_len)[0],
+            tf.shape(tokens)[0],
+            "sequence_len must hold one length for each row of tokens",
+        )
+        tokens = tokens[:, : layer.max_tokens]  # (batch, time)
+        return outputs(tokens, tf.sequence_mask(sequence_len, tf.shape(tokens)[1]))
+
+    return SavedFunctions(default, tokens, function(_inputs(layer))(lambda x: layer(x)))
+
+
+class _LayersOfTokens(keras.Layer):
+    """A layer's own layers: as a call, so that Keras casts variables in mixed precision."""
+
+    def __init__(self, layer: ElmoEmbeddingLayer) -> None:
+        super().__init__(name="layers_of_tokens", dtype=layer.dtype_policy)
+        self.layer = layer
+        self.built = True  # the layer has all its weights
+
+    def call(self, tokens: Tensor, is_token: Tensor) -> Tensor:
+        return self.layer.layers_of_tokens(tokens, is_token)
+
+
+def write_saved_model(
+    layer: ElmoEmbeddingLayer, functions: SavedFunctions, path: Path
+) -> None:
+    """Writes what :func:`export_saved_model` does, without a detour.
+
+    Args:
+        layer: The layer.
+        functions: Its functions.
+        path: The directory to write.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.serve = functions.serve
+    # By a name for what comes out, as signatures need it.
+    serving = tf.function(
+        lambda inputs: {"output_0": functions.serve(inputs)},
+        input_signature=[_inputs(layer)],
+        autograph=False,
+    )
+    signatures = {
+        name: function.get_concrete_function()
+        for name, function in (
+            ("default", functions.default),
+            ("tokens", functions.tokens),
+            ("serving_default", serving),
+        )
+    }
+    # The variables of all signatures, each once.
+    variables = {id(v): v for each in signatures.values() for v in each.variables}
+    module.weights = list(variables.values())
+    module.vocabulary = layer.vocabulary_cache.table
+    try:
+        tf.saved_model.save(module, str(path), signatures)
+    except tf.errors.OpError as error:  # a full disk, for one
+        raise OSError(f"Cannot write the SavedModel: {error.message}") from error
+
+
+def _inputs(layer: ElmoEmbeddingLayer) -> Any:
+    """What the layer takes, in batches of any size."""
+    import tensorflow as tf
+
+    shapes = {
+        "sentences": ((None,), tf.string),
+        "tokens": ((None, None), tf.string),
+        "character_ids": ((None, None, layer.max_characters_per_token), tf.int32),
+    }
+    return tf.TensorSpec(*shapes[layer.input_mode], "inputs")
+
+
+def _check_layer(layer: ElmoEmbeddingLayer) -> None:
+    if layer.stateful:
+        raise ValueError(
+            "source: a layer with stateful=True carries its state from request to request, "
+            "of whatever client. Make one with stateful=False and the same weights."
+        )
+    if layer.engine == "hub":
+        raise ValueError(
+            "source: a layer with engine='hub' runs a module's own graph, which has these "
+            "signatures itself. Use engine='native'; or model.export, for one endpoint."
+        )
