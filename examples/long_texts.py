@@ -44,10 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = long_text(args.tokens)
     whole = ElmoEmbeddingLayer(args.source, "layers")([" ".join(tokens)]).numpy()[0]
     pieces = in_pieces(args.source, tokens, args.piece)  # (tokens, layers, D)
+    n_layers = whole.shape[1] - 1
     print(f"A text of {len(tokens):,} tokens, in pieces of {args.piece}. Root mean square")
-    print(
-        f"of the differences in layers 1 to {whole.shape[1] - 1}, in parts of the values'."
-    )
+    print(f"of the differences in layers 1 to {n_layers}, in parts of the values' own.")
     half = whole.shape[-1] // 2
     forward = difference(whole[:, 1:, :half], pieces[:, 1:, :half])
     print(f"\nforward, all tokens: {forward:.1e}\n\ntokens after it   backward")

@@ -2,6 +2,7 @@
 
 The tests run small ones. By hand, larger ones:
 
+    export PYTHONPATH=examples
     python -m tests.embedding_jobs --kills 50 --sentences 5000
     python -m tests.embedding_jobs --memory --sentences 5000
 """
