@@ -230,8 +230,8 @@ def _inputs(layer: ElmoEmbeddingLayer) -> Any:
 def _check_layer(layer: ElmoEmbeddingLayer) -> None:
     if layer.stateful:
         raise ValueError(
-            "source: a layer with stateful=True carries its state from request to request, "
-            "of whatever client. Make one with stateful=False and the same weights."
+            f"source: a layer with stateful={layer.stateful!r} carries its state from "
+            "request to request, of whatever client. Make one with stateful=False and the same weights."
         )
     if layer.engine == "hub":
         raise ValueError(
