@@ -97,13 +97,14 @@ def text_dataset(
     characters = _checked_characters(max_characters_per_token, mode)
     encoded = read_texts(texts)
     targets = None if labels is None else read_labels(labels, len(encoded))
+    is_number = isinstance(initial_epoch, int) and not isinstance(initial_epoch, bool)
+    if not is_number or initial_epoch < 0:
+        raise ValueError(
+            f"initial_epoch must be an integer from 0 on; got {initial_epoch!r}."
+        )
     if max_tokens is not None:
         checks.positive_integer("max_tokens", max_tokens)
         encoded = [first_tokens(text, max_tokens) for text in encoded]
-    if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, int):
-        raise TypeError(f"initial_epoch must be an integer; got {initial_epoch!r}.")
-    if initial_epoch < 0:
-        raise ValueError(f"initial_epoch must be 0 or more; got {initial_epoch}.")
     lengths = token_counts(encoded)  # (n,)
     if keras.backend.backend() == "jax":
         lengths = np.minimum(rounded_up(lengths), lengths.max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,13 @@ class TrainingBackup(keras.callbacks.Callback):
         if backends.is_tensorflow():
             scope = model.distribute_strategy.scope()
         try:
-            with scope:
+            with scope, warnings.catch_warnings():
+                # Keras only warns of layers that it finds nothing for.
+                warnings.simplefilter("error", UserWarning)
                 model.optimizer.build(model.trainable_variables)
                 model.load_weights(path / _WEIGHTS)
             self.history = json.loads((path / _HISTORY).read_text("utf-8"))
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, UserWarning) as error:
             raise ValueError(
                 f"folder: {str(path)!r} cannot be restored into this model: {error} Build "
                 "the model that was trained, or name another folder."

@@ -84,11 +84,11 @@ def tagger(source: Path) -> keras.Model:
     return model
 
 
-def dataset(initial_epoch: int = 0, n: int = len(TEXTS)) -> Any:
+def dataset(initial_epoch: int = 0) -> Any:
     """Each epoch has another order."""
     return text_dataset(
-        TEXTS[:n],
-        LABELS[:n],
+        TEXTS,
+        LABELS,
         batch_size=BATCH,
         shuffle=True,
         seed=1,
@@ -101,6 +101,17 @@ def trained(model: keras.Model, data: Any, **kwargs: Any) -> dict[str, np.ndarra
     fit = model.fit(data, epochs=EPOCHS, shuffle=False, verbose=0, **kwargs)
     losses = {f"losses/{name}": np.array(x) for name, x in fit.history.items()}
     return {**losses, **weights(model)}
+
+
+def used(model: keras.Model) -> dict[str, np.ndarray]:
+    """What a trained model predicts, and how well."""
+    model.run_eagerly = True  # which takes less time for once
+    strings = np.array(TEXTS, dtype=object)
+    results = model.evaluate(dataset(), verbose=0)
+    return {
+        "evaluated": np.array(results),
+        "predictions": model.predict(strings, batch_size=BATCH, verbose=0),
+    }
 
 
 def tagged(model: keras.Model) -> dict[str, np.ndarray]:
@@ -137,8 +148,7 @@ def mirrored(folder: Path) -> dict[str, np.ndarray]:
     source, strings = folder / "model", np.array(TEXTS, dtype=object)
     with strategy.scope():
         model = classifier(source)
-    numbers = trained(model, dataset(), validation_data=dataset())
-    numbers["predictions"] = model.predict(strings, batch_size=BATCH, verbose=0)
+    numbers = trained(model, dataset()) | used(model)
     model.save(folder / "mirrored.keras")
     with strategy.scope():
         model = tagger(source)
@@ -185,9 +195,7 @@ def worker(folder: Path) -> dict[str, np.ndarray]:
         )
     except WorkerLostError as error:
         return {"lost": np.array(str(error))}
-    model.run_eagerly = True  # which takes less time for once
-    strings = np.array(TEXTS, dtype=object)
-    numbers["predictions"] = model.predict(strings, batch_size=BATCH, verbose=0)
+    numbers |= used(model)
     return numbers | {
         f"history/{name}": np.array(values) for name, values in backup.history.items()
     }
@@ -218,7 +226,8 @@ def data_parallel(folder: Path) -> dict[str, np.ndarray]:
     ):
         keras.distribution.set_distribution(distribution)
         model = classifier(folder / "model", "character_ids")
-        found = trained(model, dataset(n=8))
+        # In the same order each time, so that few programs are compiled.
+        found = trained(model, text_dataset(TEXTS[:8], LABELS[:8], batch_size=BATCH))
         numbers |= {f"{name}/{part}": values for part, values in found.items()}
     sharding = model.get_layer("elmo").scalar_mix.gamma.value.sharding
     numbers["n_devices"] = np.array(sharding.num_devices)
