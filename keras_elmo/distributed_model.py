@@ -124,7 +124,9 @@ class DistributedModel(keras.Model):
         """The loss of Keras, with gradients by each device's part of the batch."""
         if training and y_pred is not None and backends.n_replicas() > 1:
             y_pred = keras.tree.map_structure(_with_the_weight_of_its_part, y_pred)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        # Run eagerly, Keras has no number where a device has no rows.
+        return keras.ops.sum(loss) if tuple(loss.shape) == (0,) else loss
 
     def _averageable(self, logs: dict[str, Tensor]) -> dict[str, Tensor]:
         # Over several workers Keras takes the mean over axis 0 of each.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import imdb_strategy
 import keras
 import numpy as np
 import pytest
@@ -185,6 +188,9 @@ def test_prepared(example: ModuleType) -> None:
 def test_learning_rate(example: ModuleType, source: str) -> None:
     model = example.build_model(source, "aggregation", 0.25)
     assert float(model.optimizer.learning_rate) == 0.25
+    assert model.optimizer.gradient_accumulation_steps is None
+    model = example.build_model(source, "aggregation", accumulate=3)
+    assert model.optimizer.gradient_accumulation_steps == 3
 
 
 def test_same_seed_same_run(start: StartRun, archive: Path, directory: Path) -> None:
@@ -192,6 +198,38 @@ def test_same_seed_same_run(start: StartRun, archive: Path, directory: Path) -> 
     again = start("--data", directory, "--seed", 3, "--epochs", 1, to="again")
     for name, value in first.history.items():
         assert again.history[name] == pytest.approx(value, rel=1e-4)
+
+
+def test_goes_on_where_it_was(start: StartRun, archive: Path, tmp_path: Path) -> None:
+    whole = start("--data", archive)
+    kept = ("--backup", tmp_path / "kept")
+    start("--data", archive, *kept, "--epochs", 1, to="part")
+    rest = start("--data", archive, *kept, to="rest")
+    assert "Going on after epoch 1" in rest.text
+    assert len(rest.history["val_loss"]) == 2
+    for name, value in whole.history.items():
+        assert rest.history[name] == pytest.approx(value, rel=1e-4)
+
+
+def test_on_two_devices_as_on_one(
+    start: StartRun, source: str, archive: Path, tmp_path: Path
+) -> None:
+    one = start("--data", archive, "--fine-tune", "lstm")
+    options = ["--source", source, "--data", str(archive), "--output", str(tmp_path / "2")]
+    strategy = ["--strategy", "mirrored", "--devices", "2", "--fine-tune", "lstm"]
+    program = Path(imdb_strategy.__file__).with_name("imdb_sentiment.py")
+    result = subprocess.run(
+        [sys.executable, str(program), *QUICK, *options, *strategy],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**os.environ, "PYTHONPATH": str(program.parents[1])},
+    )
+    assert result.returncode == 0, result.stderr
+    two = Run(result.stdout, tmp_path / "2").history
+    for name, value in one.history.items():
+        assert two[name] == pytest.approx(value, abs=1e-4)
 
 
 def test_embedded_reviews_and_random_weights(
@@ -282,6 +320,13 @@ def error_line(
         (["--learning-rate", "fast"], "argument --learning-rate: must be .*, not 'fast'"),
         (["--seed", "99999999999"], "argument --seed: must be .* to 2147483647"),
         (["--fine-tune", "some"], "argument --fine-tune: invalid choice: 'some'"),
+        (["--accumulate", "1"], "argument --accumulate: must be .* from 2 to"),
+        (["--strategy", "all"], "argument --strategy: invalid choice: 'all'"),
+        (["--devices", "2"], "argument --devices: has no effect with --strategy none"),
+        (["--strategy", "multi-worker"], "multi-worker needs the .* variable TF_CONFIG"),
+        (["--strategy", "data-parallel"], "needs KERAS_BACKEND=jax; this is tensorflow"),
+        # A process that has computed something cannot divide its processor any more.
+        (["--strategy", "mirrored"], "argument --strategy: .* cannot be modified"),
         ([" "], "argument sentence: must not be empty"),
         (["--data", ""], "argument --data: must not be empty"),
         (["--data", 5000 * "a"], "argument --data: .*(too long|no file or directory)"),
