@@ -7,6 +7,7 @@ The model of Jacob Zweig's article "ELMo Embeddings in Keras with TensorFlow Hub
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The command line's arguments; those of the process by default.
 
     Returns:
-        The exit status: 0, or 1 if another worker was lost. A wrong argument ends in
-        ``SystemExit`` with status 2 and a line on the standard error that names it.
+        The exit status, 0. A wrong argument ends in ``SystemExit`` with status 2 and a
+        line on the standard error that names it; the loss of another worker ends the
+        process with status 1.
     """
     parser = make_parser()
     args = fill_in(parser.parse_args(argv))
@@ -93,8 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         keras.distribution.set_distribution(None)
         test_accuracy = evaluate(model, test, args.batch_size)
     except WorkerLostError as error:
-        print(error, file=sys.stderr)
-        return 1
+        print(error, file=sys.stderr, flush=True)
+        # At its end TensorFlow would wait for that worker: if it is frozen, for ever.
+        os._exit(1)
     print_mix(model)
     if strategy.is_chief:
         save(model, history, test_accuracy, args.output)

@@ -227,5 +227,6 @@ def _with_the_weight_of_its_part(prediction: Tensor) -> Tensor:
 def _reason(error: Exception) -> str:
     """What TensorFlow says at the end of an error in a graph, in one line."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    reasons = [line for line in lines if "aborted by" in line]
-    return " ".join((reasons or lines[:1])[0].split())
+    first = next((i for i, line in enumerate(lines) if "aborted by" in line), 0)
+    # The line below names the worker, or says more.
+    return " ".join(" ".join(lines[first : first + 2]).split())

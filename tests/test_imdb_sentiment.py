@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST, TINY, saved_model
 
 SENTENCE = "a warm and clever film"
 N_REVIEWS = 12  # of each class, in each part
@@ -200,11 +200,18 @@ def test_same_seed_same_run(start: StartRun, archive: Path, directory: Path) -> 
         assert again.history[name] == pytest.approx(value, rel=1e-4)
 
 
-def test_goes_on_where_it_was(start: StartRun, archive: Path, tmp_path: Path) -> None:
-    whole = start("--data", archive)
+@pytest.fixture(scope="module")
+def least(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(saved_model(tmp_path_factory.mktemp("least"), LEAST))
+
+
+def test_goes_on_where_it_was(
+    start: StartRun, least: str, archive: Path, tmp_path: Path
+) -> None:
+    whole = start("--data", archive, source=least)
     kept = ("--backup", tmp_path / "kept")
-    start("--data", archive, *kept, "--epochs", 1, to="part")
-    rest = start("--data", archive, *kept, to="rest")
+    start("--data", archive, *kept, "--epochs", 1, source=least, to="part")
+    rest = start("--data", archive, *kept, source=least, to="rest")
     assert "Going on after epoch 1" in rest.text
     assert len(rest.history["val_loss"]) == 2
     for name, value in whole.history.items():
@@ -212,10 +219,10 @@ def test_goes_on_where_it_was(start: StartRun, archive: Path, tmp_path: Path) ->
 
 
 def test_on_two_devices_as_on_one(
-    start: StartRun, source: str, archive: Path, tmp_path: Path
+    start: StartRun, least: str, archive: Path, tmp_path: Path
 ) -> None:
-    one = start("--data", archive, "--fine-tune", "lstm")
-    options = ["--source", source, "--data", str(archive), "--output", str(tmp_path / "2")]
+    one = start("--data", archive, "--fine-tune", "lstm", source=least)
+    options = ["--source", least, "--data", str(archive), "--output", str(tmp_path / "2")]
     strategy = ["--strategy", "mirrored", "--devices", "2", "--fine-tune", "lstm"]
     program = Path(imdb_strategy.__file__).with_name("imdb_sentiment.py")
     result = subprocess.run(
