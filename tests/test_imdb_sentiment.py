@@ -224,6 +224,7 @@ def test_begun_on_one_device_and_ended_on_two(
     assert "Going on after epoch 1" in result.stdout
     rest = Run(result.stdout, tmp_path / "rest").history
     assert len(rest["val_loss"]) == 2
+    assert [path.name for path in kept[1].iterdir()] == ["epoch_2"]
     for name, value in whole.history.items():
         assert rest[name] == pytest.approx(value, abs=1e-4)
 
