@@ -164,29 +164,23 @@ def test_what_does_not_work_on_two_devices_says_so(mirrored: Numbers) -> None:
     assert "gradient_accumulation_steps=2: Keras does not" in str(mirrored["accumulating"])
 
 
-@pytest.fixture(scope="module")
-def after_a_kill(folder: Path, report_figure: Callable[[str, str], None]) -> Numbers:
-    """What the worker found that is left when the other one is killed."""
+def test_workers_that_were_killed_go_on_and_end_as_one_device(
+    folder: Path,
+    one_device: Numbers,
+    report_error: Report,
+    report_figure: Callable[[str, str], None],
+) -> None:
     with killed_at_the_end(two_workers(folder, kill=1)) as (left, killed):
         assert killed.wait(LIMIT_S) == -signal.SIGKILL
         begin = time.monotonic()
         assert left.wait(120) == 0, (folder / "worker.log").read_text()
         seconds = time.monotonic() - begin
     report_figure("a worker killed: the other one ends after", f"{seconds:.1f} s")
-    return numbers_of(folder, "worker_0")
-
-
-def test_a_worker_is_killed(after_a_kill: Numbers, folder: Path) -> None:
-    message = str(after_a_kill["lost"])
+    message = str(numbers_of(folder, "worker_0")["lost"])
     assert message.startswith("Another worker of the cluster has ended or does not answer")
     assert "Start all workers again" in message
     assert [path.name for path in (folder / "backup").iterdir()] == [f"epoch_{KILLED_IN}"]
 
-
-@pytest.mark.usefixtures("after_a_kill")
-def test_killed_workers_go_on_and_end_as_one_device(
-    folder: Path, one_device: Numbers, report_error: Report
-) -> None:
     with killed_at_the_end(two_workers(folder)) as workers:
         for worker in workers:
             assert worker.wait(LIMIT_S) == 0, (folder / "worker.log").read_text()
