@@ -24,8 +24,8 @@ from benchmark_sides import Side, make_other_sides, make_sides
 from benchmark_texts import real_reviews, seeded_reviews
 from benchmark_workloads import NEED_SIDES, SHORT_SENTENCE, WORKLOADS, Setting
 from hub_module import Mix, Style, random_arrays, write_module
+from imdb_arguments import integer_from, require_matplotlib
 from imdb_data import DataError
-from imdb_sentiment import integer_from, require_matplotlib
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
 from keras_elmo.reviews import Reviews

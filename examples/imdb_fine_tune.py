@@ -21,8 +21,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from imdb_arguments import integer_from
 from imdb_data import DataError, load_imdb
-from imdb_sentiment import integer_from, prepared, shuffled
+from imdb_sentiment import prepared, shuffled
 from keras import layers, ops
 from numpy.typing import NDArray
 

@@ -6,17 +6,31 @@ The model of Jacob Zweig's article "ELMo Embeddings in Keras with TensorFlow Hub
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import imdb_strategy
 import keras
 import numpy as np
+from imdb_arguments import fill_in, make_parser, require_matplotlib
+from imdb_curves import plot_curves
 from imdb_data import DataError, load_imdb, plain_text
+from imdb_strategy import Strategy, StrategyError
 
-from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError, tokenize
+from keras_elmo import (
+    DistributedModel,
+    ElmoConfig,
+    ElmoEmbeddingLayer,
+    SourceError,
+    TrainingBackup,
+    WorkerLostError,
+    text_dataset,
+    tokenize,
+)
 from keras_elmo.reviews import Reviews, load_reviews
 
 # Small enough to train on a laptop's processor in seconds.
@@ -28,6 +42,7 @@ RANDOM_CONFIG = ElmoConfig(
     projection_dim=64,
 )
 VALIDATION_PART = 0.1
+ONE_DEVICE = Strategy()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,19 +53,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status, 0. A wrong argument ends in ``SystemExit`` with status 2 and a
-        line on the standard error that names it.
+        line on the standard error that names it; the loss of another worker ends the
+        process with status 1.
     """
     parser = make_parser()
     args = fill_in(parser.parse_args(argv))
     # What can go wrong goes wrong here, before the hours of training.
     require_matplotlib(parser)
+    try:
+        strategy = imdb_strategy.start(args.strategy, args.devices)
+    except StrategyError as error:
+        parser.error(str(error))
     keras.utils.set_random_seed(args.seed)
     try:
         args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"argument --output: cannot make the directory: {error}")
     try:
-        model = build_model(args.source, args.fine_tune, args.learning_rate)
+        with strategy.scope():
+            model = build_model(
+                args.source, args.fine_tune, args.learning_rate, args.accumulate
+            )
     except SourceError as error:
         parser.error(f"argument --source: {error}")
     try:
@@ -60,176 +83,67 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_parameters(model)
     training = prepared(shuffled(training, args.limit, args.seed), args.words)
     test = prepared(shuffled(test, args.limit, args.seed), args.words)
-    history = train(model, training, args.epochs, args.batch_size)
-    test_accuracy = evaluate(model, test, args.batch_size)
+    try:
+        history = train(
+            model,
+            training,
+            args.epochs,
+            args.batch_size,
+            args.seed,
+            args.backup and TrainingBackup(args.backup),
+            strategy,
+        )
+        keras.distribution.set_distribution(None)
+        test_accuracy = evaluate(model, test, args.batch_size)
+    except WorkerLostError as error:
+        print(error, file=sys.stderr, flush=True)
+        # At its end TensorFlow would wait for that worker: if it is frozen, for ever.
+        os._exit(1)
     print_mix(model)
-    save(model, history, test_accuracy, args.output)
-    if args.sentence is not None:
-        print_prediction(args.output / "model.keras", args.sentence)
+    if strategy.is_chief:
+        save(model, history, test_accuracy, args.output)
+        if args.sentence is not None:
+            print_prediction(args.output / "model.keras", args.sentence)
     return 0
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Describes the command line."""
-    parser = argparse.ArgumentParser(
-        description="Train a sentiment classifier on ELMo embeddings of film reviews.",
-    )
-    add = parser.add_argument
-    add(
-        "sentence",
-        nargs="?",
-        type=_sentence,
-        help="a sentence to classify with the saved model, after training",
-    )
-    add(
-        "--data",
-        type=_not_empty,
-        metavar="PATH",
-        help="the IMDB reviews: aclImdb_v1.tar.gz, the directory it unpacks to, or "
-        "'download' (80 MiB); without it, the few reviews that come with keras-elmo",
-    )
-    add(
-        "--source",
-        type=_not_empty,
-        default="mini",
-        help="the ELMo model, a name, path or URL as ElmoEmbeddingLayer takes it "
-        "(default: mini, which comes with keras-elmo), or 'random' for a small one with "
-        "random weights",
-    )
-    add(
-        "--words",
-        type=integer_from(1),
-        default=150,
-        help="words to keep of a review (default: %(default)s)",
-    )
-    add(
-        "--epochs",
-        type=integer_from(1),
-        help="passes over the reviews (default: 5 with --data, otherwise 30)",
-    )
-    add(
-        "--batch-size",
-        type=integer_from(1),
-        default=32,
-        help="reviews in a batch (default: %(default)s)",
-    )
-    add(
-        "--limit",
-        type=integer_from(2),
-        metavar="N",
-        help="train on at most N reviews and test with at most N, half of them positive",
-    )
-    add(
-        "--fine-tune",
-        choices=["aggregation", "lstm", "all"],
-        help="what of ELMo is trained: the mix of its layers, its LSTMs too, or all "
-        "(default: aggregation, or all where the source is random)",
-    )
-    add(
-        "--learning-rate",
-        type=_learning_rate,
-        default=1e-3,
-        metavar="RATE",
-        help="Adam's learning rate (default: %(default)s)",
-    )
-    add(
-        "--seed",
-        type=integer_from(0),
-        default=0,
-        help="makes a run repeatable (default: %(default)s)",
-    )
-    add(
-        "--output",
-        type=Path,
-        default=Path("imdb_sentiment_output"),
-        metavar="DIR",
-        help="where the model, the history and the curves go (default: %(default)s)",
-    )
-    return parser
-
-
-def fill_in(args: argparse.Namespace) -> argparse.Namespace:
-    """Sets what the command line left open, as far as it depends on other arguments.
-
-    A trained ELMo is used as in the article. Random weights know nothing about
-    language: all of them have to be trained. Few reviews need more passes.
-    """
-    if args.epochs is None:
-        args.epochs = 5 if args.data else 30
-    if args.fine_tune is None:
-        args.fine_tune = "all" if args.source == "random" else "aggregation"
-    return args
-
-
-def integer_from(lowest: int) -> Callable[[str], int]:
-    """A parser of whole numbers that are not below ``lowest``."""
-    highest = 2**31 - 1  # TensorFlow counts in int32
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from {lowest} to {highest}, not {text!r}"
-            )
-        return int(text)
-
-    return parse
-
-
-def _learning_rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
-    return rate
-
-
-def _not_empty(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty")
-    return text
-
-
-def _sentence(text: str) -> str:
-    return _not_empty(text).strip()
-
-
-def require_matplotlib(parser: argparse.ArgumentParser) -> None:
-    """Ends the program if the curves could not be drawn later on."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        parser.error(
-            f"matplotlib, which draws the training curves, cannot be imported ({error}): "
-            'pip install "keras-elmo[examples]"'
-        )
-
-
-def build_model(source: str, fine_tune: Any, learning_rate: float = 1e-3) -> keras.Model:
-    """Builds the article's model: strings in, the probability of "positive" out.
+def build_model(
+    source: str,
+    fine_tune: Any,
+    learning_rate: float = 1e-3,
+    accumulate: int | None = None,
+) -> keras.Model:
+    """Builds the article's model: reviews in, the probability of "positive" out.
 
     Args:
         source: As ``--source``.
         fine_tune: What of ELMo is trained.
         learning_rate: Adam's.
+        accumulate: The gradients of so many batches make a step; ``None`` for one.
 
     Returns:
-        The compiled model, from strings (batch,) to probabilities (batch, 1).
+        The compiled model, from strings (batch,), or character ids (batch, time, 50) on
+        the backends that have no strings, to probabilities (batch, 1).
 
     Raises:
         SourceError: No weights can be had from ``source``.
     """
+    has_strings = keras.backend.backend() == "tensorflow"
     elmo = ElmoEmbeddingLayer(
         RANDOM_CONFIG if source == "random" else source,
+        input_mode="sentences" if has_strings else "character_ids",
         fine_tune=fine_tune,
         name="elmo",
     )
-    reviews = keras.Input(shape=(), dtype="string", name="review")  # (batch,)
+    if has_strings:
+        reviews = keras.Input(shape=(), dtype="string", name="review")  # (batch,)
+    else:
+        shape = (None, elmo.max_characters_per_token)
+        reviews = keras.Input(shape=shape, dtype="int32", name="review")
     hidden = keras.layers.Dense(256, activation="relu")(elmo(reviews))  # (batch, 256)
     positive = keras.layers.Dense(1, activation="sigmoid")(hidden)  # (batch, 1)
-    model = keras.Model(reviews, positive)
-    optimizer = keras.optimizers.Adam(learning_rate)
+    model = DistributedModel(reviews, positive)  # keras.Model, where there is one device
+    optimizer = keras.optimizers.Adam(learning_rate, gradient_accumulation_steps=accumulate)
     model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
     return model
 
@@ -283,7 +197,13 @@ def prepared(reviews: Reviews, words: int) -> Reviews:
 
 
 def train(
-    model: keras.Model, reviews: Reviews, epochs: int, batch_size: int
+    model: keras.Model,
+    reviews: Reviews,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    backup: TrainingBackup | None = None,
+    strategy: Strategy = ONE_DEVICE,
 ) -> dict[str, list[float]]:
     """Trains on all but a tenth of the reviews, which validates each epoch.
 
@@ -292,29 +212,43 @@ def train(
         reviews: Texts and labels in random order.
         epochs: How often to see each review.
         batch_size: How many reviews make a step.
+        seed: Of the order of the reviews in each epoch.
+        backup: Keeps each epoch, and may hold those of a run that was killed.
+        strategy: Where the model is trained.
 
     Returns:
         Loss and accuracy on both parts, a number for each epoch.
     """
     texts, labels = reviews
     n_validation = max(1, round(VALIDATION_PART * len(texts)))
-    n_training = len(texts) - n_validation
-    print(f"Training on {n_training:,} reviews, validating on {n_validation:,} others")
-    history = model.fit(
-        texts[n_validation:],
-        labels[n_validation:],
-        validation_data=(texts[:n_validation], labels[:n_validation]),
-        epochs=epochs,
-        batch_size=batch_size,
+    validation = strategy.divisible(texts[:n_validation], labels[:n_validation])
+    training = strategy.divisible(texts[n_validation:], labels[n_validation:])
+    print(
+        f"Training on {len(training[0]):,} reviews, validating on "
+        f"{len(validation[0]):,} others"
     )
-    return {name: [float(x) for x in values] for name, values in history.history.items()}
+    epoch = backup.restore(model) if backup else 0
+    if epoch:
+        print(f"Going on after epoch {epoch}")
+    history = model.fit(
+        text_dataset(
+            *training, batch_size=batch_size, shuffle=True, seed=seed, initial_epoch=epoch
+        ),
+        validation_data=text_dataset(*validation, batch_size=batch_size),
+        initial_epoch=epoch,
+        epochs=epochs,
+        shuffle=False,  # the data set shuffles by itself
+        callbacks=[backup] if backup else [],
+    )
+    logs = backup.history if backup else history.history
+    return {name: [float(x) for x in values] for name, values in logs.items()}
 
 
 def evaluate(model: keras.Model, reviews: Reviews, batch_size: int) -> float:
     """Tells, once and at the end, how many of the test reviews are classified rightly."""
     texts, labels = reviews
-    result = model.evaluate(texts, labels, batch_size=batch_size, return_dict=True)
-    accuracy = float(result["accuracy"])
+    test = text_dataset(texts, labels, batch_size=batch_size)
+    accuracy = float(model.evaluate(test, return_dict=True)["accuracy"])
     print(f"Test accuracy: {accuracy:.4f} on {len(texts):,} reviews")
     return accuracy
 
@@ -340,42 +274,10 @@ def save(
         print(f"Wrote {folder / name}")
 
 
-def plot_curves(history: dict[str, list[float]], test_accuracy: float, path: Path) -> None:
-    """Draws loss and accuracy over the epochs.
-
-    Args:
-        history: As :func:`train` returns it.
-        test_accuracy: Drawn as a line across the accuracies.
-        path: The PNG file to write.
-    """
-    # A figure by itself, without pyplot: it is drawn by Agg and needs no screen.
-    from matplotlib.figure import Figure
-
-    epochs = range(1, len(history["loss"]) + 1)
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    panels = figure.subplots(1, 2)
-    for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
-        axes.plot(epochs, history[name], "o-", ms=4, label="training")
-        axes.plot(epochs, history[f"val_{name}"], "s-", ms=4, label="validation")
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-    panels[0].set_ylabel("loss (binary crossentropy)")
-    panels[1].axhline(
-        test_accuracy, color="gray", ls="--", label="test, after the last epoch"
-    )
-    # One legend for both panels, below them, where it covers no point.
-    handles, names = panels[1].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle("Sentiment of film reviews on ELMo embeddings")
-    figure.savefig(path, dpi=150)
-
-
 def print_prediction(path: Path, sentence: str) -> None:
     """Loads the saved model, which needs nothing but its file, and asks it."""
     model = keras.saving.load_model(path)
-    # Keras takes strings as an object array, not as a list.
-    sentences = np.array([" ".join(tokenize(sentence))], dtype=object)  # (1,)
+    sentences = text_dataset([" ".join(tokenize(sentence))])
     positive = float(model.predict(sentences, verbose=0)[0, 0])
     verdict = "positive" if positive >= 0.5 else "negative"
     print(f"The saved model on {sentence!r}: {verdict} (p(positive) = {positive:.4f})")

@@ -16,8 +16,8 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from imdb_arguments import integer_from
 from imdb_data import DataError
-from imdb_sentiment import integer_from
 from word_senses_clusters import (
     Floats,
     Integers,

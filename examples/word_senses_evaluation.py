@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
+from imdb_arguments import integer_from
 from imdb_data import DataError
-from imdb_sentiment import integer_from
 from word_senses import require_packages
 from word_senses_clusters import (
     Agreement,

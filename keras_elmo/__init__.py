@@ -11,8 +11,9 @@ from keras_elmo.corpus import (
     open_embeddings,
 )
 from keras_elmo.datasets import text_dataset
+from keras_elmo.distributed_model import DistributedModel
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.errors import SourceError, VerificationError
+from keras_elmo.errors import SourceError, VerificationError, WorkerLostError
 from keras_elmo.features import (
     MaskPadding,
     TokenFeatures,
@@ -23,6 +24,7 @@ from keras_elmo.features import (
 from keras_elmo.layers.scalar_mix import ScalarMix
 from keras_elmo.saved_model import export_saved_model
 from keras_elmo.tokenization import tokenize
+from keras_elmo.training_backup import TrainingBackup
 from keras_elmo.verification import Verification, verify
 from keras_elmo.weights.named_models import NamedModel, list_models
 
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BadLine",
     "BadLinesError",
+    "DistributedModel",
     "ElmoConfig",
     "ElmoEmbeddingLayer",
     "Embeddings",
@@ -39,8 +42,10 @@ __all__ = [
     "ScalarMix",
     "SourceError",
     "TokenFeatures",
+    "TrainingBackup",
     "Verification",
     "VerificationError",
+    "WorkerLostError",
     "batch_to_character_ids",
     "compute_features",
     "embed_corpus",

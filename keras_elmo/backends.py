@@ -30,6 +30,36 @@ def needs_tensorflow(what: str, instead: str) -> None:
         )
 
 
+def n_replicas() -> int:
+    """How many devices a strategy of ``tf.distribute`` has, in whose scope this is called.
+
+    Returns:
+        1 without a strategy, and on other backends.
+    """
+    if not is_tensorflow():
+        return 1
+    import tensorflow as tf
+
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def needs_one_replica(what: str) -> None:
+    """Says that something does not work on several devices.
+
+    Args:
+        what: What was asked for, beginning with the argument's name.
+
+    Raises:
+        ValueError: This is the scope of a strategy with several devices.
+    """
+    n = n_replicas()
+    if n > 1:
+        raise ValueError(
+            f"{what} does not work under a tf.distribute strategy with {n} devices, which "
+            "have different rows of each batch. Leave it out, or train on one device."
+        )
+
+
 def check_input_mode(input_mode: str) -> None:
     """Says what to use in place of strings, where the backend has none.
 

@@ -28,6 +28,7 @@ def text_dataset(
     group_by_length: bool = False,
     shuffle: bool = False,
     seed: int | None = None,
+    initial_epoch: int = 0,
     input_mode: InputMode | None = None,
     max_characters_per_token: int | None = None,
 ) -> Any:
@@ -59,6 +60,9 @@ def text_dataset(
         seed: Makes the orders repeatable: equal seeds give an equal first iteration, an
             equal second one and so on. ``None`` draws one from Python's random numbers,
             which ``keras.utils.set_random_seed`` makes repeatable.
+        initial_epoch: How many epochs are done: the first iteration has the order that
+            the next one would have had. For a run that goes on where it was killed; see
+            :class:`~keras_elmo.TrainingBackup`.
         input_mode: What the texts come as, which is the layer's argument of that name:
             ``"sentences"``, strings, or ``"character_ids"``, the same ids that the layer
             makes of them. ``None`` for sentences on the TensorFlow backend, and for ids
@@ -93,6 +97,11 @@ def text_dataset(
     characters = _checked_characters(max_characters_per_token, mode)
     encoded = read_texts(texts)
     targets = None if labels is None else read_labels(labels, len(encoded))
+    is_number = isinstance(initial_epoch, int) and not isinstance(initial_epoch, bool)
+    if not is_number or initial_epoch < 0:
+        raise ValueError(
+            f"initial_epoch must be an integer from 0 on; got {initial_epoch!r}."
+        )
     if max_tokens is not None:
         checks.positive_integer("max_tokens", max_tokens)
         encoded = [first_tokens(text, max_tokens) for text in encoded]
@@ -109,8 +118,8 @@ def text_dataset(
     if targets is not None:
         parts.append(array_part(targets))
     if backends.is_tensorflow():
-        return batched_dataset(plan, parts)
-    return PlannedBatches(plan, [get for get, _ in parts])
+        return batched_dataset(plan, parts, initial_epoch)
+    return PlannedBatches(plan, [get for get, _ in parts], initial_epoch)
 
 
 def _checked_input_mode(input_mode: InputMode | None) -> str:
@@ -149,19 +158,20 @@ def array_part(array: NDArray[Any]) -> Part:
     return lambda rows: np.asarray(array[rows]), spec
 
 
-def batched_dataset(plan: BatchPlan, parts: Sequence[Part]) -> Any:
+def batched_dataset(plan: BatchPlan, parts: Sequence[Part], initial_epoch: int = 0) -> Any:
     """Makes a data set of a plan's batches, of another epoch in each iteration.
 
     Args:
         plan: Which rows go into a batch together.
         parts: The inputs, and the labels if there are any.
+        initial_epoch: The epoch of the first iteration.
 
     Returns:
         A ``tf.data.Dataset`` that knows its number of batches.
     """
     import tensorflow as tf
 
-    epochs = itertools.count()
+    epochs = itertools.count(initial_epoch)
 
     def batches() -> Iterator[Any]:
         for rows in plan.epoch(next(epochs)):
@@ -183,16 +193,20 @@ class PlannedBatches(keras.utils.PyDataset):
     Args:
         plan: Which rows go into a batch together.
         parts: What gives the rows of the inputs, and of the labels if there are any.
+        initial_epoch: The epoch of the first iteration.
     """
 
     def __init__(
-        self, plan: BatchPlan, parts: Sequence[Callable[[Indices], NDArray[Any]]]
+        self,
+        plan: BatchPlan,
+        parts: Sequence[Callable[[Indices], NDArray[Any]]],
+        initial_epoch: int = 0,
     ) -> None:
         super().__init__()
         self._plan = plan
         self._parts = parts
-        self._epoch = 0
-        self._rows = plan.epoch(0)
+        self._epoch = initial_epoch
+        self._rows = plan.epoch(initial_epoch)
 
     def __len__(self) -> int:
         """The number of batches."""

@@ -28,3 +28,7 @@ class DamagedSourceError(SourceError):
 
 class VerificationError(SourceError):
     """The layer does not compute what a module's own graph computes."""
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker that takes part in a training has ended or does not answer."""

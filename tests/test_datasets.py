@@ -57,6 +57,10 @@ def test_each_iteration_has_another_order() -> None:
     first = orders(7)
     assert first[0] != first[1] != first[2]
     assert orders(7) == first
+    later = text_dataset(
+        [str(i) for i in range(30)], batch_size=4, shuffle=True, seed=7, initial_epoch=1
+    )
+    assert [batches(later), batches(later)] == first[1:]
     assert orders(8)[0] != first[0]
     assert orders(None)[0] != orders(None)[0]
 
@@ -121,6 +125,8 @@ def test_keras_knows_the_number_of_steps() -> None:
         ({"batch_size": 2.5}, "batch_size must be a positive integer; got 2.5"),
         ({"labels": [1]}, "labels must be as many as texts, 6; got 1"),
         ({"seed": 1}, "seed=1 has an effect with shuffle=True only"),
+        ({"initial_epoch": -1}, "initial_epoch must be an integer from 0 on; got -1"),
+        ({"initial_epoch": 1.0}, "initial_epoch must be an integer from 0 on; got 1.0"),
     ],
 )
 def test_refuses(arguments: dict[str, object], message: str) -> None:

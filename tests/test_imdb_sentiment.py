@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -13,11 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import imdb_strategy
 import keras
 import numpy as np
 import pytest
 
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST, TINY, saved_model
 
 SENTENCE = "a warm and clever film"
 N_REVIEWS = 12  # of each class, in each part
@@ -185,6 +188,9 @@ def test_prepared(example: ModuleType) -> None:
 def test_learning_rate(example: ModuleType, source: str) -> None:
     model = example.build_model(source, "aggregation", 0.25)
     assert float(model.optimizer.learning_rate) == 0.25
+    assert model.optimizer.gradient_accumulation_steps is None
+    model = example.build_model(source, "aggregation", accumulate=3)
+    assert model.optimizer.gradient_accumulation_steps == 3
 
 
 def test_same_seed_same_run(start: StartRun, archive: Path, directory: Path) -> None:
@@ -192,6 +198,35 @@ def test_same_seed_same_run(start: StartRun, archive: Path, directory: Path) -> 
     again = start("--data", directory, "--seed", 3, "--epochs", 1, to="again")
     for name, value in first.history.items():
         assert again.history[name] == pytest.approx(value, rel=1e-4)
+
+
+def test_begun_on_one_device_and_ended_on_two(
+    start: StartRun, archive: Path, tmp_path: Path
+) -> None:
+    least = str(saved_model(tmp_path / "least", LEAST))
+    whole = start("--data", archive, source=least)
+    kept = ("--backup", tmp_path / "kept")
+    part = start("--data", archive, *kept, "--epochs", 1, source=least, to="part")
+    assert part.history["loss"] == pytest.approx(whole.history["loss"][:1], rel=1e-4)
+    # In a process of its own, since this one has computed on an undivided processor.
+    program = Path(imdb_strategy.__file__).with_name("imdb_sentiment.py")
+    options = ["--source", least, "--data", archive, "--output", tmp_path / "rest", *kept]
+    strategy = ["--strategy", "mirrored", "--devices", 2]
+    result = subprocess.run(
+        [sys.executable, str(program), *QUICK, *map(str, [*options, *strategy])],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**os.environ, "PYTHONPATH": str(program.parents[1])},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Going on after epoch 1" in result.stdout
+    rest = Run(result.stdout, tmp_path / "rest").history
+    assert len(rest["val_loss"]) == 2
+    assert [path.name for path in kept[1].iterdir()] == ["epoch_2"]
+    for name, value in whole.history.items():
+        assert rest[name] == pytest.approx(value, abs=1e-4)
 
 
 def test_embedded_reviews_and_random_weights(
@@ -282,6 +317,13 @@ def error_line(
         (["--learning-rate", "fast"], "argument --learning-rate: must be .*, not 'fast'"),
         (["--seed", "99999999999"], "argument --seed: must be .* to 2147483647"),
         (["--fine-tune", "some"], "argument --fine-tune: invalid choice: 'some'"),
+        (["--accumulate", "1"], "argument --accumulate: must be .* from 2 to"),
+        (["--strategy", "all"], "argument --strategy: invalid choice: 'all'"),
+        (["--devices", "2"], "argument --devices: has no effect with --strategy none"),
+        (["--strategy", "multi-worker"], "multi-worker needs the .* variable TF_CONFIG"),
+        (["--strategy", "data-parallel"], "needs KERAS_BACKEND=jax; this is tensorflow"),
+        # A process that has computed something cannot divide its processor any more.
+        (["--strategy", "mirrored"], "argument --strategy: .* cannot be modified"),
         ([" "], "argument sentence: must not be empty"),
         (["--data", ""], "argument --data: must not be empty"),
         (["--data", 5000 * "a"], "argument --data: .*(too long|no file or directory)"),

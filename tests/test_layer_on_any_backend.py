@@ -181,7 +181,7 @@ def test_few_lengths_where_each_is_compiled() -> None:
 
 
 def test_text_dataset_in_another_order_in_each_iteration() -> None:
-    def orders(seed: int) -> list[list[int]]:
+    def orders(seed: int, initial_epoch: int = 0) -> list[list[int]]:
         dataset = text_dataset(
             [f"t{i} " * (1 + i % 9) for i in range(30)],
             np.arange(30),
@@ -189,6 +189,7 @@ def test_text_dataset_in_another_order_in_each_iteration() -> None:
             group_by_length=True,
             shuffle=True,
             seed=seed,
+            initial_epoch=initial_epoch,
             input_mode="character_ids",
         )
         found = []
@@ -204,6 +205,7 @@ def test_text_dataset_in_another_order_in_each_iteration() -> None:
     assert first[0] != first[1] != first[2]
     assert all(sorted(order) == list(range(30)) for order in first)
     assert orders(7) == first
+    assert orders(7, initial_epoch=1)[:2] == first[1:]
 
 
 def test_fit_and_predict_take_a_text_dataset(source: str) -> None:

@@ -19,6 +19,7 @@ def test_public_names() -> None:
     assert keras_elmo.__all__ == [
         "BadLine",
         "BadLinesError",
+        "DistributedModel",
         "ElmoConfig",
         "ElmoEmbeddingLayer",
         "Embeddings",
@@ -27,8 +28,10 @@ def test_public_names() -> None:
         "ScalarMix",
         "SourceError",
         "TokenFeatures",
+        "TrainingBackup",
         "Verification",
         "VerificationError",
+        "WorkerLostError",
         "batch_to_character_ids",
         "compute_features",
         "embed_corpus",

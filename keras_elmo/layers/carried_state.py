@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elmo import backends
 from keras_elmo.types import Shape, Tensor
 
 
@@ -38,6 +39,7 @@ class CarriedState(keras.Layer):
                 "stateful=True needs to know the batch size: declare it, for example by "
                 "keras.Input(batch_shape=(32,), dtype='string')."
             )
+        backends.needs_one_replica("stateful=True")
         self.rows = rows
         self.states = [
             self.add_weight(
