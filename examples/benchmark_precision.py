@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from benchmark_machine import description
 from benchmark_texts import seeded_reviews
-from imdb_sentiment import integer_from
+from imdb_arguments import integer_from
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 

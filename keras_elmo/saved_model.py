@@ -231,7 +231,8 @@ def _check_layer(layer: ElmoEmbeddingLayer) -> None:
     if layer.stateful:
         raise ValueError(
             f"source: a layer with stateful={layer.stateful!r} carries its state from "
-            "request to request, of whatever client. Make one with stateful=False and the same weights."
+            "request to request, of whatever client. Make one with stateful=False and the "
+            "same weights."
         )
     if layer.engine == "hub":
         raise ValueError(
