@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
 from keras_elmo.partial_file import PartialFile
+from keras_elmo.strict_json import parse_json
 
 FINGERPRINT = "keras_elmo"
 SENTENCE_TO_INDEX = "sentence_to_index"
@@ -57,8 +58,8 @@ class Hdf5Embeddings(PartialFile):
             return False
         try:
             with h5py.File(self.path, "r") as file:
-                found = json.loads(file.attrs[FINGERPRINT])
-        except (OSError, KeyError, TypeError, ValueError) as error:
+                found = dict(parse_json(file.attrs[FINGERPRINT]))
+        except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise FileExistsError(
                 f"path: {str(self.path)!r} exists, and is no HDF5 file of embeddings "
                 "written by this library. Name another file, or delete it."
