@@ -153,8 +153,11 @@ def _zip_problem(member: zipfile.ZipInfo) -> str:
     name = f"its member {member.filename!r:.200}"
     if _points_out(member.filename):
         return f"{name} points out of the archive"
-    if stat.S_ISLNK(member.external_attr >> 16):
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind == stat.S_IFLNK:
         return f"{name} is a link"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return f"{name} is neither a plain file nor a directory"
     if member.flag_bits & 0x1:
         return f"{name} is encrypted"
     return ""
@@ -258,8 +261,12 @@ def _tar_problem(member: tarfile.TarInfo, n_before: int) -> str:
         return f"it has more than {_MOST_MEMBERS:,} members"
     if _points_out(member.name):
         return f"{name} points out of the archive"
-    # Not isreg(), which includes sparse files: they unpack to more than is read.
-    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
+    if member.size < 0:
+        return f"{name} has the size {member.size}"
+    # Sparse files unpack to more than is read. isreg() includes them, and those whose
+    # holes are told by a pax header have the type of plain files.
+    kinds = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+    if member.type not in kinds or member.issparse():
         return f"{name} is neither a plain file nor a directory"
     return ""
 

@@ -30,11 +30,11 @@ def mutated_index(content: bytes, rng: random.Random) -> bytes:
             changed[place] = rng.randrange(256)
         else:
             # As a varint, the form that numbers have here.
-            number = _varint(rng.choice(NUMBERS))
+            number = varint(rng.choice(NUMBERS))
             changed[place : place + len(number)] = number
     del changed[len(content) :]
     block = bytes(changed[start : start + size + 1])
-    changed[start + size + 1 : start + size + 5] = struct.pack("<I", _masked_crc(block))
+    changed[start + size + 1 : start + size + 5] = struct.pack("<I", masked_crc(block))
     return bytes(changed[: len(content)])
 
 
@@ -71,7 +71,7 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
             return number, place
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     result = bytearray()
     while number > 0x7F:
         result.append(number & 0x7F | 0x80)
@@ -91,7 +91,7 @@ def _crc_table() -> list[int]:
 _CRC = _crc_table()
 
 
-def _masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes) -> int:
     crc = 0xFFFFFFFF
     for byte in data:
         crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
