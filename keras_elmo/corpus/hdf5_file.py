@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
+from keras_elmo.hdf5_text import read_text_attribute, write_text_attribute
 from keras_elmo.partial_file import PartialFile
 from keras_elmo.strict_json import parse_json
 
@@ -58,7 +59,7 @@ class Hdf5Embeddings(PartialFile):
             return False
         try:
             with h5py.File(self.path, "r") as file:
-                found = dict(parse_json(file.attrs[FINGERPRINT]))
+                found = dict(parse_json(read_text_attribute(file, FINGERPRINT)))
         except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise FileExistsError(
                 f"path: {str(self.path)!r} exists, and is no HDF5 file of embeddings "
@@ -110,7 +111,7 @@ class Hdf5Embeddings(PartialFile):
         properties.set_obj_track_times(False)
         index = bytearray(b"{")
         with _new_file(path) as file:
-            file.attrs[FINGERPRINT] = json.dumps(self.fingerprint)
+            write_text_attribute(file, FINGERPRINT, json.dumps(self.fingerprint))
             for i, sentence in enumerate(self.layout.scan.sentences()):
                 key = sentence.text if self.layout.sentence_keys else str(i)
                 space = h5py.h5s.create_simple(self.layout.shape(sentence.n_tokens))

@@ -12,6 +12,7 @@ import h5py
 from keras_elmo.corpus.embeddings import Embeddings, Floats, RefusedEmbeddingsError
 from keras_elmo.corpus.hdf5_file import FINGERPRINT, SENTENCE_TO_INDEX
 from keras_elmo.hdf5_safety import dataset_problem, place_problem
+from keras_elmo.hdf5_text import read_only_string, read_text_attribute
 from keras_elmo.strict_json import parse_json
 
 
@@ -43,7 +44,7 @@ class Hdf5Reader(Embeddings):
 
     def _has_sentence_keys(self) -> bool:
         if FINGERPRINT in self._file.attrs:
-            ours = parse_json(self._file.attrs[FINGERPRINT])
+            ours = parse_json(read_text_attribute(self._file, FINGERPRINT))
             return bool(ours["sentence_keys"])
         return not (SENTENCE_TO_INDEX in self._file or "0" in self._file)
 
@@ -108,12 +109,8 @@ class Hdf5Reader(Embeddings):
         dataset = self._dataset(SENTENCE_TO_INDEX)
         if problem := place_problem(dataset):
             raise self._refused(SENTENCE_TO_INDEX, problem)
-        # Of one string of any length, as AllenNLP wrote it, the file tells the place only.
-        kind = h5py.check_string_dtype(dataset.dtype)
-        if dataset.shape != (1,) or kind is None or kind.length is not None:
-            raise ValueError("expected one string")
         # Of equal sentences the last counts.
-        found = json.loads(dataset[0])
+        found = json.loads(read_only_string(self._file, dataset))
         indices = {sentence: int(index) for sentence, index in found.items()}
         if not all(0 <= index < len(self) for index in indices.values()):
             raise ValueError("an index is out of range")

@@ -21,7 +21,7 @@ def runner() -> Iterator[Runner]:
 
 @pytest.mark.parametrize("target", NAMES)
 def test_damaged_files(
-    target: str, runner: Runner, note_figure: Callable[[str, str], None]
+    target: str, runner: Runner, report_figure: Callable[[str, str], None]
 ) -> None:
     n_files = N_FILES.get(target, N_FILES_OF_OTHERS)
     found = runner.run(target, seed=1, start=0, n_files=n_files)
@@ -30,4 +30,4 @@ def test_damaged_files(
     # Most changes are found, and not all are: the files are neither whole nor rubbish.
     assert found.counts["error"] >= n_files // 10
     assert found.counts["equal"] + found.counts["data"] >= 1
-    note_figure(f"damaged files, {target}", str(found))
+    report_figure(f"damaged files, {target}", str(found))

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from keras_elmo import TokenFeatures, open_embeddings
+from keras_elmo.hdf5_text import write_text_attribute
 from keras_elmo.row_file import offsets_path, sentences_path
 from tests.fuzzing.containers import mutated_npy
 from tests.fuzzing.mutations import mutated, mutated_json
@@ -69,14 +70,14 @@ class EmbeddingsHdf5(_Embeddings):
         self.packed = (folder / "packed").read_bytes()
         (folder / "packed").unlink()
         with h5py.File(folder / "keys", "w") as file:
-            file.attrs["keras_elmo"] = json.dumps({"sentence_keys": True})
+            write_text_attribute(file, "keras_elmo", json.dumps({"sentence_keys": True}))
             places = itertools.pairwise(_OFFSETS)
             for sentence, (start, end) in zip(_SENTENCES, places, strict=True):
                 file[sentence] = np.swapaxes(_ROWS[start:end], 0, 1)
         self.keys = (folder / "keys").read_bytes()
         (folder / "keys").unlink()
         with h5py.File(folder / self.file, "w") as file:
-            file.attrs["keras_elmo"] = json.dumps({"sentence_keys": False})
+            write_text_attribute(file, "keras_elmo", json.dumps({"sentence_keys": False}))
             self._fill(file)
 
     @staticmethod
