@@ -52,13 +52,15 @@ def read_texts(texts: Any, errors: str = "ignore") -> list[bytes]:
             "list; to name a file, make it a pathlib.Path."
         )
     values = [texts] if isinstance(texts, os.PathLike) else _values(texts)
+    where = ""
     if any(isinstance(value, os.PathLike) for value in values):
         result = _lines_of_files(values)
+        where = f" in {', '.join(repr(str(value)) for value in values):.500}"
     else:
         numbered = enumerate(values)
         result = [_encoded(value, position, errors) for position, value in numbered]
     if not result:
-        raise ValueError("texts must hold at least one text; got none.")
+        raise ValueError(f"texts must hold at least one text; got none{where}.")
     return result
 
 
