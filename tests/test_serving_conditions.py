@@ -6,7 +6,7 @@ import concurrent.futures
 import gc
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -83,7 +83,10 @@ def test_eight_threads_at_once(model: keras.Model, predictions: list[np.ndarray]
 
 
 def test_a_thousand_predictions(
-    model: keras.Model, predictions: list[np.ndarray], traces: list[str]
+    model: keras.Model,
+    predictions: list[np.ndarray],
+    traces: list[str],
+    report_figure: Callable[[str, str], None],
 ) -> None:
     """Two programs at most, whatever the shapes, and no memory that is kept."""
     # Traced for the first shape, and once for all others.
@@ -99,7 +102,9 @@ def test_a_thousand_predictions(
             np.testing.assert_array_equal(found, predictions[i % len(BATCHES)])
     gc.collect()
     assert traces == []
-    assert _resident_bytes() - before < MOST_GROWTH
+    growth = _resident_bytes() - before
+    report_figure("memory that 1,000 predictions keep", f"{growth / 1024:,.0f} KiB")
+    assert growth < MOST_GROWTH
 
 
 def _resident_bytes() -> int:

