@@ -7,6 +7,7 @@ arrays that it does not hold.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable
 
 import h5py
@@ -58,8 +59,8 @@ def dataset_problem(dataset: h5py.Dataset) -> str | None:
     if dataset.dtype.kind != "f" or dataset.dtype.itemsize > 8:
         return f"has dtype {dataset.dtype}, not floating point"
     properties = dataset.id.get_create_plist()
-    filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
-    if not filters <= _BUILT_IN_FILTERS:
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if not _BUILT_IN_FILTERS.issuperset(filters):
         return f"uses the HDF5 filters {sorted(filters)}"
     # HDF5 unpacks whole chunks, however large they are.
     if dataset.chunks and any(
@@ -72,6 +73,33 @@ def dataset_problem(dataset: h5py.Dataset) -> str | None:
     largest = stored * (ratio if filters else 1)
     if stored > 2 * declared + _CHUNK_OVERHEAD or largest < declared:
         return f"declares {declared:,} bytes and stores {stored:,}"
+    if h5py.h5z.FILTER_DEFLATE in filters:
+        return _deflate_problem(dataset, filters)
+    return None
+
+
+def _deflate_problem(dataset: h5py.Dataset, filters: list[int]) -> str | None:
+    """Why the chunks of an array should not be unpacked.
+
+    HDF5 unpacks all that a chunk stores, however much more it is than the chunk's size.
+    """
+    place = filters.index(h5py.h5z.FILTER_DEFLATE)
+    has_checksum = filters[place + 1 :] == [h5py.h5z.FILTER_FLETCHER32]
+    if filters[place + 1 :] and not has_checksum:
+        return f"uses the HDF5 filters {filters}"
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    for i in range(dataset.id.get_num_chunks()):
+        chunk = dataset.id.get_chunk_info(i)
+        skipped, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
+        if skipped >> place & 1:
+            continue
+        packed = packed[:-4] if has_checksum else packed
+        try:
+            unpacked = zlib.decompressobj().decompress(packed, size + 1)
+        except zlib.error:
+            return "has a chunk that cannot be unpacked"
+        if len(unpacked) > size:
+            return f"has a chunk that unpacks to more than its {size:,} bytes"
     return None
 
 

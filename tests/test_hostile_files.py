@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,26 @@ def test_hdf5_that_unpacks_to_much(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(hdf5_safety, "_LARGEST_COMPRESSION_OF_MUCH", 0)
     with pytest.raises(SourceError, match=r"bomb.hdf5': '/' declares [\d,]+ bytes in all"):
         read_hdf5(path, TINY)
+
+
+@pytest.mark.parametrize("checksum", [False, True])
+def test_hdf5_chunks_that_unpack_to_more_than_their_size(
+    weights: Path, checksum: bool
+) -> None:
+    """The library unpacks all of a chunk before it looks at how much that is."""
+    with h5py.File(weights, "a") as file:
+        del file[NAME]
+        data = file.create_dataset(
+            NAME, (4,), "f4", chunks=(4,), compression="gzip", fletcher32=checksum
+        )
+        bomb = zlib.compress(bytes(10_000_000)) + bytes(4 * checksum)
+        data.id.write_direct_chunk((0,), bomb)
+    with pytest.raises(SourceError, match=r"a chunk that unpacks to more than its 16 byte"):
+        read_hdf5(weights, TINY)
+    with h5py.File(weights, "a") as file:
+        file[NAME].id.write_direct_chunk((0,), b"no zlib stream")
+    with pytest.raises(SourceError, match=r"a chunk that cannot be unpacked"):
+        read_hdf5(weights, TINY)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -22,6 +22,7 @@ from keras_elmo.corpus import records
 from keras_elmo.corpus.records import corpus_records
 from keras_elmo.partial_file import PartialFile
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, Log, restore
+from keras_elmo.pretraining.sentences import read_sentences
 from keras_elmo.pretraining.training import SETTINGS_NAME, _check_folder
 from keras_elmo.texts import read_texts
 from keras_elmo.weights.download import download_named_model
@@ -57,6 +58,13 @@ def test_a_row_of_csv_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path.write_text("id,text\n" + "1,abcdefgh\n" * 1000)
     assert len(list(corpus_records(path, None, "text")())) == 1000
     csv.field_size_limit(limit)
+
+
+def test_text_to_train_on_that_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"a b\n" * 1000)[:-9])
+    with pytest.raises(ValueError, match=r"texts: cannot read '.*a.txt.gz' \("):
+        list(read_sentences([path]))
 
 
 # ----------------------------------------------------------------------------- records
