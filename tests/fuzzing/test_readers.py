@@ -9,7 +9,7 @@ import pytest
 from tests.fuzzing.runner import Runner
 from tests.fuzzing.targets import NAMES
 
-N_FILES = {"keras": 15}
+N_FILES = {"keras": 8}
 N_FILES_OF_OTHERS = 100
 
 
