@@ -191,7 +191,9 @@ def load_module(directory: Path) -> Any:
                 f"Refusing to load the TF1 Hub module in {str(directory)!r}: it {problem}. "
                 "An ELMo computes vectors, and does nothing else."
             )
-        check_index(directory / "variables" / "variables")
+        variables = directory / "variables" / "variables"
+        if variables.with_name("variables.index").is_file():  # not of constants alone
+            check_index(variables)
         module = tf.saved_model.load(str(directory), tags=[])
     except SourceError:
         raise
