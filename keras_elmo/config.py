@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_elmo.strict_json import parse_json
 from keras_elmo.types import PathLike
 from keras_elmo.weights.names import array_shapes
 
@@ -87,12 +87,12 @@ class ElmoConfig:
             _check_clip(name, getattr(self, name))
         if self.activation not in _ACTIVATIONS:
             raise ValueError(
-                f"activation must be one of {_ACTIVATIONS}, not {self.activation!r}."
+                f"activation must be one of {_ACTIVATIONS}, not {self.activation!r:.200}."
             )
         if not isinstance(self.use_skip_connections, bool):
             raise ValueError(
                 "use_skip_connections must be True or False, not "
-                f"{self.use_skip_connections!r}."
+                f"{self.use_skip_connections!r:.200}."
             )
         # JSON and callers give lists; tuples keep the dataclass hashable.
         object.__setattr__(self, "filters", _checked_filters(self.filters))
@@ -160,14 +160,14 @@ class ElmoConfig:
         if options.get("bidirectional", True) is not True:
             raise ValueError(
                 "The options say bidirectional = "
-                f"{options['bidirectional']!r}; ELMo needs both directions."
+                f"{options['bidirectional']!r:.200}; ELMo needs both directions."
             )
         # Training counts 261 characters, use 262: with the padding id 0 before them.
         n_characters = char_cnn.get("n_characters", 262)
         if n_characters not in (261, 262):
             raise ValueError(
                 "char_cnn.n_characters must be 262 (or 261, as in training), not "
-                f"{n_characters!r}: other alphabets than bytes are not supported."
+                f"{n_characters!r:.200}: other alphabets than bytes are not supported."
             )
         return cls(
             char_dim=_entry(_section(char_cnn, "embedding", "char_cnn."), "dim"),
@@ -197,7 +197,7 @@ class ElmoConfig:
             OSError: The file cannot be read.
             ValueError: It is not JSON, or not the options of an ELMo model.
         """
-        return cls.from_options(json.loads(Path(path).read_bytes()))
+        return cls.from_options(parse_json(Path(path).read_bytes()))
 
     def to_options(self) -> dict[str, Any]:
         """The content of an ``options.json``: the inverse of :meth:`from_options`."""
@@ -233,7 +233,9 @@ def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> Any:
 
 def _entry(section: Mapping[str, Any], name: str) -> Any:
     if name not in section:
-        raise ValueError(f"The options have no entry {name!r} beside {sorted(section)}.")
+        raise ValueError(
+            f"The options have no entry {name!r} beside {sorted(section)!s:.500}."
+        )
     return section[name]
 
 
@@ -249,7 +251,7 @@ def _is_integer(value: object) -> bool:
 def _check_integer(name: str, value: object, smallest: int, largest: int) -> None:
     if not _is_integer(value) or not smallest <= value <= largest:  # type: ignore[operator]
         raise ValueError(
-            f"{name} must be an integer from {smallest} to {largest}, not {value!r}."
+            f"{name} must be an integer from {smallest} to {largest}, not {value!r:.200}."
         )
 
 
@@ -259,7 +261,7 @@ def _check_clip(name: str, value: object) -> None:
     if not (_is_integer(value) or isinstance(value, float)) or not (
         0 < value <= _LARGEST_CLIP  # type: ignore[operator]
     ):
-        raise ValueError(f"{name} must be a positive number or None, not {value!r}.")
+        raise ValueError(f"{name} must be a positive number or None, not {value!r:.200}.")
 
 
 def _checked_filters(filters: Any) -> tuple[tuple[int, int], ...]:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import filelock
 
 from keras_elmo.fingerprint import Fingerprint, differences
+from keras_elmo.strict_json import parse_json
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -231,11 +232,11 @@ class PartialFile:
             ValueError: It cannot be read.
         """
         try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
+            record = parse_json(self.record.read_bytes())
             if (
                 not isinstance(record, dict)
                 or not isinstance(record.get("fingerprint"), dict)
-                or not isinstance(record.get("n_done"), int)
+                or type(record.get("n_done")) is not int
                 or record["n_done"] < 0
             ):
                 raise ValueError("expected an object with n_done and fingerprint")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.fingerprint import Fingerprint
+from keras_elmo.numpy_safety import load_npy
 from keras_elmo.partial_file import PartialFile, write_beside
 
 Offsets = NDArray[np.int64]
@@ -22,6 +23,32 @@ def offsets_path(path: Path) -> Path:
 def sentences_path(path: Path) -> Path:
     """Where the sentences are, if they are kept: beside it too."""
     return path.with_name(f"{path.name}.sentences.jsonl")
+
+
+def load_offsets(path: Path, n_rows: int) -> Offsets:
+    """Reads the offsets of token-level vectors.
+
+    Args:
+        path: The file of the vectors.
+        n_rows: How many rows it has.
+
+    Returns:
+        Where the rows of each text begin, and where the last ones end, (n + 1,).
+
+    Raises:
+        OSError: They cannot be read.
+        ValueError: They are damaged, or of another file.
+    """
+    offsets = load_npy(offsets_path(path), in_memory=True)
+    if (
+        offsets.ndim != 1
+        or offsets.dtype.kind not in "iu"
+        or len(offsets) == 0
+        or (offsets[0], offsets[-1]) != (0, n_rows)
+        or np.any(offsets[1:] < offsets[:-1])
+    ):
+        raise ValueError(f"{str(path)!r}: its offsets are of another file, or damaged")
+    return offsets.astype(np.int64)
 
 
 class RowFile(PartialFile):
@@ -115,7 +142,7 @@ class RowFile(PartialFile):
 
     def _is_ours(self, path: Path) -> bool:
         try:
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            found = load_npy(path)
+        except (OSError, ValueError):
             return False
         return found.shape == self.shape and found.dtype == self.dtype

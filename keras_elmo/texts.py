@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Sequence
@@ -19,6 +20,10 @@ _EXPECTED = (
 )
 # Of pandas, which need not be installed.
 _MISSING_TYPES = ("NAType", "NaTType")
+
+# How much larger than its file what is in a gzip file may be: text has ratios of 3 to 10.
+_LARGEST_RATIO = 100
+_MUCH = 1 << 28  # bytes
 
 
 def read_texts(texts: Any, errors: str = "ignore") -> list[bytes]:
@@ -47,13 +52,15 @@ def read_texts(texts: Any, errors: str = "ignore") -> list[bytes]:
             "list; to name a file, make it a pathlib.Path."
         )
     values = [texts] if isinstance(texts, os.PathLike) else _values(texts)
+    where = ""
     if any(isinstance(value, os.PathLike) for value in values):
         result = _lines_of_files(values)
+        where = f" in {', '.join(repr(str(value)) for value in values):.500}"
     else:
         numbered = enumerate(values)
         result = [_encoded(value, position, errors) for position, value in numbered]
     if not result:
-        raise ValueError("texts must hold at least one text; got none.")
+        raise ValueError(f"texts must hold at least one text; got none{where}.")
     return result
 
 
@@ -161,7 +168,7 @@ def _lines(path: Path) -> list[bytes]:
     data = path.read_bytes()
     if path.suffix == ".gz":
         try:
-            data = gzip.decompress(data)
+            data = _decompressed(data, path)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(
                 f"texts: cannot decompress {str(path)!r} ({error}). The file is damaged, "
@@ -170,6 +177,18 @@ def _lines(path: Path) -> list[bytes]:
     # Only "\n" ends a line; splitlines() would also cut at rarer characters.
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
     return [line.removesuffix(b"\r") for line in lines]
+
+
+def _decompressed(data: bytes, path: Path) -> bytes:
+    most = max(_MUCH, _LARGEST_RATIO * len(data))
+    with gzip.open(io.BytesIO(data)) as file:
+        result = file.read(most + 1)
+    if len(result) > most:
+        raise ValueError(
+            f"texts: {str(path)!r} unpacks from {len(data):,} bytes to more than {most:,}. "
+            "No text does; if yours does, decompress the file first."
+        )
+    return result
 
 
 def _encoded(value: Any, position: int, errors: str) -> bytes:

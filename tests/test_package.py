@@ -80,7 +80,7 @@ def test_numeric_layers_do_not_import_tensorflow_at_the_top() -> None:
 
 
 def test_every_raises_has_a_match() -> None:
-    for path in (ROOT / "tests").glob("*.py"):
+    for path in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.raises":
                 assert any(k.arg == "match" for k in node.keywords), f"{path}:{node.lineno}"

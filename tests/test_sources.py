@@ -143,7 +143,7 @@ def test_another_kind_of_file(tmp_path: Path) -> None:
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
         (b"\xff\xfe{", "codec can't decode|Expecting"),
-        (b"[" * 100_000, "recursion"),
+        (b"[" * 100_000, "nested too deeply"),
         (b"[1]", "must be a JSON object, not list"),
         (b"{}", "no object 'lstm'"),
         (b" " * 2_000_000, "larger than 1,048,576 bytes"),

@@ -29,6 +29,8 @@ from keras_elmo.pretraining import TrainingConfig
         ({"warmup_steps": 10_000}, "warmup_steps must be from 0 to less than n_steps"),
         ({"log_steps": 300}, "log_steps must be a divisor of n_steps = 10000; got 300"),
         ({"seed": -1}, "seed must be from 0"),
+        ({"seed": 1.0}, "seed must be from 0"),
+        ({"warmup_steps": 0.5}, "warmup_steps must be from 0"),
     ],
 )
 def test_out_of_range(changes: dict[str, Any], message: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from keras_elmo.config import ElmoConfig
 from keras_elmo.pretraining import TrainingConfig, evaluate, train
 from keras_elmo.pretraining.windows import SentenceState
+from keras_elmo.strict_json import parse_json
 
 
 def train_model(
@@ -59,7 +60,7 @@ def read_config(path: Path) -> tuple[ElmoConfig | None, TrainingConfig]:
         ValueError: It is not JSON, or not such a configuration.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
         if not isinstance(content, dict) or not content.keys() <= {"model", "training"}:
             raise ValueError("expected an object with 'model' and 'training' in it.")
         training = TrainingConfig.from_dict(content.get("training", {}))
@@ -67,7 +68,9 @@ def read_config(path: Path) -> tuple[ElmoConfig | None, TrainingConfig]:
             return None, training
         return ElmoConfig.from_options(content["model"]), training
     except (ValueError, TypeError) as error:
-        raise ValueError(f"Cannot use the configuration {str(path)!r}: {error}") from error
+        raise ValueError(
+            f"Cannot use the configuration {str(path)!r}: {error!s:.1000}"
+        ) from error
 
 
 def show_perplexity(

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
+from keras_elmo.hdf5_text import read_text_attribute, write_text_attribute
 from keras_elmo.partial_file import PartialFile
+from keras_elmo.strict_json import parse_json
 
 FINGERPRINT = "keras_elmo"
 SENTENCE_TO_INDEX = "sentence_to_index"
@@ -57,8 +59,8 @@ class Hdf5Embeddings(PartialFile):
             return False
         try:
             with h5py.File(self.path, "r") as file:
-                found = json.loads(file.attrs[FINGERPRINT])
-        except (OSError, KeyError, TypeError, ValueError) as error:
+                found = dict(parse_json(read_text_attribute(file, FINGERPRINT)))
+        except (LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise FileExistsError(
                 f"path: {str(self.path)!r} exists, and is no HDF5 file of embeddings "
                 "written by this library. Name another file, or delete it."
@@ -109,7 +111,7 @@ class Hdf5Embeddings(PartialFile):
         properties.set_obj_track_times(False)
         index = bytearray(b"{")
         with _new_file(path) as file:
-            file.attrs[FINGERPRINT] = json.dumps(self.fingerprint)
+            write_text_attribute(file, FINGERPRINT, json.dumps(self.fingerprint))
             for i, sentence in enumerate(self.layout.scan.sentences()):
                 key = sentence.text if self.layout.sentence_keys else str(i)
                 space = h5py.h5s.create_simple(self.layout.shape(sentence.n_tokens))

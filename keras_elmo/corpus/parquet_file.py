@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
 from keras_elmo.row_file import RowFile
+from keras_elmo.strict_json import parse_json
 
 FINGERPRINT = b"keras_elmo"
 SHAPE = b"keras_elmo_shape"
@@ -76,8 +77,11 @@ class ParquetEmbeddings(RowFile):
 
         try:
             metadata = load_pyarrow().read_schema(self.path).metadata or {}
-            found = json.loads(metadata[FINGERPRINT])
-        except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
+            found = dict(parse_json(metadata[FINGERPRINT]))
+        except (
+            *(LookupError, OSError, TypeError, ValueError),
+            pyarrow.ArrowException,
+        ) as error:
             raise FileExistsError(
                 f"path: {str(self.path)!r} exists, and is no Parquet file of embeddings "
                 "written by this library. Name another file, or delete it."

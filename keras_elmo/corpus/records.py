@@ -129,10 +129,12 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
     """The field of each row below the header."""
     # A limit for the whole process, which is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
-    rows = csv.reader(_decoded(read_lines(path)), delimiter=delimiter, strict=True)
+    budget = _Budget()
+    rows = csv.reader(_decoded(read_lines(path), budget), delimiter=delimiter, strict=True)
     header = _header(rows, path, column)
     place = header.index(column)
     while True:
+        budget.n_bytes = 0
         line = rows.line_num + 1
         try:
             row = next(rows)
@@ -167,9 +169,16 @@ def _header(rows: Any, path: Path, column: str) -> Sequence[str]:
     return header
 
 
-def _decoded(lines: Iterable[Line]) -> Iterator[str]:
+class _Budget:
+    """How many bytes of a row have been read; a quote that is missing has no end."""
+
+    n_bytes = 0
+
+
+def _decoded(lines: Iterable[Line], budget: _Budget) -> Iterator[str]:
     for line in lines:
-        if line.is_cut:
+        budget.n_bytes += len(line.data)
+        if line.is_cut or budget.n_bytes > 2 * MAX_LINE_BYTES:
             raise ValueError(
                 f"corpus: line {line.number} is longer than 16 MiB: this is no CSV, or a "
                 "quote is missing in it."

@@ -14,6 +14,7 @@ from keras_elmo import backends, checks
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.layers import ElmoBiLM, ScalarMix
 from keras_elmo.types import OutputMode, PathLike, Tensor
+from keras_elmo.weights.archive import DAMAGED
 
 Layers = Literal["all", "top", "average", "mix"]
 """What is kept of the layers."""
@@ -114,11 +115,13 @@ def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
     if not Path(path).is_file():
         raise ValueError(f"source: there is no file {str(path)!r}.")
     try:
-        model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        # In safe mode, which is Keras' default: no code comes out of the file.
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    # Keras and h5py raise any of these, depending on where the damage lies.
+    except (*DAMAGED, AttributeError, ImportError, LookupError, TypeError) as error:
         raise ValueError(
-            f"source: cannot load the model {str(path)!r} ({error}). Is it complete, and "
-            "of a Keras version no newer than this one?"
+            f"source: cannot load the model {str(path)!r} ({error!s:.500}). Is it "
+            "complete, and of a Keras version no newer than this one?"
         ) from error
     found = {id(layer): layer for layer in _elmo_layers(model)}
     if len(found) != 1:

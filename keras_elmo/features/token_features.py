@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.batching import Indices
-from keras_elmo.row_file import Offsets, offsets_path
+from keras_elmo.numpy_safety import load_npy
+from keras_elmo.row_file import Offsets, load_offsets, offsets_path
 from keras_elmo.types import PathLike
 
 Floats = NDArray[np.floating[Any]]
@@ -64,6 +65,7 @@ class TokenFeatures(Sequence[Floats]):
 
         Raises:
             FileNotFoundError: There is no such file, or no offsets beside it.
+            ValueError: They are something else, or damaged.
         """
         file = Path(path)
         for name in (file, offsets_path(file)):
@@ -72,7 +74,16 @@ class TokenFeatures(Sequence[Floats]):
                     f"path: there is no file {str(name)!r}. Token-level features are a "
                     "file and its offsets, as keras_elmo.compute_features writes them."
                 )
-        return cls(np.load(file, mmap_mode="r"), np.load(offsets_path(file)))
+        try:
+            values = load_npy(file)  # (total_tokens, n_layers + 1, D)
+            if values.ndim != 3 or values.dtype.kind != "f":
+                raise ValueError(f"{values.dtype} {values.shape}")
+            return cls(values, load_offsets(file, len(values)))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"path: {str(file)!r} or the offsets beside it are no token-level "
+                f"features, or damaged ({error}). Compute them again."
+            ) from error
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -12,7 +12,9 @@ import keras
 from numpy.typing import NDArray
 
 from keras_elmo import backends
+from keras_elmo.checkpoint_index import check_index
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.graph_safety import graph_problem
 from keras_elmo.types import Shape, Tensor
 
 _BUILT_IN_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
@@ -183,7 +185,18 @@ def load_module(directory: Path) -> Any:
     import tensorflow as tf
 
     try:
+        problem = graph_problem(directory)
+        if problem is not None:
+            raise SourceError(
+                f"Refusing to load the TF1 Hub module in {str(directory)!r}: it {problem}. "
+                "An ELMo computes vectors, and does nothing else."
+            )
+        variables = directory / "variables" / "variables"
+        if variables.with_name("variables.index").is_file():  # not of constants alone
+            check_index(variables)
         module = tf.saved_model.load(str(directory), tags=[])
+    except SourceError:
+        raise
     # TensorFlow raises any of these for files that are missing, damaged or of another
     # kind, depending on where it stumbles.
     except (*_BUILT_IN_ERRORS, tf.errors.OpError) as error:

@@ -12,6 +12,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_elmo.numpy_safety import read_member
+from keras_elmo.weights.archive import DAMAGED
+
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.csv"
 
@@ -63,15 +66,26 @@ def restore(model: keras.Model, directory: Path) -> int:
     model.optimizer.build(model.trainable_variables)
     variables = _variables(model)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            steps_done, *values = [file[name] for name in file.files]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"Cannot read the checkpoint {str(path)!r}: {error}") from error
-    if [value.shape for value in values] != [tuple(v.shape) for v in variables]:
-        raise ValueError(f"The checkpoint {str(path)!r} is of another model.")
+        with zipfile.ZipFile(path) as file:
+            names = [f"arr_{i}" for i in range(1 + len(variables))]
+            if sorted(file.namelist()) != sorted(f"{name}.npy" for name in names):
+                raise ValueError(f"The checkpoint {str(path)!r} is of another model.")
+            steps_done = int(read_member(file, names[0], (), "iu"))
+            values = [
+                read_member(file, name, tuple(variable.shape), "biuf")
+                for name, variable in zip(names[1:], variables, strict=True)
+            ]
+    except (*DAMAGED, LookupError) as error:
+        raise ValueError(
+            f"Cannot read the checkpoint {str(path)!r}: {error!s:.500}"
+        ) from error
+    if steps_done < 0:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} was taken after {steps_done} steps."
+        )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-    return int(steps_done)
+    return steps_done
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
@@ -111,7 +125,7 @@ class Log(keras.callbacks.Callback):
         self.steps_per_epoch = steps_per_epoch
         rows = self._rows()
         if rows:
-            kept = [row for row in rows if int(row["step"]) <= steps_done]
+            kept = [row for row in rows if self._step(row) <= steps_done]
             self._write(list(rows[0]), kept, "w")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -119,6 +133,15 @@ class Log(keras.callbacks.Callback):
         values = {name: float(value) for name, value in sorted((logs or {}).items())}
         row = {"step": (epoch + 1) * self.steps_per_epoch, **values}
         self._write(list(row), [row], "a")
+
+    def _step(self, row: dict[str, Any]) -> int:
+        try:
+            return int(row["step"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{str(self.path)!r} is no log of a training, or damaged: it has a line "
+                "without a step. Remove the line, or train into another directory."
+            ) from error
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.path.is_file():

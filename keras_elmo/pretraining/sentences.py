@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_elmo.types import PathLike
 
@@ -57,6 +58,9 @@ def read_sentences(
     Yields:
         The words of each sentence. Lines without words are left out. What is not UTF-8
         becomes replacement characters.
+
+    Raises:
+        ValueError: A file cannot be read or decompressed.
     """
     import tensorflow as tf
 
@@ -74,7 +78,21 @@ def read_sentences(
         # Several files at once: a shard holds what is alike.
         dataset = files.interleave(lines, cycle_length=min(16, len(paths)))
         dataset = dataset.shuffle(SHUFFLE_BUFFER, seed=shuffle_seed)
-    for line in dataset.as_numpy_iterator():
+    for line in _read(dataset, paths):
         words = line.decode("utf-8", "replace").split()
         if words:
             yield words
+
+
+def _read(dataset: Any, paths: Sequence[PathLike]) -> Iterator[bytes]:
+    """The lines of files, or one kind of error."""
+    import tensorflow as tf
+
+    try:
+        yield from dataset.as_numpy_iterator()
+    except tf.errors.OpError as error:
+        listed = ", ".join(repr(str(path)) for path in paths)
+        raise ValueError(
+            f"texts: cannot read {listed:.500} ({error.message:.300}). A file is damaged, "
+            "or no gzip file: get it again."
+        ) from error

@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.errors import SourceError
+from keras_elmo.numpy_safety import read_member
 from keras_elmo.pretraining.vocabulary import Vocabulary
+from keras_elmo.weights.archive import DAMAGED
+from keras_elmo.weights.names import check_finite
 
 VOCABULARY_NAME = "vocabulary.txt"
 SOFTMAX_NAME = "softmax.npz"
@@ -88,30 +91,17 @@ def load_softmax(path: Path, features: int) -> SoftmaxWeights:
         vocabulary = Vocabulary.load(folder / VOCABULARY_NAME)
         shapes = {"kernel": (len(vocabulary), features), "bias": (len(vocabulary),)}
         with zipfile.ZipFile(folder / SOFTMAX_NAME) as file:
-            kernel, bias = (_read(file, name, shape) for name, shape in shapes.items())
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
-        raise SourceError(f"Cannot read the softmax in {str(path)!r}: {error}") from error
+            kernel, bias = (
+                read_member(file, name, shape, "f").astype(np.float32)
+                for name, shape in shapes.items()
+            )
+    except (*DAMAGED, LookupError) as error:
+        raise SourceError(
+            f"Cannot read the softmax in {str(path)!r}: {error!s:.500}"
+        ) from error
+    check_finite({"kernel": kernel, "bias": bias}, str(folder / SOFTMAX_NAME))
     return SoftmaxWeights(vocabulary, kernel, bias)
 
 
 def _folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
-
-
-def _read(
-    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]
-) -> NDArray[np.float32]:
-    with archive.open(f"{name}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        if version != (1, 0):
-            raise ValueError(f"{name} has the unknown version {version}.")
-        # Looked at before memory is set aside for what may not be there.
-        found, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if found != shape or dtype.kind != "f":
-        raise ValueError(
-            f"expected {name} to be floating-point numbers of shape {shape}, for the "
-            f"vocabulary beside it; got {dtype} {found}."
-        )
-    with archive.open(f"{name}.npy") as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return array.astype(np.float32)

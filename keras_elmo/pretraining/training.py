@@ -28,6 +28,7 @@ from keras_elmo.pretraining.softmax_file import (
 from keras_elmo.pretraining.training_config import TrainingConfig
 from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
 from keras_elmo.pretraining.windows import Windows
+from keras_elmo.strict_json import parse_json
 from keras_elmo.types import PathLike
 from keras_elmo.weights.assign import assign_arrays, collect_arrays, variables_by_name
 from keras_elmo.weights.sources import load_source, save_model
@@ -163,7 +164,15 @@ def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
     """Checks that ``folder`` is empty, or holds a run of these settings to resume."""
     path = folder / SETTINGS_NAME
     if resume and path.is_file():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            earlier = parse_json(path.read_bytes())
+            if not isinstance(earlier, dict):
+                raise ValueError("expected an object")
+        except ValueError as error:
+            raise ValueError(
+                f"resume: cannot read the settings {str(path)!r} ({error}). Train into "
+                "another directory."
+            ) from error
         changed = sorted(
             name
             for name in settings.keys() | earlier.keys()

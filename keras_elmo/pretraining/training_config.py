@@ -79,7 +79,7 @@ class TrainingConfig:
         )
         self._check_number(
             "warmup_steps",
-            0 <= self.warmup_steps < self.n_steps,
+            _is_integer(self.warmup_steps) and 0 <= self.warmup_steps < self.n_steps,
             f"from 0 to less than n_steps = {self.n_steps}",
         )
         self._check_number(
@@ -87,7 +87,8 @@ class TrainingConfig:
             self.n_steps % self.log_steps == 0,
             f"a divisor of n_steps = {self.n_steps}",
         )
-        self._check_number("seed", 0 <= self.seed < 2**31, "from 0 to 2**31 - 1")
+        is_seed = _is_integer(self.seed) and 0 <= self.seed < 2**31
+        self._check_number("seed", is_seed, "from 0 to 2**31 - 1")
 
     def _check_number(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:
@@ -136,3 +137,7 @@ class TrainingConfig:
             "global_clipnorm": self.clip_norm,
         }
         return type(optimizer)(**config)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -28,12 +28,15 @@ MOST_BYTES = 1 << 32
 """More bytes than any model has: the largest released ones have under half a gigabyte."""
 
 _MOST_MEMBERS = 10_000
+# How much larger than its archive a model may be; weights hardly compress.
+_LARGEST_RATIO = 20
+_SMALLEST_LIMIT = 1 << 26  # bytes
 _CHUNK = 1 << 20
 
 # What zipfile, tarfile, gzip and their codecs raise for a damaged archive. ValueError:
 # names with zero bytes. RuntimeError: encryption, unknown methods, endless recursion.
 # IndexError, struct.error: fields that are shorter than they say.
-_DAMAGED = (
+DAMAGED = (
     IndexError,
     struct.error,
     zipfile.BadZipFile,
@@ -45,6 +48,12 @@ _DAMAGED = (
     lzma.LZMAError,
     zlib.error,
 )
+"""What damaged archives end in."""
+
+
+def most_unpacked_bytes(path: Path) -> int:
+    """How many bytes an archive of weights may unpack to."""
+    return max(_SMALLEST_LIMIT, _LARGEST_RATIO * path.stat().st_size)
 
 
 # ---------------------------------------------------------------------------------- zip
@@ -92,12 +101,12 @@ def unpack_member(path: PathLike, name: str, target: Path, max_bytes: int) -> No
         declared = archive.getinfo(name).file_size
         if declared > max_bytes:
             raise SourceError(
-                f"Refusing to unpack {name!r} from {os.fspath(path)!r}: it unpacks to "
+                f"Refusing to unpack {name!r:.200} from {os.fspath(path)!r}: it unpacks to "
                 f"{declared:,} bytes where at most {max_bytes:,} are expected. It is not "
                 "the archive of an ELMo model, or its options belong to another."
             )
         with (
-            _unpacking(path, f"{name!r} from {os.fspath(path)!r}"),
+            _unpacking(path, f"{name!r:.200} from {os.fspath(path)!r}"),
             archive.open(name) as source,
             target.open("wb") as file,
         ):
@@ -124,28 +133,31 @@ def check_zip(path: Path) -> None:
                 with archive.open(member) as source:
                     while source.read(_CHUNK):
                         pass
-    except _DAMAGED as error:
-        raise ValueError(f"what came is not a whole zip archive: {error}") from error
+    except DAMAGED as error:
+        raise ValueError(f"what came is not a whole zip archive: {error!s:.300}") from error
 
 
 def _opened(path: PathLike) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DamagedSourceError(
-            f"Cannot read the zip archive {os.fspath(path)!r} ({error}): it is not a zip "
-            "archive, or cut or damaged. Download or copy it again.",
+            f"Cannot read the zip archive {os.fspath(path)!r} ({error!s:.300}): it is not "
+            "a zip archive, or cut or damaged. Download or copy it again.",
             Path(path),
         ) from error
 
 
 def _zip_problem(member: zipfile.ZipInfo) -> str:
     """What is wrong with a member; empty if it is harmless."""
-    name = f"its member {member.filename!r}"
+    name = f"its member {member.filename!r:.200}"
     if _points_out(member.filename):
         return f"{name} points out of the archive"
-    if stat.S_ISLNK(member.external_attr >> 16):
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind == stat.S_IFLNK:
         return f"{name} is a link"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return f"{name} is neither a plain file nor a directory"
     if member.flag_bits & 0x1:
         return f"{name} is encrypted"
     return ""
@@ -197,8 +209,8 @@ def check_gzip(path: Path) -> None:
         with _LimitedGzip(path, MOST_BYTES) as stream:
             while stream.read(_CHUNK):
                 pass
-    except _DAMAGED as error:
-        raise ValueError(f"what came is not a whole gzip file: {error}") from error
+    except DAMAGED as error:
+        raise ValueError(f"what came is not a whole gzip file: {error!s:.300}") from error
 
 
 class _LimitedGzip(gzip.GzipFile):
@@ -244,13 +256,17 @@ def _unpack_members(stream: gzip.GzipFile, folder: Path, path: PathLike) -> None
 
 def _tar_problem(member: tarfile.TarInfo, n_before: int) -> str:
     """What is wrong with a member; empty if it is harmless."""
-    name = f"its member {member.name!r}"
+    name = f"its member {member.name!r:.200}"
     if n_before == _MOST_MEMBERS:
         return f"it has more than {_MOST_MEMBERS:,} members"
     if _points_out(member.name):
         return f"{name} points out of the archive"
-    # Not isreg(), which includes sparse files: they unpack to more than is read.
-    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
+    if member.size < 0:
+        return f"{name} has the size {member.size}"
+    # Sparse files unpack to more than is read. isreg() includes them, and those whose
+    # holes are told by a pax header have the type of plain files.
+    kinds = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+    if member.type not in kinds or member.issparse():
         return f"{name} is neither a plain file nor a directory"
     return ""
 
@@ -295,8 +311,8 @@ def _unpacking(archive: PathLike, what: str) -> Iterator[None]:
         yield
     except SourceError:
         raise
-    except _DAMAGED as error:
-        message = f"Cannot unpack {what} ({error})"
+    except DAMAGED as error:
+        message = f"Cannot unpack {what} ({error!s:.300})"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SourceError(f"{message}: free some space.") from error
         # The codecs' own OSErrors name no file.

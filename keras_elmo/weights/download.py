@@ -82,10 +82,16 @@ def download_named_model(model: NamedModel) -> Path:
         to the HDF5 file's.
 
     Raises:
-        SourceError: The download fails.
+        SourceError: The download fails, or the file in the package is damaged.
     """
     if model.embedded_path is not None:
-        return model.embedded_path / WEIGHTS_NAME
+        path = model.embedded_path / WEIGHTS_NAME
+        if not _is_whole(path, model.size, model.sha256):
+            raise SourceError(
+                f"source {model.name!r}: {str(path)!r} is not the file that comes with the "
+                "package. Install keras-elmo again."
+            )
+        return path
     assert model.weights_url is not None
     assert model.options_url is not None
     return _download_pair(model.weights_url, model.options_url, model.sha256, model.size)
@@ -191,30 +197,36 @@ def _fetch(
         folder, "", registry={name: sha256}, urls={name: url}, retry_if_failed=_RETRIES
     )
     try:
-        if _is_whole(path, size):
+        if _is_whole(path, size, sha256):
             return path
         path.unlink(missing_ok=True)  # pooch would keep it if no SHA-256 is known
         return Path(files.fetch(name, downloader=_checking_downloader(name, sha256, size)))
     # pooch tells of a wrong SHA-256 by a ValueError; RequestException is an OSError.
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError):
-            if _is_whole(path, size):  # another process had more luck
+            if _is_whole(path, size, sha256):  # another process had more luck
                 return path
         raise SourceError(
             f"Cannot download {url!r} into {str(folder)!r} ({error}). {_advice(error)}"
         ) from error
 
 
-def _is_whole(path: Path, size: int | None) -> bool:
+def _is_whole(path: Path, size: int | None, sha256: str | None = None) -> bool:
     """Whether a file of the cache can be used without asking the network.
 
-    Its SHA-256 was compared when it came. To do so at each load would cost about a second
-    for the largest models; a file that was cut since shows in its size, or when it is read.
+    HDF5 has no checksum of its own, so that a change on the disk would go unnoticed.
     """
     if not path.is_file():
         return False
     found = path.stat().st_size
-    return found > 0 if size is None else found == size
+    if found == 0 if size is None else found != size:
+        return False
+    return sha256 is None or _sha256(path) == sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checking_downloader(

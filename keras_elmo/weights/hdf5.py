@@ -19,9 +19,15 @@ from numpy.typing import DTypeLike, NDArray
 from keras_elmo.characters import N_CHARACTERS
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.hdf5_safety import dataset_problem
+from keras_elmo.hdf5_safety import dataset_problem, declares_too_much
 from keras_elmo.types import Arrays, PathLike
-from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes, differences
+from keras_elmo.weights.names import (
+    CHAR_EMBEDDING,
+    array_shapes,
+    check_finite,
+    differences,
+    listed,
+)
 
 # Far more than any model has.
 _MOST_OBJECTS = 10_000
@@ -54,7 +60,13 @@ def read_hdf5(
         with h5py.File(path, "r") as file:
             datasets = dict(_datasets(file, file_name))
             _check_names_and_shapes(datasets, shapes, file_name)
-            return {key: _read(datasets[key], key, file_name) for key in shapes}
+            for key, dataset in datasets.items():
+                if problem := dataset_problem(dataset):
+                    raise _refused(file_name, key, problem)
+            size = Path(path).stat().st_size
+            if problem := declares_too_much(datasets.values(), size):
+                raise _refused(file_name, "/", problem)
+            arrays = {key: _read(datasets[key], key) for key in shapes}
     except SourceError:
         raise
     # h5py raises these for damaged files, depending on where the damage lies.
@@ -67,9 +79,11 @@ def read_hdf5(
         ArithmeticError,
     ) as error:
         raise DamagedSourceError(
-            f"Cannot read the HDF5 file {file_name!r} ({error}). It is not HDF5, or "
+            f"Cannot read the HDF5 file {file_name!r} ({error!s:.300}). It is not HDF5, or "
             "cut or damaged: download or copy it again."
         ) from error
+    check_finite(arrays, file_name)
+    return arrays
 
 
 def write_hdf5(
@@ -145,15 +159,12 @@ def _check_names_and_shapes(
     if problems:
         raise SourceError(
             f"The arrays in {file_name!r} do not fit its options:\n"
-            + "\n".join(problems)
+            + listed(problems)
             + "\nThe file and the options must belong to the same model."
         )
 
 
-def _read(dataset: h5py.Dataset, name: str, file_name: str) -> NDArray[np.float32]:
-    problem = dataset_problem(dataset)
-    if problem is not None:
-        raise _refused(file_name, name, problem)
+def _read(dataset: h5py.Dataset, name: str) -> NDArray[np.float32]:
     array: NDArray[Any] = dataset[()]
     if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
         array = array[1:]
@@ -162,7 +173,7 @@ def _read(dataset: h5py.Dataset, name: str, file_name: str) -> NDArray[np.float3
 
 def _refused(file_name: str, name: str, why: str) -> SourceError:
     return SourceError(
-        f"Refusing to read {file_name!r}: {name!r} {why}. Only plain floating-point "
+        f"Refusing to read {file_name!r}: {name!r:.200} {why}. Only plain floating-point "
         "arrays that are stored in the file itself are read; ask for the file as bilm-tf "
         "wrote it."
     )

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
-from keras_elmo.weights.archive import unpack_tar
+from keras_elmo.weights.archive import most_unpacked_bytes, unpack_tar
 from keras_elmo.weights.download import (
     cache_directory,
     download_named_model,
@@ -23,10 +23,6 @@ from keras_elmo.weights.named_models import MODELS
 
 _TAR_SUFFIXES = (".tar.gz", ".tgz")
 _FILE_SUFFIXES = (".hdf5", ".h5", ".zip", *_TAR_SUFFIXES)
-
-# How much larger than its archive a module may be; weights hardly compress.
-_LARGEST_RATIO = 20
-_SMALLEST_LIMIT = 1 << 26  # bytes
 
 WHAT_TO_DO = (
     "A source is the name of a model, a directory or a .zip archive with options.json (or "
@@ -144,8 +140,7 @@ def _unpacked(archive: Path) -> Path:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     target = cache_directory() / "unpacked" / digest[:16]
     if not target.is_dir():
-        max_bytes = max(_SMALLEST_LIMIT, _LARGEST_RATIO * archive.stat().st_size)
-        unpack_tar(archive, target, max_bytes)
+        unpack_tar(archive, target, most_unpacked_bytes(archive))
     entries = list(target.iterdir())
     # Some archives hold a directory, others its content.
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else target

@@ -5,10 +5,14 @@ The names are those of bilm-tf's and AllenNLP's HDF5 files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from keras_elmo.characters import N_CHARACTERS
+from keras_elmo.errors import DamagedSourceError
 
 if TYPE_CHECKING:
     from keras_elmo.config import ElmoConfig
@@ -21,6 +25,8 @@ CHAR_EMBEDDING = "char_embed"
 MIX_WEIGHTS = "aggregation/weights"
 MIX_GAMMA = "aggregation/scaling"
 """The scalar mix, where a source has one: HDF5 files do not, TF1 Hub modules do."""
+
+_MOST_LINES = 100  # of a list of differences
 
 DIRECTIONS = ("forward", "backward")
 """The directions in the order of the files, where they are RNN_0 and RNN_1."""
@@ -100,7 +106,7 @@ def differences(
             for name in sorted(expected.keys() - found.keys())
         ),
         *(
-            f"- unexpected: {name}, shape {tuple(found[name])}"
+            f"- unexpected: {name:.100}, shape {tuple(found[name])}"
             for name in sorted(found.keys() - expected.keys())
         ),
         *(
@@ -109,3 +115,28 @@ def differences(
             if tuple(found[name]) != expected[name]
         ),
     ]
+
+
+def listed(problems: Sequence[str]) -> str:
+    """The lines of :func:`differences` as a text, not more of them than one reads."""
+    more = len(problems) - _MOST_LINES
+    rest = [f"- and {more:,} more"] if more > 0 else []
+    return "\n".join([*problems[:_MOST_LINES], *rest])
+
+
+def check_finite(arrays: Mapping[str, NDArray[np.float32]], source: str) -> None:
+    """Checks that arrays hold numbers.
+
+    Args:
+        arrays: The arrays by name.
+        source: What they were read from, for the message.
+
+    Raises:
+        DamagedSourceError: One holds an infinity, or what is not a number.
+    """
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise DamagedSourceError(
+                f"In {source!r}, {name!r} holds numbers that are not finite. No trained "
+                "model has these: the file is damaged. Download or copy it again."
+            )

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
-from keras_elmo.weights.archive import member_names, unpack_member
+from keras_elmo.weights.archive import member_names, most_unpacked_bytes, unpack_member
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.locate import WHAT_TO_DO, read_located
 from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
@@ -101,12 +101,13 @@ def _load_archive(path: Path, name: str) -> _Pair:
     with tempfile.TemporaryDirectory() as folder:
         options_path = Path(folder, OPTIONS_NAME)
         unpack_member(path, options, options_path, _LARGEST_OPTIONS)
-        config = _read_options(options_path, f"{options} in {path}")
+        config = _read_options(options_path, f"{options:.200} in {path}")
         weights_path = Path(folder, WEIGHTS_NAME)
         # 8 bytes for each number: float64 is the largest type they may have.
         max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
+        max_bytes = min(max_bytes, most_unpacked_bytes(path))
         unpack_member(path, weights, weights_path, max_bytes)
-        return config, read_hdf5(weights_path, config, f"{weights} in {path}")
+        return config, read_hdf5(weights_path, config, f"{weights:.200} in {path}")
 
 
 def _load_pair(options: Path, weights: Path) -> _Pair:
@@ -133,7 +134,11 @@ def _pick(names: Sequence[str], source: str) -> tuple[str, str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return "(" + ", ".join(names[:5]) + (", ...)" if len(names) > 5 else ")")
+    return (
+        "("
+        + ", ".join(f"{name:.100}" for name in names[:5])
+        + (", ...)" if len(names) > 5 else ")")
+    )
 
 
 def _is_options(name: str) -> bool:
@@ -174,8 +179,7 @@ def _read_options(path: Path, name: str) -> ElmoConfig:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         message = f"Cannot use the options {name!r}: {error} {expected}"
         raise DamagedSourceError(message) from error
-    # Deep nesting ends in recursion.
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise SourceError(f"Cannot use the options {name!r}: {error} {expected}") from error
 
 

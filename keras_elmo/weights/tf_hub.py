@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.characters import N_CHARACTERS
+from keras_elmo.checkpoint_index import check_index
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.weights.names import (
@@ -23,7 +24,9 @@ from keras_elmo.weights.names import (
     MIX_GAMMA,
     MIX_WEIGHTS,
     array_shapes,
+    check_finite,
     differences,
+    listed,
     lstm_prefix,
 )
 
@@ -43,6 +46,9 @@ _STATE = re.compile(r"(?:.*/)?Variable(_\d+)?")
 _MIX_SHAPES: dict[str, tuple[int, ...]] = {MIX_WEIGHTS: (3,), MIX_GAMMA: ()}
 
 _LISTED = 12
+
+# What TensorFlow raises for damaged files, besides its own errors.
+_BUILT_IN_ERRORS = (LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def is_tf_hub_module(path: Path) -> bool:
@@ -69,7 +75,7 @@ def read_tf_hub(
     name = str(path) if name is None else name
     tf = import_tensorflow(name)
     try:
-        reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+        reader = open_checkpoint(path)
         variables = {
             variable: tuple(shape)
             for variable, shape in reader.get_variable_to_shape_map().items()
@@ -77,17 +83,43 @@ def read_tf_hub(
         names = _names(variables)
         config = _config(variables, names, name)
         _check(variables, names, config, name)
+        _check_dtypes(reader.get_variable_to_dtype_map(), names, name)
         _check_stored_bytes(path, variables, names, name)
         # get_tensor compares each tensor with its checksum.
         arrays = {key: reader.get_tensor(variable) for key, variable in names.items()}
+    except SourceError:
+        raise
     # TensorFlow reports damage in its own errors and in built-in ones.
-    except (tf.errors.OpError, RuntimeError, OSError, TypeError, UnicodeError) as error:
+    except (tf.errors.OpError, *_BUILT_IN_ERRORS) as error:
         raise DamagedSourceError(
             f"Cannot read the variables of the TF-Hub module {name!r} "
-            f"({str(error).splitlines()[0]:.200}). Its files are missing, cut or damaged: "
-            "download or copy it again."
+            f"({str(error).partition(chr(10))[0]:.200}). Its files are missing, cut or "
+            "damaged: download or copy it again."
         ) from error
-    return config, {key: _as_stored(key, array) for key, array in arrays.items()}
+    arrays = {key: _as_stored(key, array) for key, array in arrays.items()}
+    check_finite(arrays, name)
+    return config, arrays
+
+
+def open_checkpoint(path: Path) -> Any:
+    """Opens the variables of a module, unless their index could mislead TensorFlow.
+
+    Args:
+        path: The module's directory.
+
+    Returns:
+        TensorFlow's reader.
+
+    Raises:
+        OSError: There is no checkpoint.
+        ValueError: Its index is damaged, or was made to do harm.
+        RuntimeError: It cannot be read; TensorFlow's own errors may come too.
+    """
+    import tensorflow as tf
+
+    prefix = path / "variables" / "variables"
+    check_index(prefix)
+    return tf.train.load_checkpoint(str(prefix))
 
 
 def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -102,11 +134,11 @@ def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
     import tensorflow as tf
 
     try:
-        reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+        reader = open_checkpoint(path)
         names = _names(reader.get_variable_to_shape_map())
         mix = {name: reader.get_tensor(names[name]) for name in (MIX_WEIGHTS, MIX_GAMMA)}
         return {name: np.reshape(mix[name], s) for name, s in _MIX_SHAPES.items()}
-    except (tf.errors.OpError, RuntimeError, ValueError, KeyError):
+    except (tf.errors.OpError, *_BUILT_IN_ERRORS):
         return {}  # the mix then starts evenly, as that of any layer
 
 
@@ -168,11 +200,11 @@ def _config(
             projection_dim=projection[1],
         )
     except (KeyError, IndexError, ValueError) as error:
-        listed = sorted(f"{name} {shape}" for name, shape in variables.items())
-        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+        found = sorted(f"{name:.100} {shape}" for name, shape in variables.items())
+        more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
         raise SourceError(
             f"The TF-Hub module {source!r} is not an ELMo model ({error}). Its "
-            f"variables: {', '.join(listed[:_LISTED]) or 'none'}{more}. Expected "
+            f"variables: {', '.join(found[:_LISTED]) or 'none'}{more}. Expected "
             "bilm/char_embed, bilm/CNN/W_cnn_0, "
             "bilm/RNN_0/RNN/MultiRNNCell/Cell0/rnn/lstm_cell/kernel and so on. If it has "
             "ELMo's outputs all the same, engine='hub' runs its own graph."
@@ -198,9 +230,18 @@ def _check(
     if problems:
         raise SourceError(
             f"The variables of the TF-Hub module {source!r} do not fit together:\n"
-            + "\n".join(problems)
+            + listed(problems)
             + "\nIf it has ELMo's outputs all the same, engine='hub' runs its own graph."
         )
+
+
+def _check_dtypes(dtypes: Mapping[str, Any], names: Mapping[str, str], source: str) -> None:
+    for name, variable in names.items():
+        if not dtypes[variable].is_floating:
+            raise SourceError(
+                f"In the TF-Hub module {source!r}, {name} has dtype "
+                f"{dtypes[variable].name}; expected floating point."
+            )
 
 
 def _check_stored_bytes(
@@ -224,8 +265,6 @@ def _check_stored_bytes(
 
 def _as_stored(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
     """An array in the form that the other readers give it."""
-    if array.dtype.kind != "f":
-        raise SourceError(f"{name} has dtype {array.dtype}; expected floating point.")
     if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
         array = array[1:]  # the row of id 0, which no character uses
     if name == MIX_GAMMA:

@@ -1,0 +1,104 @@
+"""What a target of damaged files is, and how what a reader returns is judged."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Files = dict[str, bytes]
+
+EQUAL, DATA, ERROR = "equal", "data", "error"
+"""What may come of a file: what it held before, other data of the right form, an error."""
+
+
+class WrongContentError(Exception):
+    """A reader returned what the file cannot stand for."""
+
+
+class Target:
+    """A reader, files for it, and what may become of them.
+
+    Attributes:
+        name: Of the target.
+        errors: What the reader documents.
+        limit: Seconds that it may take for a file.
+    """
+
+    name: str
+    errors: tuple[type[Exception], ...]
+    limit = 20.0
+
+    def make(self, folder: Path) -> None:
+        """Writes good files."""
+        raise NotImplementedError
+
+    def spoil(self, files: Files, rng: random.Random) -> Files:
+        """Changes some of them."""
+        raise NotImplementedError
+
+    def read(self, folder: Path) -> Any:
+        """Reads all that the library reads of them."""
+        raise NotImplementedError
+
+    def judge(self, expected: Any, found: Any) -> str:
+        """``EQUAL`` or ``DATA``.
+
+        Raises:
+            WrongContentError: It is neither.
+        """
+        if same(expected, found):
+            return EQUAL
+        raise WrongContentError(f"expected {expected!r:.300}, found {found!r:.300}")
+
+    def names(self, folder: Path) -> Sequence[str]:
+        """What an error has to name one of."""
+        return [str(folder)]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two trees of arrays are equal bit for bit."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        one, other = np.asarray(one), np.asarray(other)
+        return (
+            one.dtype == other.dtype
+            and one.shape == other.shape
+            and one.tobytes() == other.tobytes()
+        )
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Mapping):
+        return list(one) == list(other) and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def same_form(expected: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether all arrays are there in their shapes and dtypes, and finite."""
+    return list(expected) == list(found) and all(
+        found[name].shape == array.shape
+        and found[name].dtype == array.dtype
+        and np.isfinite(found[name]).all()
+        for name, array in expected.items()
+    )
+
+
+def read_files(folder: Path) -> Files:
+    """The files of a folder, by their relative names."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def write_files(folder: Path, files: Files) -> None:
+    """Writes the files of a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

@@ -1,0 +1,34 @@
+"""A few of the files of ``python -m tests.fuzzing`` for each reader, in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.fuzzing.runner import Runner
+from tests.fuzzing.targets import NAMES
+
+N_FILES = {"keras": 8}
+N_FILES_OF_OTHERS = 100
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    with Runner() as running:
+        yield running
+
+
+@pytest.mark.parametrize("target", NAMES)
+def test_damaged_files(
+    target: str, runner: Runner, report_figure: Callable[[str, str], None]
+) -> None:
+    n_files = N_FILES.get(target, N_FILES_OF_OTHERS)
+    found = runner.run(target, seed=1, start=0, n_files=n_files)
+    assert found.failures == []
+    assert found.counts.total() == n_files
+    # Some changes are found, and some are not: the files are neither whole nor rubbish.
+    assert found.counts["error"] >= n_files // 10
+    if n_files == N_FILES_OF_OTHERS:
+        assert found.counts["equal"] + found.counts["data"] >= 3
+    report_figure(f"damaged files, {target}", str(found))

@@ -1,0 +1,238 @@
+"""Targets: the readers of pretraining, of corpora, and of saved models."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_elmo import ElmoEmbeddingLayer, SourceError
+from keras_elmo.commands.train import read_config
+from keras_elmo.corpus.lines import read_lines
+from keras_elmo.corpus.records import corpus_records
+from keras_elmo.corpus.sentences import BadLinesError, read_sentences
+from keras_elmo.corpus.vectors import _layer_of_model
+from keras_elmo.partial_file import PartialFile
+from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, restore
+from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
+from keras_elmo.pretraining.vocabulary import Vocabulary
+from keras_elmo.texts import read_texts
+from tests.fuzzing.containers import (
+    mutated_gzip,
+    mutated_npy,
+    mutated_zip,
+    with_mutated_member,
+)
+from tests.fuzzing.mutations import mutated, mutated_json
+from tests.fuzzing.target import DATA, EQUAL, Files, Target, WrongContentError, same
+from tests.tiny_models import LEAST
+
+_WORDS = ["<S>", "</S>", "<UNK>", "the", "of", "naïve"]
+
+
+class Softmax(Target):
+    """``softmax.npz`` and ``vocabulary.txt``."""
+
+    name = "softmax"
+    errors = (SourceError,)
+
+    def make(self, folder: Path) -> None:
+        rng = np.random.default_rng(0)
+        kernel, bias = rng.normal(size=(6, 4)), rng.normal(size=6)
+        weights = SoftmaxWeights(Vocabulary(_WORDS), kernel.astype("f4"), bias.astype("f4"))
+        save_softmax(folder, weights)
+
+    def spoil(self, files: Files, rng: random.Random) -> Files:
+        self.fits = True
+        if rng.random() < 0.15:
+            return {**files, "vocabulary.txt": mutated(files["vocabulary.txt"], rng)}
+        content = files["softmax.npz"]
+        self.fits = rng.random() < 0.5
+        if self.fits:
+            content = with_mutated_member(content, rng, {".npy": mutated_npy})
+        else:
+            content = mutated_zip(content, rng)
+        return {**files, "softmax.npz": content}
+
+    def read(self, folder: Path) -> Any:
+        found = load_softmax(folder, 4)
+        return found.vocabulary.words, found.kernel, found.bias
+
+    def judge(self, expected: Any, found: Any) -> str:
+        if same(expected, found):
+            return EQUAL
+        shapes = (found[1].shape, found[2].shape)
+        right = ((len(found[0]), 4), (len(found[0]),))
+        if self.fits and shapes == right and found[1].dtype == found[2].dtype == np.float32:
+            return DATA
+        raise WrongContentError("a checksum was passed over, or another shape")
+
+
+class TrainingCheckpoint(Target):
+    """``checkpoint.npz``, from which an interrupted training goes on."""
+
+    name = "training-checkpoint"
+    errors = (ValueError,)
+
+    def make(self, folder: Path) -> None:
+        self.model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        self.model.compile("adam", "mse")
+        self.model.optimizer.build(self.model.trainable_variables)
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        rng = np.random.default_rng(0)
+        for variable in self.model.variables:
+            variable.assign(rng.normal(size=variable.shape))
+        np.savez(folder / CHECKPOINT_NAME, 7, *[np.asarray(v.value) for v in variables])
+        self.start = [np.zeros_like(np.asarray(v.value)) for v in variables]
+
+    def spoil(self, files: Files, rng: random.Random) -> Files:
+        content = files[CHECKPOINT_NAME]
+        self.fits = rng.random() < 0.5
+        if self.fits:
+            content = with_mutated_member(content, rng, {".npy": mutated_npy})
+        else:
+            content = mutated_zip(content, rng)
+        return {CHECKPOINT_NAME: content}
+
+    def read(self, folder: Path) -> Any:
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        for variable, start in zip(variables, self.start, strict=True):
+            variable.assign(start)
+        try:
+            steps = restore(self.model, folder)
+        except ValueError:
+            if any(np.asarray(v.value).any() for v in variables):
+                raise WrongContentError("a part of it was used") from None
+            raise
+        return steps, [np.asarray(v.value) for v in variables]
+
+    def judge(self, expected: Any, found: Any) -> str:
+        if same(expected, found):
+            return EQUAL
+        if self.fits and found[0] >= 0:
+            return DATA
+        raise WrongContentError("a checksum was passed over")
+
+
+class SmallJson(Target):
+    """The configuration of a training, and the record of a file that is being filled."""
+
+    name = "json"
+    errors = (ValueError,)
+
+    def make(self, folder: Path) -> None:
+        content = {"model": LEAST.to_options(), "training": {"n_steps": 500, "seed": 1}}
+        (folder / "train.json").write_text(json.dumps(content))
+        record = {"n_done": 3, "fingerprint": {"texts": "0123", "dtype": "float32"}}
+        (folder / "out.npy.json").write_text(json.dumps(record))
+
+    def spoil(self, files: Files, rng: random.Random) -> Files:
+        name = rng.choice(list(files))
+        return {**files, name: mutated_json(files[name], rng)}
+
+    def read(self, folder: Path) -> Any:
+        config = read_config(folder / "train.json")
+        return config, PartialFile(folder / "out.npy", {}).read_record()
+
+    def judge(self, expected: Any, found: Any) -> str:
+        if found == expected:
+            return EQUAL
+        settings = found[0][1].to_dict()
+        for name, value in expected[0][1].to_dict().items():
+            if not isinstance(settings[name], (type(value), int, type(None))):
+                raise WrongContentError(f"{name} is {settings[name]!r:.100}")
+        return DATA
+
+
+class Corpus(Target):
+    """Text, JSON lines, CSV and gzip, of which any bytes may be a part."""
+
+    name = "corpus"
+    errors = (ValueError,)
+    limit = 5.0
+
+    def make(self, folder: Path) -> None:
+        texts = ["the cat sat", "naïve, café", 'a "quoted" word', ""] * 3
+        (folder / "a.txt").write_text("\n".join(texts), encoding="utf-8")
+        lines = [json.dumps({"text": text, "id": i}) for i, text in enumerate(texts)]
+        (folder / "a.jsonl").write_text("\n".join(lines))
+        quoted = ['"' + text.replace('"', '""') + '"' for text in texts]
+        (folder / "a.csv").write_text(
+            "\n".join(["id,text", *(f"{i},{text}" for i, text in enumerate(quoted))])
+        )
+        for name in ("a.txt", "a.jsonl", "a.csv"):
+            packed = gzip.compress((folder / name).read_bytes())
+            (folder / f"{name}.gz").write_bytes(packed)
+
+    def spoil(self, files: Files, rng: random.Random) -> Files:
+        self.file = rng.choice(list(files))
+        change = mutated_gzip if self.file.endswith(".gz") else mutated
+        return {**files, self.file: change(files[self.file], rng)}
+
+    def read(self, folder: Path) -> Any:
+        result = {}
+        for path in sorted(folder.iterdir()):
+            column = None if ".txt" in path.name else "text"
+            records = corpus_records(path, None, column)
+            result[path.name] = [s.text for s in read_sentences(records, "repair", 100)]
+            with suppress(BadLinesError):
+                list(read_sentences(records, "fail", 100))
+        read_texts(folder / "a.txt")
+        read_texts(folder / "a.txt.gz")
+        return result, [line.data for line in read_lines(folder / "a.txt")]
+
+    def judge(self, expected: Any, found: Any) -> str:
+        if found == expected:
+            return EQUAL
+        for name, texts in found[0].items():
+            # What was not changed is read as before.
+            if name != self.file and texts != expected[0][name]:
+                raise WrongContentError(name)
+        return DATA
+
+
+class KerasFile(Target):
+    """A ``.keras`` file, as a source of embeddings: Keras reads it, we name it."""
+
+    name = "keras"
+    errors = (ValueError,)
+    limit = 60.0
+
+    def make(self, folder: Path) -> None:
+        text = keras.Input((), dtype="string")
+        layer = ElmoEmbeddingLayer(LEAST, "word_emb", name="elmo")
+        keras.Model(text, layer(text)).save(folder / "model.keras")
+        with zipfile.ZipFile(folder / "model.keras") as archive:
+            self.files = archive.namelist()
+
+    def spoil(self, files: Files, rng: random.Random) -> Files:
+        content = files["model.keras"]
+        self.fits = rng.random() < 0.6
+        if self.fits:
+            change = {"config.json": mutated_json, ".h5": mutated}
+            content = with_mutated_member(content, rng, change)
+        else:
+            content = mutated_zip(content, rng)
+        return {"model.keras": content}
+
+    def read(self, folder: Path) -> Any:
+        keras.backend.clear_session()
+        layer = _layer_of_model(folder / "model.keras")
+        return [np.asarray(v) for v in layer.get_weights()]
+
+    def judge(self, expected: Any, found: Any) -> str:
+        if same(expected, found):
+            return EQUAL
+        if self.fits:
+            return DATA
+        raise WrongContentError("a checksum was passed over")
+
+
+TARGETS = (Softmax, TrainingCheckpoint, SmallJson, Corpus, KerasFile)
