@@ -56,6 +56,7 @@ autodoc_type_aliases = {
             "OutputMode",
             "PathLike",
             "Shape",
+            "Stateful",
             "Tensor",
         )
     },
