@@ -37,13 +37,13 @@ sys.exit(code)
 """
 
 
-def write_corpus(path: Path, n_sentences: int, seed: int = 0) -> Path:
-    """Sentences of 1 to 40 random words."""
+def write_corpus(path: Path, n_sentences: int, seed: int = 0, n_words: int = 40) -> Path:
+    """Sentences of 1 to ``n_words`` random words."""
     rng = random.Random(seed)
     words = ["".join(rng.choices("abcdefghij", k=rng.randint(1, 9))) for _ in range(3000)]
     with path.open("w", encoding="utf-8") as file:
         for _ in range(n_sentences):
-            file.write(" ".join(rng.choices(words, k=rng.randint(1, 40))) + "\n")
+            file.write(" ".join(rng.choices(words, k=rng.randint(1, n_words))) + "\n")
     return path
 
 
@@ -130,8 +130,10 @@ def kill_at_random(folder: Path, n_sentences: int, n_kills: int, seed: int = 0) 
 def peak_memory(folder: Path, n_sentences: int) -> int:
     """The peak resident memory of a job on so many sentences, in bytes; on Linux."""
     source = saved_model(folder / "model")
-    corpus = write_corpus(folder / "corpus.txt", n_sentences)
-    # Small batches: what they take at once would hide what remains of each.
+    # Short sentences make few shapes of batches: TensorFlow's allocator takes more memory as
+    # long as new ones come, which would hide what remains of each sentence. So would large
+    # batches, by what they take at once.
+    corpus = write_corpus(folder / "corpus.txt", n_sentences, n_words=8)
     options = ("--batch-size", "32", "--token-budget", "1024")
     # What wait4 says of a process counts that of its parent too, which it begins as.
     status = folder / "status.txt"
