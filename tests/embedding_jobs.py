@@ -130,9 +130,9 @@ def kill_at_random(folder: Path, n_sentences: int, n_kills: int, seed: int = 0) 
 def peak_memory(folder: Path, n_sentences: int) -> int:
     """The peak resident memory of a job on so many sentences, in bytes; on Linux."""
     source = saved_model(folder / "model")
-    # Short sentences make few shapes of batches: TensorFlow's allocator takes more memory as
-    # long as new ones come, which would hide what remains of each sentence. So would large
-    # batches, by what they take at once.
+    # Short sentences make few shapes of batches: TensorFlow's allocator takes more memory
+    # as long as new ones come, which would hide what remains of each sentence. So would
+    # large batches, by what they take at once.
     corpus = write_corpus(folder / "corpus.txt", n_sentences, n_words=8)
     options = ("--batch-size", "32", "--token-budget", "1024")
     # What wait4 says of a process counts that of its parent too, which it begins as.
