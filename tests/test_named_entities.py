@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo import ElmoEmbeddingLayer, TokenFeatures
 from tests.tiny_models import LEAST, saved_model
 
 NAMES = ("Anna", "Bo", "Carl Dee")
@@ -246,6 +246,24 @@ def test_the_token_model_says_what_the_tagger_says(
     # The file is in half precision.
     np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
     np.testing.assert_allclose(found[1, 0], expected[1, 0], atol=1e-3)
+
+
+def test_padding_is_left_out(taggers: ModuleType) -> None:
+    """It is no part of the loss, and changes no tag of what stands beside it."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(4, 2, 3)).astype(np.float32)
+    features = TokenFeatures(values, np.array([0, 3, 4]))
+    tagger = taggers.elmo_tagger(features, 5)
+    tagger.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
+    padded = features.padded(np.arange(2))  # (2, 3, 2, 3)
+    probabilities = np.asarray(tagger(padded))  # (2, 3, 5)
+    labels = np.array([[1, 2, 0], [4, 0, 0]])
+    right = [probabilities[0, i, label] for i, label in enumerate([1, 2, 0])]
+    right.append(probabilities[1, 0, 4])
+    expected = -np.mean(np.log(right))
+    assert tagger.test_on_batch(padded, labels) == pytest.approx(expected, rel=1e-4)
+    alone = np.asarray(tagger(features.padded(np.array([1]))))  # (1, 1, 5)
+    np.testing.assert_allclose(probabilities[1, :1], alone[0], atol=1e-6)
 
 
 @pytest.fixture
