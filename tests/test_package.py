@@ -15,40 +15,6 @@ from tests.test_saving import run_python
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_public_names() -> None:
-    assert keras_elmo.__all__ == [
-        "BadLine",
-        "BadLinesError",
-        "DistributedModel",
-        "ElmoConfig",
-        "ElmoEmbeddingLayer",
-        "Embeddings",
-        "MaskPadding",
-        "NamedModel",
-        "ScalarMix",
-        "SourceError",
-        "TokenFeatures",
-        "TrainingBackup",
-        "Verification",
-        "VerificationError",
-        "WorkerLostError",
-        "batch_to_character_ids",
-        "compute_features",
-        "embed_corpus",
-        "embed_dataset",
-        "export_saved_model",
-        "feature_dataset",
-        "join_head",
-        "list_models",
-        "open_embeddings",
-        "text_dataset",
-        "tokenize",
-        "verify",
-    ]
-    for name in keras_elmo.__all__:
-        assert getattr(keras_elmo, name).__doc__
-
-
 def test_import_leaves_tensorflow_hub_alone() -> None:
     printed = run_python("import sys, keras_elmo; print('tensorflow_hub' in sys.modules)")
     assert printed.strip() == "False"
