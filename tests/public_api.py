@@ -69,10 +69,10 @@ def _choices() -> Iterator[str]:
     for name, alias in vars(types).items():
         parts = get_args(alias)  # of a union; of a Literal, its values
         literals = [p for p in (alias, *parts) if get_origin(p) is Literal]
-        if literals and name != "Literal":
+        if literals:
             values = [value for literal in literals for value in get_args(literal)]
-            values += [p.__name__ for p in parts if isinstance(p, type)]
-            yield f"{name}: {', '.join(map(str, values))}"
+            values += [part.__name__ for part in parts if isinstance(part, type)]
+            yield from (f"{name}: {value}" for value in values)
 
 
 def _class(path: str, cls: type) -> Iterator[str]:
