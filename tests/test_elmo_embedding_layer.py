@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
@@ -8,18 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
+from keras_elmo.types import OutputMode
 from tests.numpy_elmo import NumpyElmo, scalar_mix
 from tests.tiny_models import LEAST, TINY, random_arrays
 
-MODES = (
-    "default",
-    "elmo",
-    "word_emb",
-    "lstm_outputs1",
-    "lstm_outputs2",
-    "layers",
-    "pooled_layers",
-)
+MODES = get_args(OutputMode)
 POOLED = ("default", "pooled_layers")
 SENTENCES = ["the cat sat on the mat", "a", "", "naïve café 北京 🙂"]
 TOKENS = [sentence.split() for sentence in SENTENCES]

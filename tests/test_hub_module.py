@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import keras
 import numpy as np
@@ -12,22 +13,15 @@ import tensorflow as tf
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
 from keras_elmo.layers.hub_module import HubModule
+from keras_elmo.types import OutputMode
 from tests.test_saving import LOAD_AND_PREDICT, SENTENCES, SERVE, run_python
 from tests.tf_hub_modules import MIX, STYLES, Style, write_module, write_other_module
 from tests.tiny_models import TINY
 
-MODES = (
-    "default",
-    "elmo",
-    "word_emb",
-    "lstm_outputs1",
-    "lstm_outputs2",
-    "layers",
-    "pooled_layers",
-)
+MODULE_OUTPUTS = {"default", "elmo", "word_emb", "lstm_outputs1", "lstm_outputs2"}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", get_args(OutputMode))
 def test_both_engines_agree(module: Path, mode: str) -> None:
     ours = ElmoEmbeddingLayer(module, mode)(SENTENCES)
     layer = ElmoEmbeddingLayer(module, mode, engine="hub")
@@ -56,7 +50,7 @@ def test_both_signatures_and_all_outputs(module: Path) -> None:
     inputs = {"sentences": SENTENCES[:2], "tokens": tokens}
     for engine in ("native", "hub"):
         for input_mode, outputs in results.items():
-            assert set(outputs) == set(MODES) - {"layers", "pooled_layers"}
+            assert set(outputs) == MODULE_OUTPUTS
             for mode, expected in outputs.items():
                 layer = ElmoEmbeddingLayer(module, mode, input_mode, engine=engine)
                 np.testing.assert_allclose(layer(inputs[input_mode]), expected, atol=1e-5)

@@ -5,48 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import keras_elmo
 from tests.test_saving import run_python
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def test_public_names() -> None:
-    assert keras_elmo.__all__ == [
-        "BadLine",
-        "BadLinesError",
-        "DistributedModel",
-        "ElmoConfig",
-        "ElmoEmbeddingLayer",
-        "Embeddings",
-        "MaskPadding",
-        "NamedModel",
-        "ScalarMix",
-        "SourceError",
-        "TokenFeatures",
-        "TrainingBackup",
-        "Verification",
-        "VerificationError",
-        "WorkerLostError",
-        "batch_to_character_ids",
-        "compute_features",
-        "embed_corpus",
-        "embed_dataset",
-        "export_saved_model",
-        "feature_dataset",
-        "join_head",
-        "list_models",
-        "open_embeddings",
-        "text_dataset",
-        "tokenize",
-        "verify",
-    ]
-    for name in keras_elmo.__all__:
-        assert getattr(keras_elmo, name).__doc__
 
 
 def test_import_leaves_tensorflow_hub_alone() -> None:
@@ -77,6 +46,19 @@ def test_numeric_layers_do_not_import_tensorflow_at_the_top() -> None:
         top = ast.parse(path.read_text("utf-8")).body
         names = {a.name for n in top if isinstance(n, ast.Import) for a in n.names}
         assert "tensorflow" not in names, path
+
+
+def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    allowed = {
+        requirement.name: Version(specifier.version)
+        for requirement in map(Requirement, project["dependencies"])
+        for specifier in requirement.specifier
+        if specifier.operator == ">="
+    }
+    lines = (ROOT / ".ci/lowest.txt").read_text("utf-8").splitlines()
+    tried = [line.split("==") for line in lines if not line.startswith("#")]
+    assert {name: Version(version) for name, version in tried} == allowed
 
 
 def test_every_raises_has_a_match() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
+from keras_elmo.types import OutputMode
 
 TEXTS = np.array(["a good film", "a bad film", "good", "so bad it hurts"], dtype=object)
 LABELS = np.array([1.0, 0.0, 1.0, 0.0])
@@ -63,18 +66,7 @@ def model_of(layer: ElmoEmbeddingLayer) -> keras.Model:
 
 
 @pytest.mark.parametrize("fine_tune", ["aggregation", "lstm", "all"])
-@pytest.mark.parametrize(
-    "mode",
-    [
-        "default",
-        "elmo",
-        "word_emb",
-        "lstm_outputs1",
-        "lstm_outputs2",
-        "layers",
-        "pooled_layers",
-    ],
-)
+@pytest.mark.parametrize("mode", get_args(OutputMode))
 def test_fit_moves_what_is_intended_and_nothing_else(
     source: str, mode: str, fine_tune: str
 ) -> None:
