@@ -89,6 +89,7 @@ def evaluate_windows(
     losses, counts = np.zeros(2), np.zeros(2)  # nats and targets of both directions
     # Not model.evaluate, which takes the end of data of unknown length for an accident.
     for window in windows:
+        model.reset_metrics()  # before Keras 3.15 they go on from the batch before
         values = model.test_on_batch(window, return_dict=True)
         for i, direction in enumerate(DIRECTIONS):
             count = np.sum(window[f"{direction}_targets"] >= 0)
