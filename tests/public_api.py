@@ -77,8 +77,10 @@ def _choices() -> Iterator[str]:
 
 def _class(path: str, cls: type) -> Iterator[str]:
     """The class with its bases, how it is made, and our methods and properties of it."""
-    bases = ", ".join(base.__name__ for base in cls.__bases__ if base is not object)
-    yield f"{path}: class({bases})"
+    names = [base.__name__ for base in cls.__bases__ if base is not object]
+    # Keras changes the base of a model's class when the first one is made of layers.
+    names = ["Model" if name == "Functional" else name for name in names]
+    yield f"{path}: class({', '.join(names)})"
     members = {name: m for base in reversed(_ours(cls)) for name, m in vars(base).items()}
     made_by = members.get("__new__" if issubclass(cls, tuple) else "__init__")
     if made_by is not None:
