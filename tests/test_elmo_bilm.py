@@ -58,5 +58,5 @@ def test_kernel_initializer() -> None:
 def test_refuses() -> None:
     with pytest.raises(ValueError, match=r"fine_tune must be one of .*; got 'mix'"):
         ElmoBiLM(TINY, fine_tune="mix")
-    with pytest.raises(ValueError, match="stateful=True needs to know the batch size"):
+    with pytest.raises(ValueError, match="stateful needs to know the batch size"):
         ElmoBiLM(dataclasses.replace(TINY), stateful=True).build((None, None, 50))

@@ -73,7 +73,7 @@ def test_word_vectors_have_no_state(source: str) -> None:
 
 
 def test_refuses_an_unknown_batch_size(source: str) -> None:
-    with pytest.raises(ValueError, match=r"stateful=True needs to know the batch size"):
+    with pytest.raises(ValueError, match=r"stateful needs to know the batch size"):
         ElmoEmbeddingLayer(source, stateful=True)(keras.Input((), dtype="string"))
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-# What h5py, NumPy, pyarrow and JSON raise for damaged files.
-_DAMAGED = (
+# What h5py, NumPy, pyarrow and JSON raise for files of another kind, and damaged ones.
+DAMAGED = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -85,7 +85,7 @@ class Embeddings(Sequence[Floats]):
             yield
         except RefusedEmbeddingsError:
             raise
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise RefusedEmbeddingsError(
                 f"{str(self.path)!r} is damaged ({error!s:.300})."
             ) from error

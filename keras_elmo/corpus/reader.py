@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_elmo.corpus.embeddings import Embeddings
+from keras_elmo.corpus.embeddings import DAMAGED, Embeddings
 from keras_elmo.corpus.hdf5_reader import Hdf5Reader
 from keras_elmo.corpus.numpy_reader import NumpyReader
 from keras_elmo.corpus.parquet_reader import ParquetReader
@@ -16,17 +16,6 @@ _KINDS: dict[str, type[Hdf5Reader | NumpyReader | ParquetReader]] = {
     ".npy": NumpyReader,
     ".parquet": ParquetReader,
 }
-# What h5py, NumPy, pyarrow and JSON raise for files of another kind, and damaged ones.
-_DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 def open_embeddings(path: PathLike) -> Embeddings:
@@ -53,7 +42,7 @@ def open_embeddings(path: PathLike) -> Embeddings:
         return _KINDS.get(file.suffix.lower(), Hdf5Reader)(file)
     except (FileNotFoundError, ImportError):
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ValueError(
             f"path: {str(file)!r} is no file of embeddings, or damaged ({error!s:.300})."
         ) from error

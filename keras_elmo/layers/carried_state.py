@@ -36,10 +36,10 @@ class CarriedState(keras.Layer):
         rows = input_shape[0]
         if rows is None:
             raise ValueError(
-                "stateful=True needs to know the batch size: declare it, for example by "
+                "stateful needs to know the batch size: declare it, for example by "
                 "keras.Input(batch_shape=(32,), dtype='string')."
             )
-        backends.needs_one_replica("stateful=True")
+        backends.needs_one_replica("stateful")
         self.rows = rows
         self.states = [
             self.add_weight(
