@@ -25,11 +25,11 @@ AROUND = {
     *(".ci/backends", ".ci/lowest.txt", ".ci/run", ".ci/smoke_test.py"),
     *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in"),
     *("PKG-INFO", "README.md", "SECURITY.md", "pyproject.toml", "setup.cfg", "tox.ini"),
-    *("docs/conf.py", "docs/index.rst", "examples/imdb_sentiment.py"),
+    *("docs/conf.py", "docs/index.md", "examples/imdb_sentiment.py"),
     *("tests/conftest.py", "tests/public_api.txt", "tests/test_package.py"),
 }
 FOLDERS = {".ci", "docs", "examples", "tests"}
-SUFFIXES = {".csv", ".json", ".md", ".png", ".py", ".rst", ".txt"}
+SUFFIXES = {".csv", ".json", ".md", ".png", ".py", ".txt"}
 # Caches, what programs and builds write, and whatever hides.
 LEFT_BY_PROGRAMS = re.compile(r"\.(?!ci$)|__pycache__$|_build$|.*_output$|imdb_fine_tuned$")
 

@@ -27,6 +27,7 @@ project_copyright = "The keras-elmo developers"
 version = release = keras_elmo.__version__
 
 extensions = [
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.intersphinx",
@@ -35,6 +36,11 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
+
+# Pages are Markdown (MyST). Notebooks show the outputs that they were saved with; a test
+# runs them and compares.
+myst_enable_extensions = ["deflist", "dollarmath"]
+nb_execution_mode = "off"
 
 html_theme = "furo"
 html_title = f"keras-elmo {version}"

@@ -84,7 +84,7 @@ def test_the_version_of_the_package_is_told_of() -> None:
 @pytest.mark.parametrize(
     ("paths", "messages", "problem"),
     [
-        (["docs/index.rst", "tests/test_config.py"], "Docs", None),
+        (["docs/index.md", "tests/test_config.py"], "Docs", None),
         (["keras_elmo/config.py", "CHANGELOG.md"], "A field", None),
         (["keras_elmo/config.py"], "Reorder\n\nChangelog: none\n\nSo as", None),
         (["keras_elmo/config.py"], "Say Changelog: none", "keras_elmo/ changed"),
