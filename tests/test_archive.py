@@ -11,8 +11,8 @@ import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
 from keras_elmo.errors import DamagedSourceError
-from keras_elmo.weights.archive import check_zip, member_names, unpack_member
 from keras_elmo.weights.sources import load_source
+from keras_elmo.weights.zip_archive import check_zip, member_names, unpack_member
 from tests.tiny_models import TINY, random_arrays, saved_model
 
 

@@ -16,9 +16,9 @@ import pytest
 from keras_elmo import SourceError, numpy_safety
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.weights import archive
-from keras_elmo.weights.archive import unpack_tar
 from keras_elmo.weights.names import array_shapes
 from keras_elmo.weights.sources import load_path
+from keras_elmo.weights.tar_archive import unpack_tar
 from tests.tiny_models import TINY, saved_model
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.weights import archive
-from keras_elmo.weights.archive import unpack_tar
+from keras_elmo.weights import tar_archive
+from keras_elmo.weights.tar_archive import unpack_tar
 
 PLENTY = 1 << 20
 FILES = {
@@ -259,8 +259,8 @@ def test_refuses_what_follows_the_archive_without_bound(tmp_path: Path) -> None:
 
 
 def test_refuses_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert archive._MOST_MEMBERS == 10_000
-    monkeypatch.setattr(archive, "_MOST_MEMBERS", 100)
+    assert tar_archive._MOST_MEMBERS == 10_000
+    monkeypatch.setattr(tar_archive, "_MOST_MEMBERS", 100)
     files = [member(f"{i}", tarfile.DIRTYPE) for i in range(101)]
     path = packed(tmp_path, tar_bytes({}, *files))
     with pytest.raises(SourceError, match="it has more than 100 members"):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
-from keras_elmo.weights.archive import most_unpacked_bytes, unpack_tar
+from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.download import (
     cache_directory,
     download_named_model,
@@ -20,6 +20,7 @@ from keras_elmo.weights.download import (
 )
 from keras_elmo.weights.hub_handles import forget_handle, resolve_handle
 from keras_elmo.weights.named_models import MODELS
+from keras_elmo.weights.tar_archive import unpack_tar
 
 _TAR_SUFFIXES = (".tar.gz", ".tgz")
 _FILE_SUFFIXES = (".hdf5", ".h5", ".zip", *_TAR_SUFFIXES)

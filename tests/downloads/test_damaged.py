@@ -15,14 +15,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from keras_elmo import SourceError
-from keras_elmo.weights.archive import unpack_tar
 from keras_elmo.weights.download import download
 from keras_elmo.weights.sources import load_source
+from keras_elmo.weights.tar_archive import unpack_tar
 from tests.file_server import Answer, FileServer, serving
 from tests.tiny_models import TINY, saved_model
 
@@ -33,14 +32,6 @@ N_DOWNLOADS = 70  # of each kind
 def server(tmp_path: Path) -> Iterator[FileServer]:
     with serving(tmp_path) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))
-    return tmp_path / "cache"
 
 
 def zip_file(model: Path) -> bytes:

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,14 +111,6 @@ def server(tmp_path: Path) -> Iterator[FileServer]:
     (model / "options.json").rename(model / "elmo_tiny_options.json")
     with serving(model) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
