@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from arguments import blaming
 from benchmark_comparison import Comparison
 from benchmark_machine import description, lstm_work, word_work
 from benchmark_report import print_table, write_chart, write_json
@@ -69,15 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     check(parser, args)
     # Outputs are compared here anyway.
     os.environ[VERIFY_VARIABLE] = "0"
-    try:
+    with blaming(parser, "--data", DataError, OSError):
         reviews = load_reviews(args)
-    except (DataError, OSError) as error:
-        parser.error(f"argument --data: {error}")
     with tempfile.TemporaryDirectory(prefix="keras-elmo-benchmark-") as folder:
-        try:
+        with blaming(parser, "--module", SourceError, OSError):
             modules, layer = provide_modules(args, Path(folder))
-        except (SourceError, OSError) as error:
-            parser.error(f"argument --module: {error}")
         run(args, reviews, modules, layer, Path(folder))
     return 0
 

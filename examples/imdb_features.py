@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from arguments import blaming
 from imdb_data import DataError, load_imdb
 from imdb_sentiment import prepared, shuffled
 from keras import layers
@@ -45,23 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    try:
+    with blaming(parser, "--source", SourceError):
         layer = ElmoEmbeddingLayer(args.source, output_mode="pooled_layers")
-    except SourceError as error:
-        parser.error(f"argument --source: {error}")
-    try:
+    with blaming(parser, "DATA", DataError, OSError):
         parts = load_imdb(args.data)
-    except (DataError, OSError) as error:
-        parser.error(f"argument DATA: {error}")
     reviews, test_reviews = (
         prepared(shuffled(part, args.limit, args.seed), args.words) for part in parts
     )
-    try:
+    with blaming(parser, "--output", ValueError, OSError):
         args.output.mkdir(parents=True, exist_ok=True)
         every = features(layer, reviews, args.output / "train.npy")
         test = features(layer, test_reviews, args.output / "test.npy")
-    except (ValueError, OSError) as error:
-        parser.error(f"argument --output: {error}")
     n_validation = max(1, round(VALIDATION_PART * len(reviews[0])))
     validation, training = divided(every, n_validation)
     classifier, validation_accuracy = train(training, validation)

@@ -21,6 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from arguments import blaming
 from imdb_arguments import integer_from
 from imdb_data import DataError, load_imdb
 from imdb_sentiment import prepared, shuffled
@@ -62,16 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"argument --output: cannot make the directory: {error}")
-    try:
+    with blaming(parser, "--source", SourceError):
         elmo = ElmoEmbeddingLayer(
             args.source, output_mode="layers", input_mode="character_ids", fine_tune="all"
         )
-    except SourceError as error:
-        parser.error(f"argument --source: {error}")
-    try:
+    with blaming(parser, "DATA", DataError, OSError):
         parts = load_imdb(args.data)
-    except (DataError, OSError) as error:
-        parser.error(f"argument DATA: {error}")
     reviews, test = (
         prepared(shuffled(part, args.limit, args.seed), args.words) for part in parts
     )

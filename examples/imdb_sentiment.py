@@ -16,6 +16,7 @@ from typing import Any
 import imdb_strategy
 import keras
 import numpy as np
+from arguments import blaming
 from imdb_arguments import fill_in, make_parser, require_matplotlib
 from imdb_curves import plot_curves
 from imdb_data import DataError, load_imdb, plain_text
@@ -69,17 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"argument --output: cannot make the directory: {error}")
-    try:
-        with strategy.scope():
-            model = build_model(
-                args.source, args.fine_tune, args.learning_rate, args.accumulate
-            )
-    except SourceError as error:
-        parser.error(f"argument --source: {error}")
-    try:
+    with blaming(parser, "--source", SourceError), strategy.scope():
+        model = build_model(
+            args.source, args.fine_tune, args.learning_rate, args.accumulate
+        )
+    with blaming(parser, "--data", DataError, OSError):
         training, test = load_imdb(args.data) if args.data else load_reviews()
-    except (DataError, OSError) as error:
-        parser.error(f"argument --data: {error}")
     print_parameters(model)
     training = prepared(shuffled(training, args.limit, args.seed), args.words)
     test = prepared(shuffled(test, args.limit, args.seed), args.words)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from arguments import blaming
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -49,15 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    try:
+    with blaming(parser, "VOCABULARY", OSError, ValueError):
         vocabulary = Vocabulary.load(args.vocabulary)
-    except (OSError, ValueError) as error:
-        parser.error(f"argument VOCABULARY: {error}")
-    try:
+    with blaming(parser, "TEXT_DIR", OSError, ValueError):
         heldout = read_text(args.text_dir, "heldout.txt", vocabulary)
         training = read_text(args.text_dir, "train-*.txt", vocabulary)
-    except (OSError, ValueError) as error:
-        parser.error(f"argument TEXT_DIR: {error}")
     unknown = np.mean(heldout.words == vocabulary.ids([UNKNOWN]))
     print(f"Training: {training}. Held out: {heldout}, {unknown:.2%} of them {UNKNOWN}.")
     begin, end = vocabulary.ids([BEGIN_SENTENCE, END_SENTENCE]).tolist()

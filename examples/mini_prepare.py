@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from arguments import blaming
 from imdb_data import DataError, load_training_texts, plain_text
 from tqdm import tqdm
 
@@ -38,16 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    try:
-        # Made before the minute of reading: it tells whether OUT can be written.
-        with new_directory(args.out) as folder:
-            try:
-                reviews = shuffled(load_training_texts(args.data))
-            except (DataError, OSError) as error:
-                parser.error(f"argument DATA: {error}")
-            n_held_out, n_training = write(reviews, folder)
-    except OSError as error:
-        parser.error(f"argument OUT: {error}")
+    # Made before the minute of reading: it tells whether OUT can be written.
+    with blaming(parser, "OUT", OSError), new_directory(args.out) as folder:
+        with blaming(parser, "DATA", DataError, OSError):
+            reviews = shuffled(load_training_texts(args.data))
+        n_held_out, n_training = write(reviews, folder)
     print(f"Wrote {args.out}: {n_training:,} reviews to train on, {n_held_out:,} held out")
     return 0
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from arguments import blaming
 from imdb_arguments import integer_from
 from imdb_data import DataError
 from named_entities_data import ADDRESS, Sentence, read_parts
@@ -76,23 +77,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     # What can go wrong goes wrong here, before anything is computed.
     require_matplotlib(parser)
-    try:
+    with blaming(parser, "--data", DataError, OSError):
         parts = read_parts(args.data, args.limit, args.seed)
-    except (DataError, OSError) as error:
-        parser.error(f"argument --data: {error}")
     print_counts(parts)
-    try:
+    with blaming(parser, "--source", SourceError):
         layer = ElmoEmbeddingLayer(args.source, "layers", trainable=False)
-    except SourceError as error:
-        parser.error(f"argument --source: {error}")
-    try:
+    with blaming(parser, "--output", ValueError, OSError):
         args.output.mkdir(parents=True, exist_ok=True)
         features = {
             part: elmo_features(layer, sentences, args.output / f"{part}.npy")
             for part, sentences in parts.items()
         }
-    except (ValueError, OSError) as error:
-        parser.error(f"argument --output: {error}")
     vocabulary = make_vocabulary(parts["train"])
     ids = {part: word_ids(sentences, vocabulary) for part, sentences in parts.items()}
     tags = tag_names(parts["train"])

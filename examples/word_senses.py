@@ -16,6 +16,7 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from arguments import blaming
 from imdb_arguments import integer_from
 from imdb_data import DataError
 from word_senses_clusters import (
@@ -61,10 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     require_packages(parser)
-    try:
+    with blaming(parser, "--data", DataError, OSError):
         sentences = read_sentences(args.data)
-    except (DataError, OSError) as error:
-        parser.error(f"argument --data: {error}")
     found = find_occurrences(sentences, args.word)
     print(f"{args.word!r} occurs {len(found):,} times in {len(sentences):,} sentences.")
     occurrences = sample(found, args.limit, args.seed)
@@ -88,10 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"argument --source: {error}")
     except (ValueError, OSError) as error:
         parser.error(f"argument --output: {error}")
-    try:
+    with blaming(parser, "--layer", ValueError):
         vectors = of_layer(layers, args.layer)  # (n, features)
-    except ValueError as error:
-        parser.error(f"argument --layer: {error}")
     directions = to_directions(vectors)  # (n, components)
     clusters = cluster(directions, args.clusters, args.seed)  # (n,)
     print_clusters(occurrences, directions, clusters)
@@ -100,10 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = typical(directions, clusters, 0)[0]
     print_nearest(occurrences, directions, clusters, chosen)
     target = args.plot or args.output / f"{args.word}.png"
-    try:
+    with blaming(parser, "--plot", OSError):
         draw(args.word, occurrences, vectors, directions, clusters, target)
-    except OSError as error:
-        parser.error(f"argument --plot: {error}")
     print(f"\nWrote {path}\nWrote {target}")
     return 0
 

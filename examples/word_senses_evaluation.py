@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
+from arguments import blaming
 from imdb_arguments import integer_from
 from imdb_data import DataError
 from word_senses import require_packages
@@ -50,14 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     require_packages(parser)
-    try:
+    with blaming(parser, "--source", SourceError):
         layer = make_layer(args.source, args.seed)
-    except SourceError as error:
-        parser.error(f"argument --source: {error}")
-    try:
+    with blaming(parser, "DATA", DataError, OSError):
         sentences = read_sentences(args.data)
-    except (DataError, OSError) as error:
-        parser.error(f"argument DATA: {error}")
     layers = [*map(str, range(layer.n_layers + 1)), "average", "all"]
     columns = [f"layer {name}" if name.isdecimal() else name for name in layers]
     print("Adjusted Rand index, and (purity); the majority is the purity of one cluster.")

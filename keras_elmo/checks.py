@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from keras_elmo.types import Stateful
 
+T = TypeVar("T")
 
-def one_of(name: str, value: object, choices: Sequence[str]) -> str:
+
+def one_of(name: str, value: T, choices: Sequence[str]) -> T:
     """Returns ``value``, or says which choices the argument ``name`` has."""
     if not isinstance(value, str) or value not in choices:
         choice = "one of " * (len(choices) > 1) + ", ".join(map(repr, choices))

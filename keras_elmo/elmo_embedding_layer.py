@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Self, get_args
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from keras_elmo import backends, checks
-from keras_elmo.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.config import ElmoConfig
-from keras_elmo.layers import CharacterIds, ElmoBiLM, MaskedMean, ScalarMix, TokenMask
+from keras_elmo.engines import check_hub_engine, hub_engine, native_engine
+from keras_elmo.layers import (
+    CharacterIds,
+    ElmoBiLM,
+    HubModule,
+    MaskedMean,
+    ScalarMix,
+    TokenMask,
+)
 from keras_elmo.layers.character_ids import PAD_TOKEN
 from keras_elmo.layers.distinct_words import distinct_words
-from keras_elmo.layers.hub_module import N_LAYERS, HubModule
 from keras_elmo.layers.inputs import checked_inputs
 from keras_elmo.layers.vocabulary_cache import VocabularyCache, encode_words
+from keras_elmo.output_modes import OUTPUTS
 from keras_elmo.types import (
     Arrays,
     Engine,
@@ -30,19 +38,12 @@ from keras_elmo.types import (
 )
 from keras_elmo.weights.assign import (
     assign_arrays,
+    assign_mix,
     collect_arrays,
     create_from_arrays,
     variables_by_name,
 )
-from keras_elmo.weights.locate import read_located
-from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import save_model
-from keras_elmo.weights.tf_hub import read_mix
-
-_MIXED_MODES = ("default", "elmo")
-_POOLED_MODES = ("default", "pooled_layers")
-# How many LSTM layers an output needs; the others need all.
-_DEPTHS = {"word_emb": 0, "lstm_outputs1": 1, "lstm_outputs2": 2}
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -168,86 +169,40 @@ class ElmoEmbeddingLayer(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.output_mode = checks.one_of("output_mode", output_mode, get_args(OutputMode))
-        checks.one_of("fine_tune", fine_tune, get_args(FineTune))
-        self.fine_tune = fine_tune
+        self.fine_tune = checks.one_of("fine_tune", fine_tune, get_args(FineTune))
         self.engine = checks.one_of("engine", engine, get_args(Engine))
         self.stateful = checks.stateful(stateful)
         self.input_mode = checks.one_of("input_mode", input_mode, get_args(InputMode))
-        self._check_backend()
         self.pad_token = pad_token
         self.max_tokens = max_tokens
         self.source = source
-        self._arrays: Arrays | None = None
-        self.bilm = self._module(source) if engine == "hub" else self._model(source)
-        self.config: ElmoConfig | None = getattr(self.bilm, "config", None)
+        self._output = OUTPUTS[output_mode]
+        arrays = self._create_engine()
         self._create_shared_stages()
         # Passes trainable=False on to the stages.
         keras.Layer.trainable.fset(self, self.trainable)
-        self._create_weights()
+        self._create_weights(arrays)
 
-    def _check_backend(self) -> None:
-        """Says what the backend cannot do before anything is read or downloaded."""
+    def _create_engine(self) -> dict[str, NDArray[np.float32]]:
+        """Creates what computes the layers; returns the arrays of the source."""
+        self.bilm: ElmoBiLM | HubModule
         if self.engine == "hub":
-            backends.needs_tensorflow(
-                "engine='hub' runs a TensorFlow graph and",
-                "Use engine='native' with input_mode='character_ids'.",
-            )
-        backends.check_input_mode(self.input_mode)
-
-    def _model(self, source: PathLike | ElmoConfig) -> ElmoBiLM:
-        """Reads the source, and creates those of our stages that the output needs."""
-        if isinstance(source, ElmoConfig):
-            config = source
+            check_hub_engine(self.fine_tune, self.stateful, self.input_mode)
+            self.bilm, arrays = hub_engine(self.source, self.dtype_policy)
         else:
-            # Verification needs layers like this one, so it cannot be imported first.
-            from keras_elmo.verification import load_verified
-
-            config, self._arrays, _ = load_verified(source)
-        depth = _DEPTHS.get(self.output_mode, config.n_layers)
-        if depth > config.n_layers:
-            raise ValueError(
-                f"output_mode={self.output_mode!r} needs {depth} LSTM layers; this model "
-                f"has {config.n_layers}."
+            # Says what the backend cannot do before anything is read or downloaded.
+            backends.check_input_mode(self.input_mode)
+            self.bilm, arrays = native_engine(
+                self.source,
+                self.output_mode,
+                self.fine_tune,
+                self.stateful,
+                self.dtype_policy,
             )
-        self.n_layers, self.output_dim = config.n_layers, config.output_dim
-        self.max_characters_per_token = config.max_characters_per_token
-        return ElmoBiLM(
-            config,
-            depth,
-            self.fine_tune,
-            self.stateful,
-            name="bilm",
-            dtype=self.dtype_policy,
-        )
-
-    def _module(self, source: PathLike | ElmoConfig | HubModule) -> HubModule:
-        """Loads the graph that stands in the place of our stages."""
-        for name, only in (("fine_tune", "aggregation"), ("stateful", False)):
-            if getattr(self, name) != only:
-                raise ValueError(
-                    f"engine='hub' runs a frozen graph: {name} must be {only!r}; got "
-                    f"{getattr(self, name)!r}. Use engine='native'."
-                )
-        if self.input_mode == "character_ids":
-            raise ValueError(
-                "engine='hub' takes strings: input_mode must be 'sentences' or 'tokens'; "
-                "got 'character_ids'. Use engine='native'."
-            )
-        if isinstance(source, ElmoConfig):
-            raise ValueError(
-                "engine='hub' needs a TF1 Hub module as source; got an ElmoConfig."
-            )
-        if isinstance(source, HubModule):
-            module = source  # from get_config, to be filled by loading
-        else:
-            module, self._arrays = read_located(source, self._read_module)
-        self.n_layers, self.output_dim = N_LAYERS - 1, module.output_dim
-        self.max_characters_per_token = MAX_CHARACTERS_PER_TOKEN
-        return module
-
-    def _read_module(self, path: Path) -> tuple[HubModule, Arrays]:
-        module = HubModule.from_directory(path, name="bilm", dtype=self.dtype_policy)
-        return module, read_mix(path)
+        self.config: ElmoConfig | None = getattr(self.bilm, "config", None)
+        self.n_layers, self.output_dim = self.bilm.n_layers, self.bilm.output_dim
+        self.max_characters_per_token = self.bilm.max_characters_per_token
+        return arrays
 
     def _create_shared_stages(self) -> None:
         """Creates what both engines need for the input and the output."""
@@ -266,9 +221,9 @@ class ElmoEmbeddingLayer(keras.Layer):
         self.token_mask = TokenMask(name=f"{self.name}_token_mask")
         self.scalar_mix: ScalarMix | None = None
         self.masked_mean: MaskedMean | None = None
-        if self.output_mode in _MIXED_MODES:
+        if self._output.mixed:
             self.scalar_mix = ScalarMix(name="scalar_mix", dtype=self.dtype_policy)
-        if self.output_mode in _POOLED_MODES:
+        if self._output.pooled:
             self.masked_mean = MaskedMean(name="masked_mean", dtype=self.dtype_policy)
         self.supports_jit = self.character_ids.supports_jit
 
@@ -289,17 +244,16 @@ class ElmoEmbeddingLayer(keras.Layer):
         if self.masked_mean is not None:
             self.masked_mean.build((None, None, self.n_layers + 1, self.output_dim))
 
-    def _create_weights(self) -> None:
+    def _create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Creates the weights and sets them to the source's.
 
         Not in ``build``, which Keras may run where assigned values are thrown away: inside
         another layer's symbolic call.
         """
-        arrays, self._arrays = dict(self._arrays or {}), None
         with keras.name_scope(self.name, caller=self):
             if self.scalar_mix is not None:
                 self.scalar_mix.build((None, None, self.n_layers + 1, self.output_dim))
-                self._assign_mix(self.scalar_mix, arrays)
+                assign_mix(self.scalar_mix, arrays)
             if isinstance(self.bilm, ElmoBiLM):
                 create_from_arrays(self.bilm, arrays)
 
@@ -315,28 +269,6 @@ class ElmoEmbeddingLayer(keras.Layer):
         if isinstance(bilm, ElmoBiLM) and bilm.token_encoder.trainable:
             self.vocabulary_cache.clear()  # training makes it untrue
 
-    def use_arrays(self, arrays: Arrays) -> None:
-        """Sets the weights.
-
-        Args:
-            arrays: All arrays of a model of this shape, by the names of the HDF5 files
-                (:mod:`keras_elmo.weights.names`); those of a scalar mix may be among them.
-        """
-        self.vocabulary_cache.clear()
-        if isinstance(self.bilm, ElmoBiLM):
-            assign_arrays(variables_by_name(self.bilm), arrays)
-        if self.scalar_mix is not None:
-            self._assign_mix(self.scalar_mix, arrays)
-
-    @staticmethod
-    def _assign_mix(mix: ScalarMix, arrays: Arrays) -> None:
-        for name, variable in (
-            (MIX_WEIGHTS, mix.layer_weights),
-            (MIX_GAMMA, mix.gamma),
-        ):
-            if name in arrays:
-                variable.assign(arrays[name])
-
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Follows the text through the stages."""
         if self.input_mode == "character_ids":
@@ -347,11 +279,8 @@ class ElmoEmbeddingLayer(keras.Layer):
             tokens = self.character_ids.tokens(inputs)  # (batch, time)
             mask = tokens != ""  # (batch, time)
             layers = self.layers_of_tokens(tokens, mask, training)
-        # (batch, time, n_layers + 1, D), or fewer layers where the output needs fewer
-        if self.output_mode == "word_emb":
-            return layers[:, :, 0, : self.output_dim // 2]  # (batch, time, D / 2)
-        if self.output_mode in _DEPTHS:
-            return layers[:, :, _DEPTHS[self.output_mode]]  # (batch, time, D)
+        # (batch, time, n_layers + 1, D), or one layer (batch, time, D)
+        layers = self._output.selected(layers)
         if self.masked_mean is not None:
             # Pooling first is exact, since both are linear, and mixes less.
             layers = self.masked_mean(layers, mask=mask)  # (batch, n_layers + 1, D)
@@ -426,25 +355,32 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor = None) -> Tensor | None:
         """Booleans (batch, time), true at tokens; ``None`` for pooled outputs."""
-        if self.output_mode in _POOLED_MODES:
+        if self._output.pooled:
             return None
         return self.token_mask(self.character_ids(inputs))
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         """The shape of the output, as ``output_mode`` says."""
         batch, time, _ = self.character_ids.compute_output_shape(input_shape)
-        dim = self.output_dim
-        steps = () if self.output_mode in _POOLED_MODES else (time,)
-        if self.output_mode == "word_emb":
-            return (batch, *steps, dim // 2)
-        if self.output_mode in ("layers", "pooled_layers"):
-            return (batch, *steps, self.n_layers + 1, dim)
-        return (batch, *steps, dim)
+        return self._output.shape(batch, time, self.n_layers, self.output_dim)
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""
         if isinstance(self.bilm, ElmoBiLM):
             self.bilm.reset_state()
+
+    def use_arrays(self, arrays: Arrays) -> None:
+        """Sets the weights.
+
+        Args:
+            arrays: All arrays of a model of this shape, by the names of the HDF5 files
+                (:mod:`keras_elmo.weights.names`); those of a scalar mix may be among them.
+        """
+        self.vocabulary_cache.clear()
+        if isinstance(self.bilm, ElmoBiLM):
+            assign_arrays(variables_by_name(self.bilm), arrays)
+        if self.scalar_mix is not None:
+            assign_mix(self.scalar_mix, arrays)
 
     def save_hdf5(self, directory: PathLike) -> None:
         """Writes the biLM as ``options.json`` and ``weights.hdf5``, as AllenNLP has it.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoConfig
-from tests.test_saving import run_python
+from tests.processes import run_python
 from tests.tf_hub_modules import Style, write_module
 from tests.tiny_models import random_arrays
 

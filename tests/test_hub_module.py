@@ -14,7 +14,8 @@ import tensorflow as tf
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
 from keras_elmo.layers.hub_module import HubModule
 from keras_elmo.types import OutputMode
-from tests.test_saving import LOAD_AND_PREDICT, SENTENCES, SERVE, run_python
+from tests.processes import LOAD_AND_PREDICT, SERVE, run_python
+from tests.test_saving import SENTENCES
 from tests.tf_hub_modules import MIX, STYLES, Style, write_module, write_other_module
 from tests.tiny_models import TINY
 

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.test_saving import LOAD_AND_PREDICT, run_python
+from tests.processes import LOAD_AND_PREDICT, run_python
 from tests.tf_hub_modules import MIX
 
 TEXTS = np.array(["a good film", "a bad film", "good", "so bad it hurts"], dtype=object)

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import keras_elmo
-from tests.test_saving import run_python
+from tests.processes import run_python
 
 ROOT = Path(__file__).resolve().parents[1]
 

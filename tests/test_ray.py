@@ -24,7 +24,7 @@ from keras_elmo.corpus import ray_data
 from keras_elmo.corpus.job import Options
 from keras_elmo.corpus.ray_worker import Worker
 from keras_elmo.corpus.vectors import Vectors
-from tests.test_saving import run_python
+from tests.processes import run_python
 from tests.tiny_models import TINY
 
 pytestmark = [

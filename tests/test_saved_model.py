@@ -14,8 +14,8 @@ import tensorflow as tf
 from keras_elmo import ElmoEmbeddingLayer, export_saved_model
 from keras_elmo.layers import MaskedMean
 from keras_elmo.weights.sources import save_model
+from tests.processes import run_python
 from tests.test_oracles import MIXES, Report, squeezed, weights
-from tests.test_saving import run_python
 from tests.tf_hub_modules import MIX
 from tests.tiny_models import LEAST, random_arrays, saved_model
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -16,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer
+from tests.processes import LOAD_AND_PREDICT, SERVE, run_python
 from tests.tiny_models import LEAST, saved_model
 
 SENTENCES = ["the cat sat on the mat", "a", "", "naïve café"]
@@ -40,32 +38,6 @@ def predictions(model: keras.Model) -> np.ndarray:
     return model(tf.constant(SENTENCES)).numpy()
 
 
-def run_python(code: str, *arguments: str) -> str:
-    """Runs code in a process of its own, and returns what it prints."""
-    root = str(Path(__file__).resolve().parents[1])
-    environment = {**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    result = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-LOAD_AND_PREDICT = """
-import sys
-import keras, numpy as np, tensorflow as tf
-import keras_elmo
-sentences = np.load(sys.argv[1], allow_pickle=True)
-for path in sys.argv[2:]:
-    model = keras.saving.load_model(path)
-    np.save(path + ".npy", model.predict(tf.constant(list(sentences)), verbose=0))
-"""
-
-
 def test_keras_files_without_the_source_in_a_new_process(tmp_path: Path) -> None:
     source = saved_model(tmp_path / "source")
     expected = {}
@@ -80,17 +52,6 @@ def test_keras_files_without_the_source_in_a_new_process(tmp_path: Path) -> None
     run_python(LOAD_AND_PREDICT, str(sentences), *expected)
     for path, values in expected.items():
         np.testing.assert_array_equal(np.load(f"{path}.npy"), values)
-
-
-SERVE = """
-import sys
-import tensorflow as tf
-sentences = ["the cat sat on the mat", "a", "", "naïve café"]
-for path in sys.argv[1:]:
-    loaded = tf.saved_model.load(path)
-    print(*loaded.serve(tf.constant(sentences)).numpy().ravel().tolist())
-assert "keras_elmo" not in sys.modules
-"""
 
 
 def test_saved_models_take_strings_and_need_only_tensorflow(

@@ -55,8 +55,7 @@ class ElmoBiLM(keras.Layer):
         super().__init__(**kwargs)
         self.config = config
         self.depth = config.n_layers if depth is None else depth
-        checks.one_of("fine_tune", fine_tune, get_args(FineTune))
-        self.fine_tune = fine_tune
+        self.fine_tune = checks.one_of("fine_tune", fine_tune, get_args(FineTune))
         self.stateful = checks.stateful(stateful)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
@@ -92,6 +91,21 @@ class ElmoBiLM(keras.Layer):
                 sizes, name="carried_state", dtype=self.dtype_policy
             )
         self._set_trainable(self.trainable)
+
+    @property
+    def n_layers(self) -> int:
+        """How many LSTM layers the model has, also those that are not needed here."""
+        return self.config.n_layers
+
+    @property
+    def output_dim(self) -> int:
+        """Size of the vectors of a layer."""
+        return self.config.output_dim
+
+    @property
+    def max_characters_per_token(self) -> int:
+        """How many character ids a token has."""
+        return self.config.max_characters_per_token
 
     @property
     def trainable(self) -> bool:

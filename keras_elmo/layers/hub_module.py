@@ -12,6 +12,7 @@ import keras
 from numpy.typing import NDArray
 
 from keras_elmo import backends
+from keras_elmo.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.checkpoint_index import check_index
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.graph_safety import graph_problem
@@ -50,6 +51,8 @@ class HubModule(keras.Layer):
         )
         super().__init__(trainable=False, **kwargs)
         self.output_dim = output_dim
+        self.n_layers = N_LAYERS - 1  # of LSTMs
+        self.max_characters_per_token = MAX_CHARACTERS_PER_TOKEN
         self.directory: Path | None = None
         self.supports_jit = False
         self.built = True

@@ -12,8 +12,15 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.elmo_bilm import ElmoBiLM
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
+from keras_elmo.layers.scalar_mix import ScalarMix
 from keras_elmo.types import Arrays, Shape, Tensor
-from keras_elmo.weights.names import CHAR_EMBEDDING, array_shapes, lstm_prefix
+from keras_elmo.weights.names import (
+    CHAR_EMBEDDING,
+    MIX_GAMMA,
+    MIX_WEIGHTS,
+    array_shapes,
+    lstm_prefix,
+)
 
 
 def variables_by_name(bilm: ElmoBiLM) -> dict[str, keras.Variable]:
@@ -99,6 +106,18 @@ def assign_arrays(variables: Mapping[str, keras.Variable], arrays: Arrays) -> No
     for name, variable in variables.items():
         # The files keep convolution kernels with a leading axis of 1.
         variable.assign(np.reshape(arrays[name], variable.shape))
+
+
+def assign_mix(mix: ScalarMix, arrays: Arrays) -> None:
+    """Sets a scalar mix to the source's, if it has one.
+
+    Args:
+        mix: The mix, with weights.
+        arrays: The arrays of a model.
+    """
+    for name, variable in ((MIX_WEIGHTS, mix.layer_weights), (MIX_GAMMA, mix.gamma)):
+        if name in arrays:
+            variable.assign(arrays[name])
 
 
 def collect_arrays(

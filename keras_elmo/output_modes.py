@@ -1,0 +1,64 @@
+"""What comes out of the layer: which stages an ``output_mode`` takes, and its shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keras_elmo.types import OutputMode, Tensor
+
+
+@dataclass(frozen=True)
+class Output:
+    """One ``output_mode``.
+
+    Attributes:
+        mixed: Whether the scalar mix takes part.
+        pooled: Whether it is a mean over tokens, which has no time axis and no mask.
+        layer: The one layer that it is, where those above need not be there; 0 is the
+            token vectors, which are half as long. ``None`` for all layers.
+    """
+
+    mixed: bool = False
+    pooled: bool = False
+    layer: int | None = None
+
+    def depth(self, n_layers: int) -> int:
+        """How many LSTM layers it needs, of a model with ``n_layers``."""
+        return n_layers if self.layer is None else self.layer
+
+    def selected(self, layers: Tensor) -> Tensor:
+        """The part of the layers that it is made of.
+
+        Args:
+            layers: (batch, time, depth + 1, D).
+
+        Returns:
+            The one layer, (batch, time, D), of token vectors (batch, time, D / 2); or all.
+        """
+        if self.layer is None:
+            return layers
+        one = layers[:, :, self.layer]  # (batch, time, D)
+        return one if self.layer else one[..., : one.shape[-1] // 2]
+
+    def shape(
+        self, batch: int | None, time: int | None, n_layers: int, dim: int
+    ) -> tuple[int | None, ...]:
+        """Its shape, where D is ``dim``."""
+        steps = () if self.pooled else (time,)
+        if self.layer == 0:
+            return (batch, *steps, dim // 2)
+        if self.layer is not None or self.mixed:
+            return (batch, *steps, dim)
+        return (batch, *steps, n_layers + 1, dim)
+
+
+OUTPUTS: dict[OutputMode, Output] = {
+    "default": Output(mixed=True, pooled=True),
+    "elmo": Output(mixed=True),
+    "word_emb": Output(layer=0),
+    "lstm_outputs1": Output(layer=1),
+    "lstm_outputs2": Output(layer=2),
+    "layers": Output(),
+    "pooled_layers": Output(pooled=True),
+}
+"""The output modes by name."""
