@@ -49,6 +49,8 @@ nb_execution_mode = "off"
 html_theme = "furo"
 # Equations are MathML, made when the pages are built: nothing is fetched to show them.
 html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["equations.css"]
 html_title = f"keras-elmo {version}"
 
 # Signatures
@@ -132,15 +134,16 @@ def setup(app: Sphinx) -> None:
 def _equation(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
     """Writes an equation, by Docutils' converter."""
     is_block = isinstance(node, nodes.math_block)
-    tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())  # which the converter knows
+    # The converter knows \ldots, and puts the index of an accented letter below it, unless
+    # letter and accent are a group of more than one thing.
+    tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())
+    tex = re.sub(r"(\\(?:hat|over\w+arrow)\{\w+\})(?=[_^])", r"{\1{}}", tex)
     try:
         mathml = latex2mathml.tex2mathml(tex, as_block=is_block)
     except MathError as error:
         _LOGGER.warning("%r cannot be converted: %s", tex, error, location=node)
         mathml = translator.encode(tex)
-    if is_block:  # a wide one scrolls; what is below the line has room
-        mathml = f'<div style="overflow: auto hidden; padding: 0.5em 0">{mathml}</div>'
-    translator.body.append(mathml)
+    translator.body.append(f'<div class="equation">{mathml}</div>' if is_block else mathml)
     raise nodes.SkipNode
 
 
