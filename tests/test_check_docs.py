@@ -100,7 +100,7 @@ def test_all_that_is_wrong_is_told_at_the_end(
     site = site_of(tmp_path / "site", page='<a href="none.html">.</a>')
     names = CHECK["names_to_document"](RECORD)
     inventory(site / "objects.inv", *names[:-1])
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit, match="no such file") as end:
         CHECK["main"](site, record)
     assert str(end.value).splitlines() == [
         "page.html: none.html (no such file)",
