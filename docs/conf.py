@@ -10,8 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from docutils.utils.math import MathError, latex2mathml
 from sphinx.application import Sphinx
-from sphinx.util import inspect
+from sphinx.util import inspect, logging
+from sphinx.writers.html5 import HTML5Translator
 
 # Before TensorFlow is imported: its start-up messages are no part of a documentation build.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import keras
 
 import keras_elmo
+
+_LOGGER = logging.getLogger(__name__)
 
 project = "keras-elmo"
 author = "The keras-elmo developers"
@@ -31,7 +36,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["_build"]
@@ -43,6 +47,10 @@ myst_enable_extensions = ["deflist", "dollarmath"]
 nb_execution_mode = "off"
 
 html_theme = "furo"
+# Equations are MathML, made when the pages are built: nothing is fetched to show them.
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["equations.css"]
 html_title = f"keras-elmo {version}"
 
 # Signatures
@@ -116,10 +124,27 @@ _folder.cleanup()
 
 
 def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer("mathml", (_equation, None), (_equation, None))
     app.connect("autodoc-process-signature", _signature)
     # Before and after napoleon, which reads "One thing: another" as the type "One thing".
     app.connect("autodoc-process-docstring", partial(_replace, ":", "\0"), priority=400)
     app.connect("autodoc-process-docstring", partial(_replace, "\0", ":"), priority=600)
+
+
+def _equation(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
+    """Writes an equation, by Docutils' converter."""
+    is_block = isinstance(node, nodes.math_block)
+    # The converter knows \ldots, and puts the index of an accented letter below it, unless
+    # letter and accent are a group of more than one thing.
+    tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())
+    tex = re.sub(r"(\\(?:hat|over\w+arrow)\{\w+\})(?=[_^])", r"{\1{}}", tex)
+    try:
+        mathml = latex2mathml.tex2mathml(tex, as_block=is_block)
+    except MathError as error:
+        _LOGGER.warning("%r cannot be converted: %s", tex, error, location=node)
+        mathml = translator.encode(tex)
+    translator.body.append(f'<div class="equation">{mathml}</div>' if is_block else mathml)
+    raise nodes.SkipNode
 
 
 def _signature(

@@ -132,6 +132,8 @@ class ElmoEmbeddingLayer(keras.Layer):
     Call arguments:
         inputs: As ``input_mode`` says: a tensor, a symbolic tensor, a NumPy array or
             (nested) lists.
+        training: Whether the outputs will be differentiated, as Keras says it in ``fit``.
+            It changes how they are computed, not what they are.
 
     Returns:
         A tensor in the compute dtype, shaped as ``output_mode`` says.

@@ -99,12 +99,26 @@ class CharacterIds(keras.Layer):
         return self.ids(self.tokens(inputs))
 
     def ids(self, tokens: Tensor) -> Tensor:
-        """The ids of tokens: strings of any shape, where ``""`` is padding."""
+        """The ids of tokens.
+
+        Args:
+            tokens: Strings of any shape, where ``""`` is padding.
+
+        Returns:
+            int32 (..., max_characters_per_token); zeros at padding.
+        """
         ids = self.word_ids(tokens)  # (..., length)
         return ops.where((tokens != "")[..., None], ids, 0)  # (..., length)
 
     def word_ids(self, words: Tensor) -> Tensor:
-        """The ids of words: strings of any shape, where ``""`` is one of no characters."""
+        """The ids of words.
+
+        Args:
+            words: Strings of any shape, where ``""`` is a word of no characters.
+
+        Returns:
+            int32 (..., max_characters_per_token).
+        """
         return _word_ids(words, self.max_characters_per_token)
 
     def tokens(self, inputs: Tensor) -> Tensor:

@@ -43,6 +43,9 @@ class HubModule(keras.Layer):
     Returns:
         The layers (batch, time, 3, D), layer 0 being the token vector twice, in the
         compute dtype. Padding is zeros.
+
+    Raises:
+        ValueError: Keras does not run on TensorFlow, or no module was loaded.
     """
 
     def __init__(self, output_dim: int, **kwargs: Any) -> None:
@@ -65,6 +68,9 @@ class HubModule(keras.Layer):
             directory: The module's directory. It has to stay there as long as the layer
                 is to be saved.
             **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
+
+        Returns:
+            The layer.
 
         Raises:
             SourceError: The files cannot be read, are no module, or one without a
@@ -137,7 +143,11 @@ class HubModule(keras.Layer):
         return (*input_shape, N_LAYERS, self.output_dim)
 
     def save_assets(self, dir_path: str) -> None:
-        """Puts the module's files into a ``.keras`` file."""
+        """Puts the module's files into a ``.keras`` file.
+
+        Args:
+            dir_path: The folder for them, which Keras makes.
+        """
         assert self.directory is not None
         for name in _FILES:
             source, target = self.directory / name, Path(dir_path, name)
@@ -147,7 +157,11 @@ class HubModule(keras.Layer):
                 shutil.copyfile(source, target)
 
     def load_assets(self, dir_path: str) -> None:
-        """Takes the module out of a ``.keras`` file."""
+        """Takes the module out of a ``.keras`` file.
+
+        Args:
+            dir_path: The folder that Keras unpacked them to.
+        """
         # Keras removes its folder after loading, and the layer may be saved again.
         directory = Path(tempfile.mkdtemp(prefix="keras-elmo-"))
         weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)

@@ -40,6 +40,10 @@ class SampledSoftmax(keras.Layer):
 
     Returns:
         The negative log-likelihood of each target in nats, float32 (batch, time).
+
+    Raises:
+        ValueError: ``n_samples`` is not less than ``vocabulary_size``, or one of them is
+            less than 1.
     """
 
     def __init__(

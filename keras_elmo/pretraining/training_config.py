@@ -98,6 +98,12 @@ class TrainingConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Reads settings by name; those that are not there have their defaults.
 
+        Args:
+            values: Settings under the names of the attributes.
+
+        Returns:
+            The configuration.
+
         Raises:
             ValueError: There is no setting of a name, or a value is out of its range.
         """
@@ -115,7 +121,10 @@ class TrainingConfig:
         return dataclasses.asdict(self)
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """The optimizer with its learning rate schedule.
+        """Makes the optimizer with its learning rate schedule.
+
+        Returns:
+            A new Keras optimizer.
 
         Raises:
             ValueError: Keras has no optimizer of that name.

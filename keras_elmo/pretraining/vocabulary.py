@@ -58,6 +58,9 @@ class Vocabulary:
 
         Returns:
             The vocabulary. Words of equal frequency are in the order of their code points.
+
+        Raises:
+            ValueError: ``size`` has no room for words beside the special ones.
         """
         if size is not None and size <= len(SPECIAL_WORDS):
             raise ValueError(f"size must be more than {len(SPECIAL_WORDS)}; got {size}.")
@@ -73,6 +76,12 @@ class Vocabulary:
     def load(cls, path: PathLike) -> Self:
         """Reads a vocabulary file, one word in a line.
 
+        Args:
+            path: The file.
+
+        Returns:
+            The vocabulary.
+
         Raises:
             OSError: The file cannot be read.
             ValueError: It is not UTF-8, or not such a list.
@@ -85,14 +94,28 @@ class Vocabulary:
             raise ValueError(f"{str(path)!r} is not a vocabulary: {error}") from error
 
     def save(self, path: PathLike) -> None:
-        """Writes a vocabulary file."""
+        """Writes a vocabulary file.
+
+        Args:
+            path: The file; one that is there is replaced.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         Path(path).write_text("\n".join(self.words) + "\n", encoding="utf-8")
 
     def __len__(self) -> int:
         return len(self.words)
 
     def ids(self, words: Iterable[str]) -> NDArray[np.int32]:
-        """The words' ids (n,); those of unknown words are that of ``<UNK>``."""
+        """Looks words up.
+
+        Args:
+            words: The words, n of them.
+
+        Returns:
+            Their ids, int32 (n,); those of unknown words are that of ``<UNK>``.
+        """
         unknown = self._ids[UNKNOWN]
         return np.array([self._ids.get(word, unknown) for word in words], np.int32)
 
