@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import imdb_batches
 import numpy as np
 import pytest
 
@@ -54,21 +55,21 @@ def elmo(tmp_path_factory: pytest.TempPathFactory) -> ElmoEmbeddingLayer:
 
 
 def test_batches(example: ModuleType, elmo: ElmoEmbeddingLayer) -> None:
-    batches = example.Batches(elmo, (TEXTS, LABELS), 3)
+    batches = imdb_batches.Batches(elmo, (TEXTS, LABELS), 3)
     assert len(batches) == 2
     (inputs, labels), (_, last_label) = batches  # the shortest ones first
     assert last_label.tolist() == [[1]]
     assert labels.tolist() == [[0], [0], [1]]
     places = inputs["places"]
     assert places.shape == (3, 34)
-    assert places[:, 0].tolist() == [example.BEGIN] * 3
-    assert places[:, -1].tolist() == [example.END] * 3
-    a, bb = example.FIRST_WORD, example.FIRST_WORD + 1
+    assert places[:, 0].tolist() == [imdb_batches.BEGIN] * 3
+    assert places[:, -1].tolist() == [imdb_batches.END] * 3
+    a, bb = imdb_batches.FIRST_WORD, imdb_batches.FIRST_WORD + 1
     assert places[:, 1:4].tolist() == [[0, 0, 0], [a, bb, 0], [bb, a, 0]]
     words = inputs["words"]
     assert words.shape == (1024, 32)
     assert words[bb, :5].tolist() == [259, ord("b") + 1, ord("b") + 1, 260, 261]
-    assert not words[example.PADDING].any()
+    assert not words[imdb_batches.PADDING].any()
     assert not words[bb + 1 :].any()
 
 
@@ -77,7 +78,7 @@ def test_batches_are_repeatable_and_change(
 ) -> None:
     def orders(seed: int) -> list[list[int]]:
         texts = np.array([f"w{i}" for i in range(12)], dtype=object)
-        batches = example.Batches(elmo, (texts, np.arange(12)), 1, seed=seed)
+        batches = imdb_batches.Batches(elmo, (texts, np.arange(12)), 1, seed=seed)
         return [[int(labels[0, 0]) for _, labels in batches] for _ in range(2)]
 
     first, second = orders(0)
@@ -90,7 +91,7 @@ def test_batches_are_repeatable_and_change(
 def test_word_dropout_spares_the_boundaries(
     example: ModuleType, elmo: ElmoEmbeddingLayer
 ) -> None:
-    batches = example.Batches(elmo, (TEXTS, LABELS), 4, word_dropout=1.0, seed=0)
+    batches = imdb_batches.Batches(elmo, (TEXTS, LABELS), 4, word_dropout=1.0, seed=0)
     ((inputs, _),) = batches
     places = inputs["places"]
     assert not places[:, 1:-1].any()
@@ -102,7 +103,7 @@ def test_features_are_those_of_the_layer(
     example: ModuleType, elmo: ElmoEmbeddingLayer, tmp_path: Path
 ) -> None:
     model = example.FineTuned(elmo, dropout=0.3)
-    ((inputs, _),) = example.Batches(elmo, (TEXTS, LABELS), 4)
+    ((inputs, _),) = imdb_batches.Batches(elmo, (TEXTS, LABELS), 4)
     pooled = model.pooled(inputs).numpy()
     texts = ["", "a bb", "bb a", "ccc a bb a"]  # sorted by length
     layers = ElmoEmbeddingLayer(saved_model(tmp_path), "layers")(texts).numpy()

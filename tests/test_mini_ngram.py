@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import kneser_ney
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,7 +84,7 @@ def _model(
     example: ModuleType, sentences: Sentences, order: int, n_words: int = N_WORDS
 ) -> Any:
     tokens, is_target = example.padded(_text(example, sentences), order, BEGIN, END)
-    return example.KneserNey(tokens, is_target, n_words, order)
+    return kneser_ney.KneserNey(tokens, is_target, n_words, order)
 
 
 def _of_ngrams(model: Any, ngrams: Sequence[tuple[int, ...]]) -> np.ndarray:
@@ -118,13 +119,13 @@ def test_by_hand(example: ModuleType) -> None:
 
 def test_discounts(example: ModuleType) -> None:
     counts = np.array([0] * 7 + [1] * 10 + [2] * 4 + [3] * 2 + [4] + [9] * 5)
-    assert example.estimate_discounts(counts) == pytest.approx((5 / 9, 7 / 6, 17 / 9))
-    fallback = example.FALLBACK_DISCOUNTS
+    assert kneser_ney.estimate_discounts(counts) == pytest.approx((5 / 9, 7 / 6, 17 / 9))
+    fallback = kneser_ney.FALLBACK_DISCOUNTS
     assert fallback == (0.5, 1.0, 1.5)
-    assert example.estimate_discounts(np.array([7, 8, 9])) == fallback
-    assert example.estimate_discounts(counts[counts != 3]) == fallback
+    assert kneser_ney.estimate_discounts(np.array([7, 8, 9])) == fallback
+    assert kneser_ney.estimate_discounts(counts[counts != 3]) == fallback
     # Y is 1/3 with as many of 1 as of 2; 2 - 3 Y 3 would be below 0.
-    assert example.estimate_discounts(np.array([1, 2, 3, 3, 3, 4])) == fallback
+    assert kneser_ney.estimate_discounts(np.array([1, 2, 3, 3, 3, 4])) == fallback
 
 
 _sentences = st.lists(
@@ -170,7 +171,9 @@ def test_agrees_on_a_longer_text(example: ModuleType, long_text: list[list[int]]
         estimated = slow._discounts(counts)[1:]
         assert estimated != [0.5, 1.0, 1.5]
         given_counts = np.array(list(counts.values()))
-        assert example.estimate_discounts(given_counts) == pytest.approx(tuple(estimated))
+        assert kneser_ney.estimate_discounts(given_counts) == pytest.approx(
+            tuple(estimated)
+        )
     random = np.random.default_rng(1)
     ngrams = [(BEGIN, BEGIN, w) for w in range(1, n_words)]
     ngrams += [tuple(ngram) for ngram in random.integers(1, n_words, (300, 3)).tolist()]
