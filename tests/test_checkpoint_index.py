@@ -12,8 +12,8 @@ import pytest
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
-from keras_elmo.checkpoint_index import check_index
 from keras_elmo.errors import DamagedSourceError
+from keras_elmo.untrusted.checkpoint_index import check_index
 from keras_elmo.weights.tf_hub import read_tf_hub
 from tests.fuzzing.checkpoints import masked_crc, varint
 

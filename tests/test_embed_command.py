@@ -23,7 +23,7 @@ from keras_elmo.command import main
 from keras_elmo.commands.embed import _duration
 from keras_elmo.corpus.embedder import Embedder
 from keras_elmo.corpus.job import SUFFIXES
-from keras_elmo.partial_file import DiskFullError, PartialFile
+from keras_elmo.resumable.partial_file import DiskFullError, PartialFile
 from tests.embedding_jobs import kill_at_random, peak_memory
 
 TEXT = "the cat sat\na dog\none two three four five\n"

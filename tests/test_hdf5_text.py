@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 from keras_elmo import open_embeddings
-from keras_elmo.hdf5_text import read_only_string, read_text_attribute, write_text_attribute
+from keras_elmo.untrusted.hdf5_text import (
+    read_only_string,
+    read_text_attribute,
+    write_text_attribute,
+)
 
 
 def written(path: Path, *texts: str) -> Path:

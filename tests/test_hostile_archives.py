@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_elmo import SourceError, numpy_safety
+from keras_elmo import SourceError
 from keras_elmo.pretraining.softmax_file import load_softmax
+from keras_elmo.untrusted import numpy_safety
 from keras_elmo.weights import archive
 from keras_elmo.weights.names import array_shapes
 from keras_elmo.weights.sources import load_path

@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoConfig, SourceError, TokenFeatures, hdf5_safety, open_embeddings
+from keras_elmo import ElmoConfig, SourceError, TokenFeatures, open_embeddings
 from keras_elmo.corpus import parquet_reader
-from keras_elmo.row_file import offsets_path, sentences_path
+from keras_elmo.resumable.row_file import offsets_path, sentences_path
+from keras_elmo.untrusted import hdf5_safety
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.sources import load_path
 from tests.tiny_models import LEAST, TINY, random_arrays, saved_model

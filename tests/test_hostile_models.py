@@ -17,8 +17,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
 from keras_elmo.corpus.vectors import Vectors, embedding_layer
-from keras_elmo.graph_safety import graph_problem
 from keras_elmo.layers.hub_module import load_module
+from keras_elmo.untrusted.graph_safety import graph_problem
 from tests.tiny_models import LEAST
 
 HUGE = {**LEAST.to_options(), "lstm": {"dim": 10**9, "projection_dim": 8}}

@@ -20,10 +20,10 @@ from keras_elmo import SourceError, texts
 from keras_elmo.commands.train import read_config
 from keras_elmo.corpus import records
 from keras_elmo.corpus.records import corpus_records
-from keras_elmo.partial_file import PartialFile
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, Log, restore
 from keras_elmo.pretraining.sentences import read_sentences
 from keras_elmo.pretraining.training import SETTINGS_NAME, _check_folder
+from keras_elmo.resumable.partial_file import PartialFile
 from keras_elmo.texts import read_texts
 from keras_elmo.weights.download import download_named_model
 from keras_elmo.weights.named_models import MODELS

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from keras_elmo.partial_file import DiskFullError, PartialFile, locked
+from keras_elmo.resumable.partial_file import DiskFullError, PartialFile, locked
 
 CONTENT = b"0123456789"
 

@@ -23,13 +23,17 @@ from keras_elmo import (
     TokenFeatures,
     batch_to_character_ids,
 )
-from keras_elmo.hdf5_text import read_only_string, read_text_attribute, write_text_attribute
 from keras_elmo.layers import MaskedMean
-from keras_elmo.numpy_safety import load_npy, read_member
 from keras_elmo.pretraining import TrainingConfig, Vocabulary
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
-from keras_elmo.row_file import offsets_path
-from keras_elmo.strict_json import parse_json
+from keras_elmo.resumable.row_file import offsets_path
+from keras_elmo.untrusted.hdf5_text import (
+    read_only_string,
+    read_text_attribute,
+    write_text_attribute,
+)
+from keras_elmo.untrusted.numpy_safety import load_npy, read_member
+from keras_elmo.untrusted.strict_json import parse_json
 from keras_elmo.weights.sources import load_path, save_model
 from tests.tiny_models import LEAST, Arrays, configs, random_arrays
 

@@ -10,7 +10,7 @@ from typing import Any
 from keras_elmo.config import ElmoConfig
 from keras_elmo.pretraining import TrainingConfig, evaluate, train
 from keras_elmo.pretraining.windows import SentenceState
-from keras_elmo.strict_json import parse_json
+from keras_elmo.untrusted.strict_json import parse_json
 
 
 def train_model(

@@ -11,7 +11,7 @@ from keras_elmo.corpus.reader import Embeddings, open_embeddings
 from keras_elmo.corpus.scan import chunks
 from keras_elmo.corpus.sentences import OnError
 from keras_elmo.corpus.vectors import Layers
-from keras_elmo.partial_file import locked
+from keras_elmo.resumable.partial_file import locked
 from keras_elmo.types import PathLike
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from keras_elmo.corpus.embedder import Embedder, Floats, NotFiniteError
 from keras_elmo.corpus.sentences import Sentence
-from keras_elmo.partial_file import PartialFile, room
+from keras_elmo.resumable.partial_file import PartialFile, room
 
 SECONDS_BETWEEN_RECORDS = 5.0
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
-from keras_elmo.hdf5_text import read_text_attribute, write_text_attribute
-from keras_elmo.partial_file import PartialFile
-from keras_elmo.strict_json import parse_json
+from keras_elmo.resumable.partial_file import PartialFile
+from keras_elmo.untrusted.hdf5_text import read_text_attribute, write_text_attribute
+from keras_elmo.untrusted.strict_json import parse_json
 
 FINGERPRINT = "keras_elmo"
 SENTENCE_TO_INDEX = "sentence_to_index"

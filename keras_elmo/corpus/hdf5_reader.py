@@ -11,9 +11,9 @@ import h5py
 
 from keras_elmo.corpus.embeddings import Embeddings, Floats, RefusedEmbeddingsError
 from keras_elmo.corpus.hdf5_file import FINGERPRINT, SENTENCE_TO_INDEX
-from keras_elmo.hdf5_safety import dataset_problem, place_problem
-from keras_elmo.hdf5_text import read_only_string, read_text_attribute
-from keras_elmo.strict_json import parse_json
+from keras_elmo.untrusted.hdf5_safety import dataset_problem, place_problem
+from keras_elmo.untrusted.hdf5_text import read_only_string, read_text_attribute
+from keras_elmo.untrusted.strict_json import parse_json
 
 
 class Hdf5Reader(Embeddings):

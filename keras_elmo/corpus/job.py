@@ -16,8 +16,8 @@ from keras_elmo.corpus.records import corpus_records
 from keras_elmo.corpus.scan import CHUNK_BYTES, CHUNK_SENTENCES, CHUNK_TOKENS, scan_corpus
 from keras_elmo.corpus.sentences import OnError
 from keras_elmo.corpus.vectors import Layers, Vectors, embedding_layer
-from keras_elmo.fingerprint import fingerprint
-from keras_elmo.partial_file import check_directory
+from keras_elmo.resumable.fingerprint import fingerprint
+from keras_elmo.resumable.partial_file import check_directory
 from keras_elmo.types import PathLike
 
 DTYPES = ("float32", "float16")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from keras_elmo.corpus.scan import Scan
 from keras_elmo.corpus.vectors import Vectors
-from keras_elmo.fingerprint import Fingerprint
+from keras_elmo.resumable.fingerprint import Fingerprint
 
 
 class Layout(NamedTuple):

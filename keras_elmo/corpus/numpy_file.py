@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
-from keras_elmo.partial_file import write_beside
-from keras_elmo.row_file import RowFile, sentences_path
+from keras_elmo.resumable.partial_file import write_beside
+from keras_elmo.resumable.row_file import RowFile, sentences_path
 
 
 class NumpyEmbeddings(RowFile):

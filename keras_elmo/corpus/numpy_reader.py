@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus.embeddings import Embeddings, Floats, RefusedEmbeddingsError
-from keras_elmo.numpy_safety import load_npy
-from keras_elmo.row_file import load_offsets, offsets_path, sentences_path
-from keras_elmo.strict_json import parse_json
+from keras_elmo.resumable.row_file import load_offsets, offsets_path, sentences_path
+from keras_elmo.untrusted.numpy_safety import load_npy
+from keras_elmo.untrusted.strict_json import parse_json
 
 
 class NumpyReader(Embeddings):

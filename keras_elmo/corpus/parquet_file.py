@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.corpus.layout import Layout
-from keras_elmo.row_file import RowFile
-from keras_elmo.strict_json import parse_json
+from keras_elmo.resumable.row_file import RowFile
+from keras_elmo.untrusted.strict_json import parse_json
 
 FINGERPRINT = b"keras_elmo"
 SHAPE = b"keras_elmo_shape"

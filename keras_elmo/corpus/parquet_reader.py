@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_elmo.corpus import parquet_file
 from keras_elmo.corpus.embeddings import Embeddings, Floats, RefusedEmbeddingsError
-from keras_elmo.strict_json import parse_json
+from keras_elmo.untrusted.strict_json import parse_json
 
 # How much larger than the file what is in it may be: vectors hardly compress.
 _LARGEST_RATIO = 20

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.corpus.records import Records
 from keras_elmo.corpus.sentences import OnError, Sentence, log_bad_line, read_sentences
-from keras_elmo.fingerprint import digest
+from keras_elmo.resumable.fingerprint import digest
 
 # A chunk is held in memory.
 CHUNK_SENTENCES = 8192

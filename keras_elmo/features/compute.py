@@ -16,9 +16,9 @@ from keras_elmo.corpus.vectors import Vectors
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.features.feature_layer import TOKEN_LEVEL, checked_layer
 from keras_elmo.features.token_features import TokenFeatures
-from keras_elmo.fingerprint import digest, fingerprint
-from keras_elmo.partial_file import locked
-from keras_elmo.row_file import RowFile
+from keras_elmo.resumable.fingerprint import digest, fingerprint
+from keras_elmo.resumable.partial_file import locked
+from keras_elmo.resumable.row_file import RowFile
 from keras_elmo.texts import read_texts, token_counts
 from keras_elmo.types import PathLike
 

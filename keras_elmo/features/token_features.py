@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.batching import Indices
-from keras_elmo.numpy_safety import load_npy
-from keras_elmo.row_file import Offsets, load_offsets, offsets_path
+from keras_elmo.resumable.row_file import Offsets, load_offsets, offsets_path
 from keras_elmo.types import PathLike
+from keras_elmo.untrusted.numpy_safety import load_npy
 
 Floats = NDArray[np.floating[Any]]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from keras_elmo import backends
 from keras_elmo.characters import MAX_CHARACTERS_PER_TOKEN
-from keras_elmo.checkpoint_index import check_index
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.graph_safety import graph_problem
 from keras_elmo.types import Shape, Tensor
+from keras_elmo.untrusted.checkpoint_index import check_index
+from keras_elmo.untrusted.graph_safety import graph_problem
 
 _BUILT_IN_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 

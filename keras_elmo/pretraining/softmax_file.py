@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.errors import SourceError
-from keras_elmo.numpy_safety import read_member
 from keras_elmo.pretraining.vocabulary import Vocabulary
+from keras_elmo.untrusted.numpy_safety import read_member
 from keras_elmo.weights.archive import DAMAGED
 from keras_elmo.weights.names import check_finite
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.characters import N_CHARACTERS
-from keras_elmo.checkpoint_index import check_index
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.untrusted.checkpoint_index import check_index
 from keras_elmo.weights.names import (
     CHAR_EMBEDDING,
     MIX_GAMMA,

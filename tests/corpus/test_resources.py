@@ -20,7 +20,7 @@ from keras_elmo import (
 )
 from keras_elmo.corpus import fill, scan
 from keras_elmo.corpus.embedder import Embedder
-from keras_elmo.partial_file import DiskFullError
+from keras_elmo.resumable.partial_file import DiskFullError
 from tests.corpus.small_jobs import (
     LENGTHS,
     QUIET,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
-from keras_elmo.row_file import RowFile
+from keras_elmo.resumable.row_file import RowFile
 from tests.features.small_jobs import (
     QUIET,
     TEXTS,

@@ -19,10 +19,10 @@ from keras_elmo.corpus.lines import read_lines
 from keras_elmo.corpus.records import corpus_records
 from keras_elmo.corpus.sentences import BadLinesError, read_sentences
 from keras_elmo.corpus.vectors import _layer_of_model
-from keras_elmo.partial_file import PartialFile
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, restore
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
+from keras_elmo.resumable.partial_file import PartialFile
 from keras_elmo.texts import read_texts
 from tests.fuzzing.containers import (
     mutated_gzip,

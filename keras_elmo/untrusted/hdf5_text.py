@@ -14,7 +14,7 @@ from typing import IO
 import h5py
 import numpy as np
 
-from keras_elmo.hdf5_safety import place_problem
+from keras_elmo.untrusted.hdf5_safety import place_problem
 
 _MOST_ATTRIBUTE_BYTES = 1 << 20
 _HEAP = struct.Struct("<4sB3xQ")  # signature, version, size in bytes

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import filelock
 
-from keras_elmo.fingerprint import Fingerprint, differences
-from keras_elmo.strict_json import parse_json
+from keras_elmo.resumable.fingerprint import Fingerprint, differences
+from keras_elmo.untrusted.strict_json import parse_json
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 

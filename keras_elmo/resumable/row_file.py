@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.fingerprint import Fingerprint
-from keras_elmo.numpy_safety import load_npy
-from keras_elmo.partial_file import PartialFile, write_beside
+from keras_elmo.resumable.fingerprint import Fingerprint
+from keras_elmo.resumable.partial_file import PartialFile, write_beside
+from keras_elmo.untrusted.numpy_safety import load_npy
 
 Offsets = NDArray[np.int64]
 

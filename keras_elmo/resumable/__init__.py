@@ -1,0 +1,1 @@
+"""Files that take long to fill, and survive being killed."""

@@ -1,0 +1,1 @@
+"""Files that others wrote: looked through before a library reads them."""
