@@ -126,7 +126,7 @@ def test_one_seed_gives_one_training() -> None:
         vectors = ElmoEmbeddingLayer(LEAST, fine_tune="all")(text)
         outputs = keras.layers.Dense(1)(keras.layers.Dropout(0.5)(vectors))
         model = keras.Model(text, outputs)
-        model.compile("adam", "mse", run_eagerly=True)  # the graph takes longer to make
+        model.compile("adam", "mse")
         model.fit(texts, labels, batch_size=4, epochs=1, verbose=0)
         return [np.asarray(weight) for weight in model.get_weights()]
 
