@@ -28,7 +28,7 @@ def dependence() -> np.ndarray:
     changed[np.arange(steps), np.arange(steps)] += 1  # the last row stays as it is
     layers = keras.ops.convert_to_numpy(bilm(changed))  # (steps + 1, tokens, 3, 16)
     top = layers[:, TOKEN, -1]  # (steps + 1, 16)
-    differs: np.ndarray = np.abs(top[:-1] - top[-1]) > 1e-6  # (steps, 16)
+    differs = np.asarray(np.abs(top[:-1] - top[-1]) > 1e-6)  # (steps, 16)
     return np.stack([differs[:, :size].any(axis=1), differs[:, size:].any(axis=1)])
 
 
