@@ -158,6 +158,7 @@ def test_the_file_is_what_is_drawn(
         for path in (tmp_path / "new.svg", FOLDER / f"{name}.svg")
     )
     assert len(new) == len(old) > 10
+    assert drawn[name].figure.get_facecolor() == (1, 1, 1, 1)  # on dark pages too
     for written, expected in zip(new, old, strict=True):
         if re.fullmatch(r"\N{MINUS SIGN}?\d\.\d\d", expected):
             written, expected = (

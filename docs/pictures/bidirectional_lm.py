@@ -48,7 +48,7 @@ def bidirectional_lm() -> Canvas:
         canvas.text(0.3, y + 1.2, f"({size}) each", size=7)
     canvas.text(0.3, 3.1, f"layer {CONFIG.n_layers}", size=8)
     canvas.text(0.3, 4, f"({2 * size})", size=7)
-    used = reads.any(axis=0)  # (steps,)
+    used = reads[0] | reads[1]  # (steps,)
     for step, (name, x) in enumerate(zip(names, columns, strict=True)):
         ink = LINE if used[step] else PALE
         canvas.box(x - 2, 14.2, 4, 1.4, name, GREY if used[step] else WHITE, True, ink)
