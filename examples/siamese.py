@@ -77,12 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     history = train(head, training, validation, args.epochs)
     print_mix(head)
     first, second = (of_layer(part, "average") for part in pooled)  # (n, D) each
-    words = [*reference.first, *reference.second]
     found = {
         BEFORE: cosines(first, second),
         START: start,
         AFTER: cosines(*encoded(head, pooled)),
-        WORDS: tfidf_cosines(test, words),
+        WORDS: tfidf_cosines(test, reference),
     }
     print_table({name: retrieval(similarities) for name, similarities in found.items()})
     model = similarity_model(join_head(layer, head))

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from imdb_arguments import integer_from
 from imdb_data import DataError
-from text_halves import Pair, half_features, read_halves, sentences_of
+from text_halves import Halves, Pair, half_features, read_halves, sentences_of
 from text_halves_arguments import add_arguments, not_empty
 from text_retrieval import (
     Retrieval,
@@ -80,11 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         parser.error(f"argument --output: {error}")
     print(f"{len(known[0]):,} reviews for reference, {len(pooled[0]):,} to test with")
-    words = [*reference.first, *reference.second]
-    by_words = tfidf_cosines(test, words)
+    by_words = tfidf_cosines(test, reference)
+    unnamed = tfidf_cosines(test.without_capitals(), reference.without_capitals())
     results = measured(known, pooled, args.components)
     rows = {told(way): found for way, found in results.items()}
     rows["TF-IDF"] = retrieval(by_words)
+    rows["TF-IDF, no words with capitals"] = retrieval(unnamed)
     print_table(rows)
     # The reference reviews choose the way, so that the test reviews need not.
     chosen = best_way(measured(known, known, args.components))
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = [" ".join(tokenize(sentence)) for sentence in args.sentence or SENTENCES]
     asked_pooled = layer(keras.ops.convert_to_tensor(asked))  # (asked, n_layers + 1, D)
     vectors = (keras.ops.convert_to_numpy(asked_pooled), np.asarray(candidates))
-    print_nearest(asked, sentences, similarities(known, vectors, chosen), words)
+    print_nearest(asked, sentences, similarities(known, vectors, chosen), reference)
     ways: list[Way] = [(chosen[0], None), (chosen[0], 0)]
     panels = {told(way): cosines(*changed(known, pooled, way)) for way in ways}
     panels["TF-IDF"] = by_words
@@ -195,7 +196,7 @@ def told(way: Way) -> str:
 
 
 def print_nearest(
-    asked: Sequence[str], sentences: Sequence[str], near: Floats, words: Sequence[str]
+    asked: Sequence[str], sentences: Sequence[str], near: Floats, reference: Halves
 ) -> None:
     """Prints the sentences nearest to others, by vectors and by words.
 
@@ -203,9 +204,9 @@ def print_nearest(
         asked: The ones, tokens with spaces between.
         sentences: Those to search.
         near: Their similarities by vectors, (asked, sentences).
-        words: More texts, by which TF-IDF knows frequent words.
+        reference: More texts, by which TF-IDF knows frequent words.
     """
-    vectorizer = tfidf([*words, *sentences])
+    vectorizer = tfidf([*reference.first, *reference.second, *sentences])
     by_words = vectorizer.transform(asked) @ vectorizer.transform(sentences).T
     sides = {"ELMo": near, "TF-IDF": by_words.toarray()}
     for i, sentence in enumerate(asked):

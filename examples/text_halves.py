@@ -39,6 +39,14 @@ class Halves(NamedTuple):
         """The halves of some of the reviews, by their places."""
         return Halves(self.first[start:stop], self.second[start:stop])
 
+    def without_capitals(self) -> Halves:
+        """The same without the tokens that begin with a capital: no names are left."""
+        return Halves(*(list(map(_without_capitals, part)) for part in self))
+
+
+def _without_capitals(text: str) -> str:
+    return " ".join(token for token in text.split() if not token[0].isupper())
+
 
 def read_halves(
     data: str | None, n_reference: int, n_test: int, n_words: int, seed: int

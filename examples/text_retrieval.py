@@ -99,19 +99,19 @@ def save_numbers(
 
 
 def tfidf_cosines(
-    halves: Halves, reference: Sequence[str], n_candidates: int = N_CANDIDATES
+    halves: Halves, reference: Halves, n_candidates: int = N_CANDIDATES
 ) -> Floats:
     """Similarities by words in common, weighed as search engines do: TF-IDF.
 
     Args:
         halves: The halves of n reviews.
-        reference: More texts, by which frequent words are known.
+        reference: Other halves, by which frequent words are known.
         n_candidates: As for :func:`cosines`.
 
     Returns:
         (groups, candidates, candidates), as from :func:`cosines`.
     """
-    vectorizer = tfidf([*reference, *halves.second])
+    vectorizer = tfidf([*reference.first, *reference.second, *halves.second])
     first, second = map(vectorizer.transform, halves)  # (n, words), sparse
     size = min(n_candidates, len(halves.first))
     starts = range(0, len(halves.first) - size + 1, size)

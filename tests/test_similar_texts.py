@@ -67,6 +67,9 @@ def test_sentences_by_hand(halves: ModuleType) -> None:
     )
     assert halves.sentences_of(pairs, 5) == ["I like the film .", "What a fine song !"]
     assert halves.sentences_of(pairs, 1) == ["I like the film ."]
+    assert pairs.part(1) == (["I like the film ."], pairs.second[1:])
+    names = halves.Halves(['Bo likes Rome , " Oslo " too'], ["I", "a 2nd"])
+    assert names.without_capitals() == (['likes , " " too'], ["", "a 2nd"])
 
 
 def test_ranks_by_hand(measures: ModuleType) -> None:
@@ -112,13 +115,13 @@ def test_ranks_do_not_depend_on_scale_or_order(n: int, size: int) -> None:
 
 def test_tfidf(halves: ModuleType, measures: ModuleType) -> None:
     pairs = halves.Halves(["the cat", "the dog"], ["the dog barks", "a cat and the cat"])
-    found = measures.tfidf_cosines(pairs, ["the end", "the film"])
+    found = measures.tfidf_cosines(pairs, halves.Halves(["the end"], ["the film"]))
     # "the" is in all of them, and counts less than what only some have.
     assert found.shape == (1, 2, 2)
     assert found[0, 0, 1] > found[0, 0, 0] > 0
     assert found[0, 1, 0] > found[0, 1, 1] > 0
     same = halves.Halves(["a cat"] * 3, ["a cat"] * 3)
-    np.testing.assert_allclose(measures.tfidf_cosines(same, [], 2), np.ones((1, 2, 2)))
+    np.testing.assert_allclose(measures.tfidf_cosines(same, same, 2), np.ones((1, 2, 2)))
 
 
 @given(arrays(np.float64, (7, 4), elements=st.floats(-9, 9)), st.integers(0, 4))
@@ -150,7 +153,7 @@ def test_whole_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "\nNearest to: Fine music !\n  ELMo " in printed
     assert printed.count("\n  ELMo ") == printed.count("\n  TF-IDF ") == 3
     numbers = json.loads((tmp_path / "out" / "similar_texts.json").read_text())
-    assert len(numbers) == 3 * 4 + 1
+    assert len(numbers) == 3 * 4 + 2
     for name, found in numbers.items():
         (row,) = (x for x in printed.splitlines() if x.startswith(f"{name}  "))
         assert row.split()[-3:] == [f"{value:.3f}" for value in found.values()]
