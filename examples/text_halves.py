@@ -17,6 +17,8 @@ from keras_elmo.reviews import load_reviews
 LEAST_TOKENS = 8
 """Of a half: "Avoid !" may be the end of many reviews."""
 
+LEAST_REVIEWS = 4
+
 LEAST_IN_SENTENCE, MOST_IN_SENTENCE = 4, 40
 """Tokens of a sentence that is worth finding."""
 
@@ -65,7 +67,7 @@ def read_halves(
         The halves of both, in random order. Reviews that cannot be cut are left out.
 
     Raises:
-        DataError: The reviews are not there, or none of them can be cut.
+        DataError: The reviews are not there, or fewer than 4 of them can be cut.
     """
     (reference, _), (test, _) = load_reviews() if data is None else load_imdb(data)
     random = np.random.default_rng(seed)
@@ -85,11 +87,11 @@ def _halves(
         pairs += [pair] if pair else []
         if len(pairs) == limit:
             break
-    if not pairs:
+    if len(pairs) < LEAST_REVIEWS:
         raise DataError(
-            f"None of {len(reviews):,} reviews has two sentences or more, with "
-            f"{LEAST_TOKENS} tokens in each half, in its first {n_words} words. Take "
-            "longer ones, or more words of them."
+            f"{len(pairs)} of {len(reviews):,} reviews have two sentences or more, with "
+            f"{LEAST_TOKENS} tokens in each half, in their first {n_words} words; "
+            f"{LEAST_REVIEWS} are needed. Take longer ones, or more words of them."
         )
     return Halves([first for first, _ in pairs], [second for _, second in pairs])
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from imdb_arguments import integer_from
+from text_halves import LEAST_REVIEWS
 
 
 def add_arguments(parser: argparse.ArgumentParser, kept: str) -> None:
@@ -25,14 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser, kept: str) -> None:
     add("--source", default="mini", help="the ELMo model (default: %(default)s)")
     add(
         "--limit",
-        type=integer_from(4),
+        type=integer_from(LEAST_REVIEWS),
         default=5000,
         metavar="N",
         help="at most N reviews of the training half (default: %(default)s)",
     )
     add(
         "--test",
-        type=integer_from(2),
+        type=integer_from(LEAST_REVIEWS),
         default=1000,
         metavar="N",
         help="at most N reviews of the test half (default: %(default)s)",
