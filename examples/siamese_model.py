@@ -35,7 +35,7 @@ def make_head(training: Pair, size: int, dropout: float = 0.5) -> keras.Model:
     normalization.adapt(np.concatenate(training))
     inputs = keras.Input(training[0].shape[1:])  # (batch, n_layers + 1, D)
     mix = keras.Model(inputs, ScalarMix()(normalization(inputs)))
-    mixed = [mix.predict(x, batch_size=1024, verbose=0) for x in training]  # (n, D) each
+    mixed = [ops.convert_to_numpy(mix(x)) for x in training]  # (n, D) each
     kernel = discriminant(mixed[0], mixed[1], size)  # (D, size)
     projection = layers.Dense(kernel.shape[1], use_bias=False)
     x = projection(layers.Dropout(dropout)(mix.output))  # (batch, size)

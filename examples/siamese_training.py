@@ -19,43 +19,44 @@ LEARNING_RATE = 1e-4
 WEIGHT_DECAY = 0.01
 
 
-def encoded(encoder: keras.Model, pair: Pair) -> Pair:
-    """The vectors (n, size) of first and second halves, from what ``encoder`` takes."""
-    first, second = (encoder.predict(x, batch_size=1024, verbose=0) for x in pair)
+def encoded(head: keras.Model, pair: Pair) -> Pair:
+    """The vectors (n, size) of first and second halves, from their features."""
+    # By itself, without the graph that predict() would make: it is only a small product.
+    first, second = (keras.ops.convert_to_numpy(head(x)) for x in pair)
     return first, second
 
 
-def found_by(encoder: keras.Model, pair: Pair) -> Retrieval:
-    """Measures how well an encoder's vectors find the other halves."""
-    return retrieval(cosines(*encoded(encoder, pair)))
+def found_by(head: keras.Model, pair: Pair) -> Retrieval:
+    """Measures how well a head's vectors find the other halves."""
+    return retrieval(cosines(*encoded(head, pair)))
 
 
 class BestEpoch(keras.callbacks.Callback):
     """Measures retrieval on validation pairs after each epoch, and keeps the best weights.
 
     Args:
-        encoder: What is trained.
+        head: What is trained.
         validation: Its inputs for the first and second halves.
     """
 
-    def __init__(self, encoder: keras.Model, validation: Pair) -> None:
+    def __init__(self, head: keras.Model, validation: Pair) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.head = head
         self.validation = validation
         self.best = -1.0
         self.weights: list[Any] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Adds the mean reciprocal rank to the logs."""
-        found = found_by(self.encoder, self.validation).reciprocal_rank
+        found = found_by(self.head, self.validation).reciprocal_rank
         if logs is not None:
             logs["val_mrr"] = found
         if found > self.best:
-            self.best, self.weights = found, self.encoder.get_weights()
+            self.best, self.weights = found, self.head.get_weights()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Takes the weights of the best epoch."""
-        self.encoder.set_weights(self.weights)
+        self.head.set_weights(self.weights)
 
 
 def train(
