@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from arguments import blaming
+from arguments import blaming, integer_from, require
 from benchmark_comparison import Comparison
 from benchmark_machine import description, lstm_work, word_work
 from benchmark_report import print_table, write_chart, write_json
@@ -25,7 +25,6 @@ from benchmark_sides import Side, make_other_sides, make_sides
 from benchmark_texts import real_reviews, seeded_reviews
 from benchmark_workloads import NEED_SIDES, SHORT_SENTENCE, WORKLOADS, Setting
 from hub_module import Mix, Style, random_arrays, write_module
-from imdb_arguments import integer_from, require_matplotlib
 from imdb_data import DataError
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
@@ -152,7 +151,7 @@ def fill_in(args: argparse.Namespace) -> argparse.Namespace:
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Ends the program where it could not come to its end later on."""
     if args.chart is not None:
-        require_matplotlib(parser)
+        require(parser, "matplotlib")
     for name in ("json", "chart"):
         path = getattr(args, name)
         if path is not None and (path.is_dir() or not path.parent.is_dir()):

@@ -15,9 +15,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from arguments import integer_from
 from benchmark_machine import description
 from benchmark_texts import seeded_reviews
-from imdb_arguments import integer_from
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 

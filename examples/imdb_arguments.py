@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
+from arguments import integer_from, not_empty
 from imdb_strategy import STRATEGIES
 
 
@@ -23,14 +23,14 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--data",
-        type=_not_empty,
+        type=not_empty,
         metavar="PATH",
         help="the IMDB reviews: aclImdb_v1.tar.gz, the directory it unpacks to, or "
         "'download' (80 MiB); without it, the few reviews that come with keras-elmo",
     )
     add(
         "--source",
-        type=_not_empty,
+        type=not_empty,
         default="mini",
         help="the ELMo model, a name, path or URL as ElmoEmbeddingLayer takes it "
         "(default: mini, which comes with keras-elmo), or 'random' for a small one with "
@@ -126,20 +126,6 @@ def fill_in(args: argparse.Namespace) -> argparse.Namespace:
     return args
 
 
-def integer_from(lowest: int) -> Callable[[str], int]:
-    """A parser of whole numbers that are not below ``lowest``."""
-    highest = 2**31 - 1  # TensorFlow counts in int32
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from {lowest} to {highest}, not {text!r}"
-            )
-        return int(text)
-
-    return parse
-
-
 def _learning_rate(text: str) -> float:
     try:
         rate = float(text)
@@ -150,22 +136,5 @@ def _learning_rate(text: str) -> float:
     return rate
 
 
-def _not_empty(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty")
-    return text
-
-
 def _sentence(text: str) -> str:
-    return _not_empty(text).strip()
-
-
-def require_matplotlib(parser: argparse.ArgumentParser) -> None:
-    """Ends the program if the curves could not be drawn later on."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        parser.error(
-            f"matplotlib, which draws the training curves, cannot be imported ({error}): "
-            'pip install "keras-elmo[examples]"'
-        )
+    return not_empty(text).strip()

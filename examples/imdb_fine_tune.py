@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from arguments import blaming
-from imdb_arguments import integer_from
+from arguments import blaming, integer_from
 from imdb_batches import PADDING, Batches
 from imdb_data import DataError, load_imdb
 from imdb_sentiment import prepared, shuffled

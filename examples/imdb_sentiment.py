@@ -16,8 +16,8 @@ from typing import Any
 import imdb_strategy
 import keras
 import numpy as np
-from arguments import blaming
-from imdb_arguments import fill_in, make_parser, require_matplotlib
+from arguments import blaming, require
+from imdb_arguments import fill_in, make_parser
 from imdb_curves import plot_curves
 from imdb_data import DataError, load_imdb, plain_text
 from imdb_strategy import Strategy, StrategyError
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     args = fill_in(parser.parse_args(argv))
     # What can go wrong goes wrong here, before the hours of training.
-    require_matplotlib(parser)
+    require(parser, "matplotlib")
     try:
         strategy = imdb_strategy.start(args.strategy, args.devices)
     except StrategyError as error:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from imdb_arguments import integer_from
+from arguments import integer_from
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, tokenize

@@ -19,8 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from arguments import blaming
-from imdb_arguments import integer_from
+from arguments import blaming, integer_from, not_empty, require
 from imdb_data import DataError
 from named_entities_data import ADDRESS, Sentence, read_parts
 from named_entities_plot import plot
@@ -76,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     # What can go wrong goes wrong here, before anything is computed.
-    require_matplotlib(parser)
+    require(parser, "matplotlib")
     with blaming(parser, "--data", DataError, OSError):
         parts = read_parts(args.data, args.limit, args.seed)
     print_counts(parts)
@@ -114,7 +113,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "sentence",
         nargs="?",
-        type=_sentence,
+        type=not_empty,
         help="a sentence whose entities the saved tagger finds, after training",
     )
     add(
@@ -155,23 +154,6 @@ def make_parser() -> argparse.ArgumentParser:
         "mini, all of WNUT-17 make files of some 310 MB",
     )
     return parser
-
-
-def _sentence(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty")
-    return text
-
-
-def require_matplotlib(parser: argparse.ArgumentParser) -> None:
-    """Ends the program if the chart could not be drawn later on."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        parser.error(
-            f"matplotlib, which draws the chart, cannot be imported ({error}): "
-            'pip install "keras-elmo[examples]"'
-        )
 
 
 def print_counts(parts: Mapping[str, Sequence[Sentence]]) -> None:

@@ -18,17 +18,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from arguments import blaming
-from imdb_arguments import integer_from
+from arguments import blaming, integer_from, not_empty, require
 from imdb_data import DataError
 from siamese_model import make_head, similarity_model
 from siamese_training import encoded, print_mix, train
 from text_halves import half_features, read_halves
-from text_halves_arguments import add_arguments, not_empty
+from text_halves_arguments import add_arguments
 from text_retrieval import cosines, print_table, retrieval, save_numbers, tfidf_cosines
 from text_similarity_plot import plot
 from text_vectors import Floats, of_layer
-from word_senses import require_packages
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError, join_head, tokenize
 
@@ -51,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     # What can go wrong goes wrong here, before anything is computed.
-    require_packages(parser)
+    require(parser, "sklearn", "matplotlib")
     with blaming(parser, "--source", SourceError):
         layer = ElmoEmbeddingLayer(args.source, "pooled_layers", trainable=False)
     with blaming(parser, "--data", DataError, OSError):

@@ -17,11 +17,10 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
-from arguments import blaming
-from imdb_arguments import integer_from
+from arguments import blaming, integer_from, not_empty, require
 from imdb_data import DataError
 from text_halves import Halves, Pair, half_features, read_halves, sentences_of
-from text_halves_arguments import add_arguments, not_empty
+from text_halves_arguments import add_arguments
 from text_retrieval import (
     Retrieval,
     cosines,
@@ -33,7 +32,6 @@ from text_retrieval import (
 )
 from text_similarity_plot import plot
 from text_vectors import Floats, common, of_layer, unit, without
-from word_senses import require_packages
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError, compute_features, tokenize
 
@@ -61,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     # What can go wrong goes wrong here, before anything is computed.
-    require_packages(parser)
+    require(parser, "sklearn", "matplotlib")
     with blaming(parser, "--source", SourceError):
         layer = ElmoEmbeddingLayer(args.source, "pooled_layers", trainable=False)
     with blaming(parser, "--data", DataError, OSError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from imdb_arguments import integer_from
+from arguments import integer_from
 from text_halves import LEAST_REVIEWS
 
 
@@ -61,10 +61,3 @@ def add_arguments(parser: argparse.ArgumentParser, kept: str) -> None:
         help=f"where features, which both programs use, and {kept} go (default: "
         "%(default)s)",
     )
-
-
-def not_empty(text: str) -> str:
-    """Takes a text of the command line, if there is one."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty")
-    return text

@@ -12,12 +12,10 @@ Without ``--data`` it takes the few reviews that come with keras-elmo.
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from arguments import blaming
-from imdb_arguments import integer_from
+from arguments import blaming, integer_from, require
 from imdb_data import DataError
 from word_senses_clusters import (
     Floats,
@@ -61,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    require_packages(parser)
+    require(parser, "sklearn", "matplotlib")
     with blaming(parser, "--data", DataError, OSError):
         sentences = read_sentences(args.data)
     found = find_occurrences(sentences, args.word)
@@ -183,17 +181,6 @@ def _png(text: str) -> Path:
     if not text.lower().endswith(".png"):
         raise argparse.ArgumentTypeError(f"must end in .png; got {text!r}")
     return Path(text)
-
-
-def require_packages(parser: argparse.ArgumentParser) -> None:
-    """Ends the program if what it needs is not there, before it has computed anything."""
-    for name in ("sklearn", "matplotlib"):
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            parser.error(
-                f'{name} cannot be imported ({error}): pip install "keras-elmo[examples]"'
-            )
 
 
 def print_clusters(

@@ -18,10 +18,8 @@ from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
-from arguments import blaming
-from imdb_arguments import integer_from
+from arguments import blaming, integer_from, require
 from imdb_data import DataError
-from word_senses import require_packages
 from word_senses_clusters import (
     Agreement,
     agreement,
@@ -50,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    require_packages(parser)
+    require(parser, "sklearn", "matplotlib")
     with blaming(parser, "--source", SourceError):
         layer = make_layer(args.source, args.seed)
     with blaming(parser, "DATA", DataError, OSError):
