@@ -29,7 +29,7 @@ AROUND = {
     *("tests/conftest.py", "tests/public_api.txt", "tests/test_package.py"),
 }
 FOLDERS = {".ci", "docs", "examples", "tests"}
-SUFFIXES = {".csv", ".json", ".md", ".png", ".py", ".txt"}
+SUFFIXES = {".csv", ".ipynb", ".json", ".md", ".png", ".py", ".txt"}
 # Caches, what programs and builds write, and whatever hides.
 LEFT_BY_PROGRAMS = re.compile(r"\.(?!ci$)|__pycache__$|_build$|.*_output$|imdb_fine_tuned$")
 
