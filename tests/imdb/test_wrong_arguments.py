@@ -114,4 +114,6 @@ def test_without_matplotlib(
     error_line: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert re.search(r'matplotlib cannot be .*: pip install "keras-elmo\[examples\]"$', error_line())
+    assert re.search(
+        r'matplotlib cannot be .*: pip install "keras-elmo\[examples\]"$', error_line()
+    )
