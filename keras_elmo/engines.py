@@ -49,7 +49,8 @@ def native_engine(
         # Verification needs the layer, so it cannot be imported first.
         from keras_elmo.verification import load_verified
 
-        config, arrays, _ = load_verified(source)
+        config, loaded, _ = load_verified(source)
+        arrays = dict(loaded)  # creating weights takes them out
     depth = OUTPUTS[output_mode].depth(config.n_layers)
     if depth > config.n_layers:
         raise ValueError(

@@ -56,7 +56,7 @@ BAD_ANSWERS = {
     "cut at once": Answer(b"", length=100_000),
     "reset": Answer(b"PK\x03\x04" + bytes(5000), length=100_000, reset=True),
     "reset at once": Answer(b"", length=100_000, reset=True),
-    "slow": Answer(b"PK", wait=1.0),
+    "slow": Answer(b"PK", wait=2.0),
     "empty": Answer(b""),
     "empty without a length": Answer(b"", length=-1),
     "login page": Answer(b"<html>Please log in.</html>"),
@@ -71,7 +71,7 @@ def test_a_retry_that_succeeds(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    monkeypatch.setattr(fetch, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch, "_TIMEOUT", 0.6)
     bad = BAD_ANSWERS[kind]
     server.answers["/model.zip"] = [bad, bad, good(www)]
     path = download(f"{server.url}/model.zip")
@@ -84,7 +84,7 @@ def test_a_retry_that_succeeds(
 def test_a_download_that_fails(
     server: FileServer, cache: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(fetch, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch, "_TIMEOUT", 0.6)
     server.answers["/model.zip"] = [BAD_ANSWERS[kind]]
     with pytest.raises(
         SourceError, match=r"Cannot download 'http.*/model.zip' into '.*' \(.*\)\. Check"
