@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import filelock
 
 from keras_elmo.resumable.fingerprint import Fingerprint, differences
+from keras_elmo.resumable.names import check_directory
 from keras_elmo.untrusted.strict_json import parse_json
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -72,18 +73,6 @@ def room(path: Path) -> Iterator[None]:
             f"path: the disk of {str(path)!r} is full. Make room, and do the same again: "
             "it goes on where it was."
         ) from error
-
-
-def check_directory(path: Path) -> None:
-    """Checks that there is a directory for a file.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path: there is no directory {str(path.parent)!r}. Make it first."
-        )
 
 
 def write_beside(path: Path, write: Callable[[BinaryIO], object]) -> None:
