@@ -23,12 +23,12 @@ class NumpyReader(Embeddings):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._values: Any = load_npy(path)
+        self._values: Any = load_npy(self.path)
         if self._values.ndim < 2 or self._values.dtype.kind != "f":
             raise ValueError(f"an array {self._values.shape} of {self._values.dtype}")
         self._offsets: NDArray[np.int64] | None = None
-        if offsets_path(path).is_file():
-            self._offsets = load_offsets(path, len(self._values))  # (n + 1,)
+        if offsets_path(self.path).is_file():
+            self._offsets = load_offsets(self.path, len(self._values))  # (n + 1,)
         self._length = len(self._values)
         if self._offsets is not None:
             self._length = len(self._offsets) - 1
@@ -50,8 +50,7 @@ class NumpyReader(Embeddings):
             )
         return sentences
 
-    def close(self) -> None:
-        """Closes the file."""
+    def _release(self) -> None:
         self._values = None
 
     def _array(self, index: int) -> Floats:
