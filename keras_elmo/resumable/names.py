@@ -54,6 +54,6 @@ def check_apart(path: Path, source: Path) -> None:
         beside = path.with_name(path.name + suffix)
         if beside.exists() and beside.samefile(source):
             raise ValueError(
-                f"corpus: {str(source)!r} is a file that is written beside {str(path)!r}, "
-                "and would be lost. Give the corpus, or the output, another name."
+                f"path: {str(path)!r} would write over {str(source)!r}: a file of that "
+                "name is made beside it. Give one of them another name."
             )

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import filelock
 
 from keras_elmo.resumable.fingerprint import Fingerprint, differences
-from keras_elmo.resumable.names import check_directory
+from keras_elmo.resumable.names import check_directory, check_name
 from keras_elmo.untrusted.strict_json import parse_json
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -110,6 +110,7 @@ class PartialFile:
 
     Raises:
         FileNotFoundError: The directory of ``path`` does not exist.
+        ValueError: Its name is too long.
     """
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
@@ -118,6 +119,7 @@ class PartialFile:
         self.record = path.with_name(f"{path.name}.json")
         self.fingerprint = fingerprint
         check_directory(path)
+        check_name(path)
 
     def check_fingerprint(self, found: Fingerprint, where: Path) -> None:
         """Checks that a file is of the same as this one.
@@ -167,6 +169,7 @@ class PartialFile:
             )
         # A record of what is no longer there must not speak for what comes.
         self.record.unlink(missing_ok=True)
+        _sync_directory(self.record.parent)
         try:
             with room(self.path):
                 make(self.part)

@@ -98,7 +98,7 @@ def test_the_corpus_is_not_written_over(
     beside.write_text("a cat\n")
     if name == "link.txt":
         (tmp_path / name).symlink_to(beside)
-    with pytest.raises(ValueError, match=r"is a file that is written beside .*a.npy', and"):
+    with pytest.raises(ValueError, match=r"path: .*a.npy' would write over .*name is made"):
         embed_corpus(
             layer, tmp_path / name, tmp_path / "a.npy", input_format="text", progress=False
         )
