@@ -186,6 +186,7 @@ class PartialFile:
         Raises:
             DiskFullError: The disk is full.
         """
+        self._is_lost = False
         with room(self.path), self.part.open("r+b") as self._file:
             yield
 
@@ -196,9 +197,20 @@ class PartialFile:
         self._file.write(data)
 
     def save_progress(self, n_done: int) -> None:
-        """Brings what is written to the disk, and then the number of items."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Brings what is written to the disk, and then the number of items.
+
+        When that has failed once, no number is recorded any more.
+        """
+        if self._is_lost:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError:
+            # A second attempt may succeed, after the system has thrown away what it could
+            # not write: it tells of that only once.
+            self._is_lost = True
+            raise
         self._write_record(n_done)
 
     def complete(self) -> None:
