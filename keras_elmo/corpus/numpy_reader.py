@@ -29,6 +29,8 @@ class NumpyReader(Embeddings):
         self._offsets: NDArray[np.int64] | None = None
         if offsets_path(self.path).is_file():
             self._offsets = load_offsets(self.path, len(self._values))  # (n + 1,)
+        elif _has_rows_of_tokens(self.path):
+            raise ValueError(f"{offsets_path(path).name!r} is not beside it")
         self._length = len(self._values)
         if self._offsets is not None:
             self._length = len(self._offsets) - 1
@@ -61,3 +63,13 @@ class NumpyReader(Embeddings):
         rows = slice(*self._offsets[index : index + 2])
         array = self._values[rows]  # (n_tokens, [n_layers + 1,] D)
         return np.swapaxes(array, 0, 1) if array.ndim == 3 else array
+
+
+def _has_rows_of_tokens(path: Path) -> bool:
+    """Whether the record beside a file says so, if it is there."""
+    record = path.with_name(f"{path.name}.json")
+    if not record.is_file():
+        return False
+    found = parse_json(record.read_bytes())
+    of = found.get("fingerprint") if isinstance(found, dict) else None
+    return isinstance(of, dict) and of.get("pooled") is False

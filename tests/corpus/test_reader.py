@@ -182,3 +182,7 @@ def test_refuses_what_is_no_file_of_embeddings(
     np.save(path, np.zeros((3, 3, 16), np.float32))
     with pytest.raises(ValueError, match="its offsets are of another file"):
         open_embeddings(path)
+    # Without them each token would seem to be a sentence.
+    (tmp_path / "b.npy.offsets.npy").unlink()
+    with pytest.raises(ValueError, match=r"\('b.npy.offsets.npy' is not beside it\)"):
+        open_embeddings(path)
