@@ -24,7 +24,7 @@ from keras_elmo.commands.embed import _duration
 from keras_elmo.corpus.embedder import Embedder
 from keras_elmo.corpus.job import SUFFIXES
 from keras_elmo.resumable.partial_file import DiskFullError, PartialFile
-from tests.embedding_jobs import kill_at_random, peak_memory
+from tests.embedding_jobs import KINDS, Jobs, kill_at_random, peak_memory
 
 TEXT = "the cat sat\na dog\none two three four five\n"
 Run = Callable[..., tuple[int, str, str]]
@@ -255,10 +255,14 @@ def test_the_suffixes_are_those_of_the_files() -> None:
 
 
 def test_killed_at_random_moments(tmp_path: Path, report_figure: Any) -> None:
-    found = kill_at_random(tmp_path, n_sentences=2000, n_kills=5)
-    report_figure("embed, killed and started again", str(found))
-    assert found.n_kills == 5
-    assert found.n_jobs >= 1
+    with Jobs() as jobs:
+        for name in ("hdf5", "npy", "parquet"):
+            folder = tmp_path / name
+            folder.mkdir()
+            found = kill_at_random(jobs, folder, KINDS[name], n_sentences=500, n_kills=2)
+            report_figure(f"embed to {name}, killed and started again", str(found))
+            assert found.n_kills == 2
+            assert found.n_jobs >= 1
 
 
 def test_peak_memory_of_a_longer_corpus(tmp_path: Path, report_figure: Any) -> None:

@@ -113,6 +113,35 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert begun(tmp_path / "a.bin").resume() == 0
 
 
+def test_what_did_not_reach_the_disk_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells of lost data once: the next time, all seems well."""
+    file = begun(tmp_path / "a.bin")
+    fsync, errors = os.fsync, [OSError(errno.EIO, "Input/output error")]
+
+    def fails_once(descriptor: int) -> None:
+        if errors:
+            raise errors.pop()
+        fsync(descriptor)
+
+    def write() -> None:
+        with file.opened():
+            file.write(0, CONTENT)
+            try:
+                file.save_progress(5)
+            finally:
+                file.save_progress(10)
+
+    monkeypatch.setattr(os, "fsync", fails_once)
+    with pytest.raises(OSError, match="Input/output error"):
+        write()
+    assert begun(tmp_path / "a.bin").resume() == 0
+    with file.opened():
+        file.save_progress(3)
+    assert begun(tmp_path / "a.bin").resume() == 3
+
+
 def test_file_systems_that_cannot_reserve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

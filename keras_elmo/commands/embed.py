@@ -16,7 +16,8 @@ from keras_elmo.corpus.embed import run_job
 from keras_elmo.corpus.estimate import Estimate, estimate_job
 from keras_elmo.corpus.job import Job, Options
 from keras_elmo.corpus.sentences import BadLinesError
-from keras_elmo.resumable.partial_file import DiskFullError, check_directory, locked, room
+from keras_elmo.resumable.names import check_directory
+from keras_elmo.resumable.partial_file import DiskFullError, locked, room
 
 UNFINISHED = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

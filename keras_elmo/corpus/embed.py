@@ -93,7 +93,8 @@ def embed_corpus(
         TypeError: ``corpus`` is none, or an argument has a wrong type.
         ValueError: An argument is out of its range, or does not fit the others; there are
             bad lines (:class:`~keras_elmo.BadLinesError`); ``path`` was begun with
-            something else; the corpus changes while it is read; a vector is not finite in
+            something else, is too long a name, or files beside it would write over the
+            corpus; the corpus changes while it is read; a vector is not finite in
             ``dtype``; or the backend of Keras is not TensorFlow.
         FileNotFoundError: There is no such corpus, or no directory for ``path``.
         FileExistsError: ``path`` is another file.

@@ -37,8 +37,9 @@ class Embeddings(Sequence[Floats]):
 
     ``embeddings[i]`` is the array of sentence ``i``, ``embeddings["a sentence"]`` that of a
     sentence as it stands in the corpus, without white space around it; of equal ones, the
-    last. ``len(embeddings)`` is their number, and a loop goes over all. It is closed by
-    ``close()``, or at the end of a ``with`` block.
+    last; ``embeddings[i:j]`` the arrays of several in a list. ``len(embeddings)`` is their
+    number, and a loop goes over all. It is closed by ``close()``, or at the end of a
+    ``with`` block. Other processes may use it: a pickle holds the path, and opens it again.
 
     Attributes:
         path: The file.
@@ -46,12 +47,14 @@ class Embeddings(Sequence[Floats]):
     Raises:
         IndexError: There is no such index.
         KeyError: There is no such sentence, or the file has none.
-        TypeError: The key is neither an integer nor a string.
-        ValueError: The file holds something else than it should.
+        TypeError: The key is neither an integer nor a string nor a slice.
+        ValueError: The file holds something else than it should, or is closed.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # What stands beside it is found later, too, when the directory may be another.
+        self.path = path.absolute()
+        self._is_closed = False
 
     @cached_property
     def sentences(self) -> list[str] | None:
@@ -62,9 +65,14 @@ class Embeddings(Sequence[Floats]):
         with self._damage():
             return self._sentences()
 
-    @abstractmethod
     def close(self) -> None:
         """Closes the file."""
+        self._is_closed = True
+        self._release()
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Closes what is open."""
 
     @abstractmethod
     def _array(self, index: int) -> Floats:
@@ -74,6 +82,10 @@ class Embeddings(Sequence[Floats]):
     def _sentences(self) -> list[str] | None:
         """The sentences in their order, if the file has them."""
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ValueError(f"{str(self.path)!r} is closed: open it again.")
+
     def _read(self, index: int) -> Floats:
         with self._damage():
             return self._array(index)
@@ -81,6 +93,7 @@ class Embeddings(Sequence[Floats]):
     @contextmanager
     def _damage(self) -> Iterator[None]:
         """Makes one kind of error of all that damage ends in."""
+        self._check_open()
         try:
             yield
         except RefusedEmbeddingsError:
@@ -91,9 +104,12 @@ class Embeddings(Sequence[Floats]):
             ) from error
 
     def __getitem__(self, key: Any) -> Any:
-        """The array of a sentence, by its index or its text."""
+        """The array of a sentence, by its index or its text; or those of a slice."""
+        self._check_open()
         if isinstance(key, str):
             return self._read(self._index(key))
+        if isinstance(key, slice):
+            return [self._read(i) for i in range(*key.indices(len(self)))]
         if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
             raise TypeError(f"the key must be an integer or a sentence; got {key!r:.100}.")
         if not -len(self) <= key < len(self):
@@ -105,10 +121,19 @@ class Embeddings(Sequence[Floats]):
 
     def __contains__(self, key: object) -> bool:
         """Whether there is such a sentence."""
+        self._check_open()
         return isinstance(key, str) and key in (self._indices or {})
 
     def __iter__(self) -> Iterator[Floats]:
         return (self._read(i) for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else f"{len(self)} sentences"
+        return f"<Embeddings {str(self.path)!r}, {state}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._check_open()
+        return type(self), (self.path,)
 
     def __enter__(self) -> Self:
         return self

@@ -79,8 +79,7 @@ class Hdf5Reader(Embeddings):
                 f"{str(self.path)!r}: {SENTENCE_TO_INDEX!r} is damaged ({error!s:.300})."
             ) from error
 
-    def close(self) -> None:
-        """Closes the file."""
+    def _release(self) -> None:
         self._file.close()
 
     def _array(self, index: int) -> Floats:

@@ -17,7 +17,7 @@ from keras_elmo.corpus.scan import CHUNK_BYTES, CHUNK_SENTENCES, CHUNK_TOKENS, s
 from keras_elmo.corpus.sentences import OnError
 from keras_elmo.corpus.vectors import Layers, Vectors, embedding_layer
 from keras_elmo.resumable.fingerprint import fingerprint
-from keras_elmo.resumable.partial_file import check_directory
+from keras_elmo.resumable.names import check_apart, check_directory, check_name
 from keras_elmo.types import PathLike
 
 DTYPES = ("float32", "float16")
@@ -87,6 +87,8 @@ class Job:
         target = Path(path)
         make_file = _kind_of_file(target, options)
         records = corpus_records(corpus, options.input_format, options.column)
+        if isinstance(corpus, (str, Path)):
+            check_apart(target, Path(corpus))
         vectors = options.vectors
         self.layer = embedding_layer(source, vectors)
         limits = (options.max_tokens, self.layer.max_tokens or options.max_tokens)
@@ -135,6 +137,7 @@ def _kind_of_file(path: Path, options: Options) -> Any:
             "what kind of file is written."
         )
     check_directory(path)
+    check_name(path)
     kind = SUFFIXES[suffix]
     if kind is ParquetEmbeddings and not options.pooled:
         raise ValueError(

@@ -23,12 +23,14 @@ class NumpyReader(Embeddings):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._values: Any = load_npy(path)
+        self._values: Any = load_npy(self.path)
         if self._values.ndim < 2 or self._values.dtype.kind != "f":
             raise ValueError(f"an array {self._values.shape} of {self._values.dtype}")
         self._offsets: NDArray[np.int64] | None = None
-        if offsets_path(path).is_file():
-            self._offsets = load_offsets(path, len(self._values))  # (n + 1,)
+        if offsets_path(self.path).is_file():
+            self._offsets = load_offsets(self.path, len(self._values))  # (n + 1,)
+        elif _has_rows_of_tokens(self.path):
+            raise ValueError(f"{offsets_path(path).name!r} is not beside it")
         self._length = len(self._values)
         if self._offsets is not None:
             self._length = len(self._offsets) - 1
@@ -50,8 +52,7 @@ class NumpyReader(Embeddings):
             )
         return sentences
 
-    def close(self) -> None:
-        """Closes the file."""
+    def _release(self) -> None:
         self._values = None
 
     def _array(self, index: int) -> Floats:
@@ -62,3 +63,13 @@ class NumpyReader(Embeddings):
         rows = slice(*self._offsets[index : index + 2])
         array = self._values[rows]  # (n_tokens, [n_layers + 1,] D)
         return np.swapaxes(array, 0, 1) if array.ndim == 3 else array
+
+
+def _has_rows_of_tokens(path: Path) -> bool:
+    """Whether the record beside a file says so, if it is there."""
+    record = path.with_name(f"{path.name}.json")
+    if not record.is_file():
+        return False
+    found = parse_json(record.read_bytes())
+    of = found.get("fingerprint") if isinstance(found, dict) else None
+    return isinstance(of, dict) and of.get("pooled") is False

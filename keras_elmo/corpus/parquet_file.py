@@ -76,7 +76,8 @@ class ParquetEmbeddings(RowFile):
         import pyarrow
 
         try:
-            metadata = load_pyarrow().read_schema(self.path).metadata or {}
+            with self.path.open("rb") as file:
+                metadata = load_pyarrow().read_schema(file).metadata or {}
             found = dict(parse_json(metadata[FINGERPRINT]))
         except (
             *(LookupError, OSError, TypeError, ValueError),
@@ -120,7 +121,8 @@ class ParquetEmbeddings(RowFile):
         schema = pa.schema(fields, metadata)
         rows = np.load(self.part, mmap_mode="r")  # (n, *token_shape)
         sentences = self.layout.scan.sentences()
-        with load_pyarrow().ParquetWriter(path, schema) as writer:
+        # pyarrow itself opens no names that are not UTF-8.
+        with path.open("wb") as file, load_pyarrow().ParquetWriter(file, schema) as writer:
             for start in range(0, len(rows), _ROWS_IN_A_GROUP):
                 group = np.array(rows[start : start + _ROWS_IN_A_GROUP])  # (group, ...)
                 columns = [pa.FixedSizeListArray.from_arrays(group.ravel(), n_values)]

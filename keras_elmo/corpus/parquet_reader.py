@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +33,7 @@ class ParquetReader(Embeddings):
 
         parquet = parquet_file.load_pyarrow()
         try:
-            self._file = parquet.ParquetFile(path, memory_map=True)
+            self._file = parquet.ParquetFile(_mapped(self.path))
             try:
                 self._look()
             except BaseException:
@@ -93,9 +95,9 @@ class ParquetReader(Embeddings):
             raise RefusedEmbeddingsError(f"{str(self.path)!r} lacks sentences.")
         return result
 
-    def close(self) -> None:
-        """Closes the file."""
+    def _release(self) -> None:
         self._file.close()
+        self._group = None
 
     def _array(self, index: int) -> Floats:
         import pyarrow
@@ -111,3 +113,12 @@ class ParquetReader(Embeddings):
             self._group = group, values.reshape(n_rows, *self._shape)  # (rows, *shape)
         array: Floats = self._group[1][index - self._starts[group]]
         return array
+
+
+def _mapped(path: Path) -> Any:
+    """A file in memory, which pyarrow opens itself only where its name is UTF-8."""
+    import pyarrow
+
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return pyarrow.BufferReader(pyarrow.py_buffer(content))

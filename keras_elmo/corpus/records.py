@@ -117,7 +117,8 @@ def _json_record(line: Line, column: str) -> Record:
         return Record(line.number, b"")
     try:
         # What is not UTF-8 is found with the text.
-        value = json.loads(line.data.decode("utf-8", "surrogateescape"))
+        # Integers may be longer than Python converts; they are not needed.
+        value = json.loads(line.data.decode("utf-8", "surrogateescape"), parse_int=float)
     except (ValueError, RecursionError) as error:
         return Record(line.number, b"", f"not JSON ({error})")
     if not isinstance(value, dict) or not isinstance(value.get(column), str):

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import filelock
 
 from keras_elmo.resumable.fingerprint import Fingerprint, differences
+from keras_elmo.resumable.names import check_directory, check_name
 from keras_elmo.untrusted.strict_json import parse_json
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -74,18 +75,6 @@ def room(path: Path) -> Iterator[None]:
         ) from error
 
 
-def check_directory(path: Path) -> None:
-    """Checks that there is a directory for a file.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path: there is no directory {str(path.parent)!r}. Make it first."
-        )
-
-
 def write_beside(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Writes a small file, which appears under its name when it is complete.
 
@@ -121,6 +110,7 @@ class PartialFile:
 
     Raises:
         FileNotFoundError: The directory of ``path`` does not exist.
+        ValueError: Its name is too long.
     """
 
     def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
@@ -129,6 +119,7 @@ class PartialFile:
         self.record = path.with_name(f"{path.name}.json")
         self.fingerprint = fingerprint
         check_directory(path)
+        check_name(path)
 
     def check_fingerprint(self, found: Fingerprint, where: Path) -> None:
         """Checks that a file is of the same as this one.
@@ -178,6 +169,7 @@ class PartialFile:
             )
         # A record of what is no longer there must not speak for what comes.
         self.record.unlink(missing_ok=True)
+        _sync_directory(self.record.parent)
         try:
             with room(self.path):
                 make(self.part)
@@ -194,6 +186,7 @@ class PartialFile:
         Raises:
             DiskFullError: The disk is full.
         """
+        self._is_lost = False
         with room(self.path), self.part.open("r+b") as self._file:
             yield
 
@@ -204,9 +197,20 @@ class PartialFile:
         self._file.write(data)
 
     def save_progress(self, n_done: int) -> None:
-        """Brings what is written to the disk, and then the number of items."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Brings what is written to the disk, and then the number of items.
+
+        When that has failed once, no number is recorded any more.
+        """
+        if self._is_lost:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError:
+            # A second attempt may succeed, after the system has thrown away what it could
+            # not write: it tells of that only once.
+            self._is_lost = True
+            raise
         self._write_record(n_done)
 
     def complete(self) -> None:

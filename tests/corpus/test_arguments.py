@@ -40,6 +40,11 @@ def test_shows_the_progress(
         ({"path": "none/a.npy"}, FileNotFoundError, "there is no directory 'none'. Make"),
         ({"corpus": "none.txt"}, FileNotFoundError, "no file 'none.txt'. Put sentences in"),
         ({"corpus": "."}, ValueError, r"corpus: '\.' is no regular file, which could be"),
+        (
+            {"path": "a" * 250 + ".h5"},
+            ValueError,
+            r"name 'aaa.* is too long by 19 bytes: names of files beside it begin with it",
+        ),
         ({"corpus": None}, TypeError, "corpus must be a list"),
         (
             {"layers": "best"},
@@ -83,3 +88,18 @@ def test_refuses(
     with pytest.raises(error, match=message):
         embed_corpus(layer, **options)
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["a.npy.part", "a.npy.sentences.jsonl", "link.txt"])
+def test_the_corpus_is_not_written_over(
+    name: str, layer: ElmoEmbeddingLayer, tmp_path: Path
+) -> None:
+    beside = tmp_path / ("a.npy.json" if name == "link.txt" else name)
+    beside.write_text("a cat\n")
+    if name == "link.txt":
+        (tmp_path / name).symlink_to(beside)
+    with pytest.raises(ValueError, match=r"path: .*a.npy' would write over .*name is made"):
+        embed_corpus(
+            layer, tmp_path / name, tmp_path / "a.npy", input_format="text", progress=False
+        )
+    assert beside.read_text() == "a cat\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.corpus.small_jobs import (
     QUIET,
     SENTENCES,
     SUFFIXES,
+    folder,
 )
 
 
@@ -49,12 +52,57 @@ def test_keys(suffix: str, pooled: ElmoEmbeddingLayer, tmp_path: Path) -> None:
                 embeddings[key]
         with pytest.raises(KeyError, match="has no sentence 'a cow'"):
             embeddings["a cow"]
-        for wrong in (1.5, True, slice(2)):
+        for wrong in (1.5, True, b"a dog"):
             with pytest.raises(
                 TypeError, match="key must be an integer or a sentence; got"
             ):
                 embeddings[wrong]
         assert 3 not in embeddings
+        found = embeddings[-1:2:-2]
+        assert len(found) == 2
+        np.testing.assert_array_equal(found, [embeddings[6], embeddings[4]])
+        np.testing.assert_array_equal(embeddings[np.int8(-1)], embeddings["a dog"])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_closed(suffix: str, pooled: ElmoEmbeddingLayer, tmp_path: Path) -> None:
+    path = tmp_path / f"out{suffix}"
+    embeddings = embed_corpus(pooled, SENTENCES, path, pooled=True, **QUIET)
+    assert repr(embeddings) == f"<Embeddings {str(path)!r}, 7 sentences>"
+    embeddings.close()
+    embeddings.close()
+    assert repr(embeddings) == f"<Embeddings {str(path)!r}, closed>"
+    for use in (
+        lambda: embeddings[0],
+        lambda: embeddings["x"],
+        lambda: "x" in embeddings,
+        lambda: embeddings.sentences,
+        lambda: list(embeddings),
+        lambda: pickle.dumps(embeddings),
+    ):
+        with pytest.raises(ValueError, match=rf"out{suffix}' is closed: open it again"):
+            use()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_in_other_processes_and_directories(
+    suffix: str,
+    pooled: ElmoEmbeddingLayer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pickle has the path only; a relative one stays what it was."""
+    monkeypatch.chdir(tmp_path)
+    # A name that is not UTF-8, which pyarrow itself cannot open.
+    path = os.fsdecode(b"out\xff") + suffix
+    with embed_corpus(pooled, SENTENCES, path, pooled=True, **QUIET) as embeddings:
+        monkeypatch.chdir(folder(tmp_path))
+        pickled = pickle.dumps(embeddings)
+        assert len(pickled) < 1000
+        with pickle.loads(pickled) as again:
+            assert again.sentences is not None
+            assert again.sentences[-1] == "a dog"
+            np.testing.assert_array_equal(list(again), list(embeddings))
 
 
 def test_large_parquet_files_have_groups_of_rows(
@@ -130,9 +178,11 @@ def test_refuses_what_is_no_file_of_embeddings(
         with pytest.raises(ValueError, match=r"damaged \(an array \(.*\) of "):
             open_embeddings(tmp_path / "c.npy")
     path = tmp_path / "b.npy"
-    embeddings = embed_corpus(layer, SENTENCES, path, **QUIET)
-    embeddings.close()
-    embeddings.close()
+    embed_corpus(layer, SENTENCES, path, **QUIET).close()
     np.save(path, np.zeros((3, 3, 16), np.float32))
     with pytest.raises(ValueError, match="its offsets are of another file"):
+        open_embeddings(path)
+    # Without them each token would seem to be a sentence.
+    (tmp_path / "b.npy.offsets.npy").unlink()
+    with pytest.raises(ValueError, match=r"\('b.npy.offsets.npy' is not beside it\)"):
         open_embeddings(path)

@@ -121,6 +121,9 @@ def test_json_lines(tmp_path: Path) -> None:
     assert records(path, column="t")[0].text != b"caf\xc3\xa9"
     path = written(tmp_path / "c.jsonl", b'{"t": "caf\\udcc3\\udca9"}')
     assert records(path, column="t") == [Record(1, b"caf\xed\xb3\x83\xed\xb2\xa9")]
+    # Python makes no integer of so many digits.
+    path = written(tmp_path / "d.jsonl", b'{"id": ' + b"7" * 5000 + b', "t": "x"}')
+    assert records(path, column="t") == [Record(1, b"x")]
 
 
 @pytest.mark.parametrize(("name", "comma"), [("a.csv", b","), ("a.tsv", b"\t")])
