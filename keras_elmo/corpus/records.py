@@ -135,8 +135,8 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
     header = _header(rows, path, column)
     place = header.index(column)
     while True:
-        budget.n_bytes = 0
         line = rows.line_num + 1
+        budget.begin(line)
         try:
             row = next(rows)
         except StopIteration:
@@ -173,16 +173,21 @@ def _header(rows: Any, path: Path, column: str) -> Sequence[str]:
 class _Budget:
     """How many bytes of a row have been read; a quote that is missing has no end."""
 
-    n_bytes = 0
+    def __init__(self) -> None:
+        self.begin(1)
+
+    def begin(self, line: int) -> None:
+        """Begins a row."""
+        self.line, self.n_bytes = line, 0
 
 
 def _decoded(lines: Iterable[Line], budget: _Budget) -> Iterator[str]:
     for line in lines:
         budget.n_bytes += len(line.data)
-        if line.is_cut or budget.n_bytes > 2 * MAX_LINE_BYTES:
+        if line.is_cut or budget.n_bytes > MAX_LINE_BYTES:
             raise ValueError(
-                f"corpus: line {line.number} is longer than 16 MiB: this is no CSV, or a "
-                "quote is missing in it."
+                f"corpus: the row that begins in line {budget.line} is longer than 16 MiB: "
+                "this is no CSV, or a quote is missing in it."
             )
         yield line.data.decode("utf-8", "surrogateescape")
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_elmo.corpus import lines
+from keras_elmo.corpus import records as records_module
 from keras_elmo.corpus.lines import Line, read_lines
 from keras_elmo.corpus.records import Record, corpus_records
 
@@ -165,10 +166,14 @@ def test_csv_with_a_quote_that_does_not_end(
     assert records(path, column="text")[1:] == [
         Record(3, b"", "not CSV, up to line 4 (unexpected end of data)")
     ]
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 5)
-    path = written(tmp_path / "b.csv", b"text\nlonger than five\n")
-    with pytest.raises(ValueError, match=r"line 2 is longer than 16 MiB: this is no CSV"):
-        records(path, column="text")
+    for module in (lines, records_module):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 12)
+    for text in (b"longer than twelve", b'"longer\nthan\ntwelve'):
+        path = written(tmp_path / "b.csv", b"text\nfine\n" + text)
+        with pytest.raises(
+            ValueError, match=r"row that begins in line 3 is longer than 16 MiB: this is no"
+        ):
+            records(path, column="text")
 
 
 def test_columns(tmp_path: Path) -> None:
