@@ -229,9 +229,10 @@ def with_strings(vectors: ray.data.Dataset, column: str) -> ray.data.Dataset:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong in a worker, without the calls that led there."""
+    """What went wrong in a worker, without the calls that led there, and Ray's advice."""
     text = str(getattr(error, "cause", error))
-    return re.split(r"^[\w.]*Error: ", text, flags=re.MULTILINE)[-1].strip()
+    text = re.split(r"^[\w.]*Error: ", text, flags=re.MULTILINE)[-1]
+    return re.split(r"\nFailed to [\w ]+ after \d+/\d+ attempts", text)[0].strip()
 
 
 if __name__ == "__main__":

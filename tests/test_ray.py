@@ -87,12 +87,13 @@ def rows_by_number(dataset: Any) -> list[dict[str, Any]]:
     return sorted(dataset.take_all(), key=lambda row: row["i"])
 
 
-def check_tokens(found: Any, layer: ElmoEmbeddingLayer, text: str) -> None:
-    """``found`` has a layer's vectors of a text, (n_layers + 1, tokens, D)."""
-    expected = np.swapaxes(np.asarray(layer([text]))[0], 0, 1)  # (n_layers + 1, tokens, D)
-    assert found.dtype == np.float32
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+def check_tokens(found: list[Any], layer: ElmoEmbeddingLayer, texts: list[str]) -> None:
+    """``found`` has a layer's vectors of texts, each (n_layers + 1, tokens, D)."""
+    batch = np.asarray(layer(texts))  # (n, time, n_layers + 1, D)
+    for array, expected, text in zip(found, batch, texts, strict=True):
+        assert array.dtype == np.float32
+        expected = np.swapaxes(expected[: len(text.split())], 0, 1)
+        np.testing.assert_allclose(array, expected, atol=1e-6, strict=True)
 
 
 def test_killed_worker(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +157,7 @@ def test_killed_worker(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert list(row) == ["text", "i", "more", "embedding"]
         assert row["text"] == TEXTS[i]
         assert row["more"] == {"list": [i] * (i % 3)}
-        check_tokens(row["embedding"], layer, TEXTS[i])
+    check_tokens([row["embedding"] for row in result], layer, TEXTS)
 
     lines = [line.split() for line in notes.read_text(encoding="utf-8").splitlines()]
     by_pid = {
@@ -241,7 +242,8 @@ def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     texts = [*TEXTS[:9], "\ufffd b", "", "é\u2028f"]
     assert table.column("text").to_pylist() == texts
     vectors = np.array(table.column("embedding").to_pylist())
-    expected = np.array(layer(texts)[:, -1])
+    tokens = [" ".join(text.split()) for text in texts]
+    expected = np.array(layer(tokens)[:, -1])  # (n, D)
     expected[10] = 0  # a sentence without tokens
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
@@ -307,11 +309,9 @@ def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
     layer = ElmoEmbeddingLayer(source, "layers")
     rows = embedded(source, texts, on_error="repair", max_tokens=3)
     assert [row["i"] for row in rows] == list(range(5))
-    for row, text in zip(rows, ["a b", "", texts[2], "", "a b c"], strict=True):
-        if text:
-            check_tokens(row["embedding"], layer, text)
-        else:
-            assert row["embedding"].shape == (3, 0, 16)
+    expected = ["a b", "", texts[2], "", "a b c"]
+    check_tokens([row["embedding"] for row in rows], layer, expected)
+    assert rows[1]["embedding"].shape == (3, 0, 16)
     assert "row None: missing; repaired" in caplog.text
     assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
 
@@ -319,8 +319,7 @@ def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
 def test_bytes_and_numbers(source: str) -> None:
     layer = ElmoEmbeddingLayer(source, "layers")
     rows = embedded(source, [b"a b", b"\xff c"], on_error="repair")
-    check_tokens(rows[0]["embedding"], layer, "a b")
-    check_tokens(rows[1]["embedding"], layer, "\ufffd c")
+    check_tokens([row["embedding"] for row in rows], layer, ["a b", "\ufffd c"])
     with pytest.raises(ValueError, match=r"\n4: no string, but int\nMend them, or choose"):
         embedded(source, [3, 4])
 
@@ -343,8 +342,7 @@ def test_rows_of_a_part(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for options in ({"batch_size": 3}, {"batch_size": 64, "token_budget": 5}):
         rows = embedded(source, TEXTS, **options)
         assert [row["i"] for row in rows] == list(range(N_ROWS))
-        for row, text in zip(rows, TEXTS, strict=True):
-            check_tokens(row["embedding"], layer, text)
+        check_tokens([row["embedding"] for row in rows], layer, TEXTS)
 
 
 def test_trained_mix_of_a_layer(ray: Any, source: str) -> None:

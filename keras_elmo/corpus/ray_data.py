@@ -193,7 +193,7 @@ def _n_that_fit(nodes: list[Any], num_cpus: float, num_gpus: float) -> int:
             by_gpu = node["Resources"].get("GPU", 0.0) // num_gpus if num_gpus else math.inf
             n_workers += int(min(cpus // num_cpus, by_gpu))
             n_cpus += cpus
-    return min(n_workers, int((n_cpus - 1) // num_cpus))
+    return min(n_workers, int(max(n_cpus - 1, 0) // num_cpus))
 
 
 def _for_workers(source: Any, vectors: Vectors, ray: Any) -> Any:
