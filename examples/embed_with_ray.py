@@ -91,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parsed(argv)
     try:
         check_inputs(args.inputs)
+        if args.output.exists() and not args.output.is_dir():
+            raise ValueError(f"{args.output} is a file; OUTPUT must be a folder.")
         args.output.mkdir(parents=True, exist_ok=True)
         # The lock ends with the process, however that ends.
         with filelock.FileLock(args.output / ".lock", timeout=0):

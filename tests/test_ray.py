@@ -21,9 +21,9 @@ import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, embed_dataset
 from keras_elmo.corpus import ray_data
-from keras_elmo.corpus.job import Options
 from keras_elmo.corpus.ray_worker import Worker
 from keras_elmo.corpus.vectors import Vectors
+from tests.ray_rows import N_ROWS, TEXTS, check_tokens, embedded
 from tests.tiny_models import TINY
 
 pytestmark = [
@@ -33,17 +33,6 @@ pytestmark = [
     # Ray's own: it leaves a log file open for each dataset.
     pytest.mark.filterwarnings("ignore:unclosed file .*ray-data.*log:ResourceWarning"),
 ]
-
-WORDS = ("river", "bank", "naïve", "café", "of", "a")
-N_ROWS = 60
-
-
-def words(i: int) -> str:
-    """A text of 1 to 7 tokens, another for each number."""
-    return " ".join([f"{i}", *(WORDS[(i + k) % 6] for k in range(i % 7))])
-
-
-TEXTS = [words(i) for i in range(N_ROWS)]
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +63,17 @@ def ray() -> Iterator[Any]:
             ray.shutdown()
 
 
-def dataset(ray: Any, texts: list[Any], n_blocks: int = 5) -> Any:
+def dataset(ray: Any, texts: list[Any]) -> Any:
     """Rows with texts and other columns."""
     rows = [
         {"text": text, "i": i, "more": {"list": [i] * (i % 3)}}
         for i, text in enumerate(texts)
     ]
-    return ray.data.from_items(rows, override_num_blocks=n_blocks)
+    return ray.data.from_items(rows, override_num_blocks=5)
 
 
 def rows_by_number(dataset: Any) -> list[dict[str, Any]]:
     return sorted(dataset.take_all(), key=lambda row: row["i"])
-
-
-def check_tokens(found: list[Any], layer: ElmoEmbeddingLayer, texts: list[str]) -> None:
-    """``found`` has a layer's vectors of texts, each (n_layers + 1, tokens, D)."""
-    batch = np.asarray(layer(texts))  # (n, time, n_layers + 1, D)
-    for array, expected, text in zip(found, batch, texts, strict=True):
-        assert array.dtype == np.float32
-        expected = np.swapaxes(expected[: len(text.split())], 0, 1)
-        np.testing.assert_allclose(array, expected, atol=1e-6, strict=True)
 
 
 def test_killed_worker(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +171,15 @@ def test_workers_that_fit() -> None:
     assert n_that_fit([node(2)], 0.5, 0) == 2
 
 
+@pytest.mark.parametrize("num_cpus", [2, 3])
+def test_too_few_processors(
+    ray: Any, num_cpus: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    embed_dataset(dataset(ray, TEXTS), "mini", num_cpus=num_cpus)  # of 3; not computed
+    told = "no room for a worker with num_cpus=3 and num_gpus=0, and a CPU beside it"
+    assert (told in caplog.text) == (num_cpus == 3)
+
+
 def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -286,65 +275,6 @@ def test_wrong_arguments(
         embed_dataset(rows, arguments.pop("source", "mini"), **arguments)
 
 
-# The worker by itself, in this process
-
-
-def embedded(source: Any, texts: Any, **options: Any) -> list[dict[str, Any]]:
-    """The rows that a worker makes of a column."""
-    import pyarrow as pa
-
-    worker = Worker(source, Options(column="text", **options), "embedding", 1, False)
-    column = pa.array(texts)
-    table = pa.table({"text": column, "i": range(len(column))})
-    rows: list[dict[str, Any]] = []
-    for part in worker(table):
-        tensors = part.column("embedding").combine_chunks().to_numpy(zero_copy_only=False)
-        numbers = part.column("i").to_pylist()
-        rows += [{"i": i, "embedding": x} for i, x in zip(numbers, tensors, strict=True)]
-    return rows
-
-
-def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
-    texts = ["a b", None, b"\xff b".decode("latin-1"), " ", "a b c d"]
-    layer = ElmoEmbeddingLayer(source, "layers")
-    rows = embedded(source, texts, on_error="repair", max_tokens=3)
-    assert [row["i"] for row in rows] == list(range(5))
-    expected = ["a b", "", texts[2], "", "a b c"]
-    check_tokens([row["embedding"] for row in rows], layer, expected)
-    assert rows[1]["embedding"].shape == (3, 0, 16)
-    assert "row None: missing; repaired" in caplog.text
-    assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
-
-
-def test_bytes_and_numbers(source: str) -> None:
-    layer = ElmoEmbeddingLayer(source, "layers")
-    rows = embedded(source, [b"a b", b"\xff c"], on_error="repair")
-    check_tokens([row["embedding"] for row in rows], layer, ["a b", "\ufffd c"])
-    with pytest.raises(ValueError, match=r"\n4: no string, but int\nMend them, or choose"):
-        embedded(source, [3, 4])
-
-
-@pytest.mark.parametrize("layers", ["all", "top", "average"])
-def test_pooled(source: str, layers: Any) -> None:
-    rows = embedded(source, TEXTS, layers=layers, pooled=True, dtype="float16")
-    expected = np.asarray(ElmoEmbeddingLayer(source, "pooled_layers")(TEXTS))  # (n, 3, D)
-    if layers != "all":
-        expected = expected[:, -1] if layers == "top" else expected.mean(axis=1)  # (n, D)
-    found = np.stack([row["embedding"] for row in rows])
-    assert found.dtype == np.float16
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
-
-
-def test_rows_of_a_part(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where rows are cut depends on the rows alone, and all of them are there."""
-    monkeypatch.setattr(Worker, "chunk_bytes", 1000)
-    layer = ElmoEmbeddingLayer(source, "layers")
-    for options in ({"batch_size": 3}, {"batch_size": 64, "token_budget": 5}):
-        rows = embedded(source, TEXTS, **options)
-        assert [row["i"] for row in rows] == list(range(N_ROWS))
-        check_tokens([row["embedding"] for row in rows], layer, TEXTS)
-
-
 def test_trained_mix_of_a_layer(ray: Any, source: str) -> None:
     layer = ElmoEmbeddingLayer(source, "elmo")
     layer.scalar_mix.layer_weights.assign([0.3, -0.2, 0.5])
@@ -352,15 +282,6 @@ def test_trained_mix_of_a_layer(ray: Any, source: str) -> None:
     reference = ray_data._for_workers(layer, Vectors("mix"), ray)
     (row,) = embedded(reference, ["a b c"], layers="mix")
     np.testing.assert_allclose(row["embedding"], layer(["a b c"])[0], atol=1e-6)
-
-
-def test_vectors_that_do_not_fit(source: str, tmp_path: Path) -> None:
-    layer = ElmoEmbeddingLayer(source, "pooled_layers")
-    layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
-    layer.save_hdf5(tmp_path)
-    message = r"text number 2 do not fit float16.* The text begins with 'one two'\.$"
-    with pytest.raises(ValueError, match=message):
-        embedded(str(tmp_path), ["", "one two"], on_error="repair", dtype="float16")
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:

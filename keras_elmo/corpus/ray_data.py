@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
@@ -23,6 +24,8 @@ from keras_elmo.weights.named_models import MODELS
 
 # A task is what a worker that dies has to do again.
 BATCHES_IN_A_TASK = 16
+
+logger = logging.getLogger("keras_elmo")
 
 
 def embed_dataset(
@@ -138,8 +141,16 @@ def embed_dataset(
     # Ray restarts workers of such a pool, and does their tasks again, any number of times.
     # It adds none beyond the least size where CPUs are few, because it sets some aside for
     # each step from reading to writing.
-    n_at_once = min(concurrency or 1, _n_that_fit(ray.nodes(), num_cpus, num_gpus))
-    workers = ray.data.ActorPoolStrategy(min_size=max(n_at_once, 1), max_size=concurrency)
+    n_that_fit = _n_that_fit(ray.nodes(), num_cpus, num_gpus)
+    if not n_that_fit:
+        logger.warning(
+            "The cluster has no room for a worker with num_cpus=%s and num_gpus=%s, and a "
+            "CPU beside it to read and write: the job waits until it has.",
+            num_cpus,
+            num_gpus,
+        )
+    n_at_once = max(min(concurrency or 1, n_that_fit), 1)
+    workers = ray.data.ActorPoolStrategy(min_size=n_at_once, max_size=concurrency)
     return dataset.repartition(target_num_rows_per_block=n_rows).map_batches(
         Worker,
         fn_constructor_args=(
