@@ -99,7 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_same_job(args)
             start_ray(args)
             for path in args.inputs:
-                embed_file(path, args)
+                try:
+                    embed_file(path, args)
+                except (ray.exceptions.RayError, OSError, ValueError) as error:
+                    raise ValueError(f"{path}: {reason(error)}") from error
     except filelock.Timeout:
         sys.exit(f"{args.output}: another process is writing there.")
     except (OSError, ValueError) as error:
@@ -135,9 +138,12 @@ def check_same_job(args: argparse.Namespace) -> None:
             "folder."
         )
     if found:
-        before = json.loads(record.read_text("utf-8"))
-        changed = [name for name in options if before["options"][name] != options[name]]
-        changed += [n for n in sizes if before["bytes"].get(n, sizes[n]) != sizes[n]]
+        try:
+            before = json.loads(record.read_text("utf-8"))
+            changed = [name for name in options if before["options"][name] != options[name]]
+            changed += [n for n in sizes if before["bytes"].get(n, sizes[n]) != sizes[n]]
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{record} is damaged. Name another folder.") from error
         if changed:
             raise ValueError(
                 f"{args.output} was begun with something else; these differ: "
@@ -191,8 +197,6 @@ def embed_file(path: Path, args: argparse.Namespace) -> None:
         )
         os.sync()  # else a power cut might leave the name, and take the content
         unfinished.rename(complete)
-    except ray.exceptions.RayError as error:
-        raise ValueError(f"{path}: {reason(error)}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     print(f"{path}: done in {time.monotonic() - started:,.0f} s")

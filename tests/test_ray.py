@@ -241,6 +241,11 @@ def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         example.main(argv)
     with pytest.raises(SystemExit, match=r"holds something else: .*a\.txt"):
         example.main([str(tmp_path), *argv[1:]])
+    (output / example.RECORD).write_text("{", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"\.job\.json is damaged"):
+        example.main(argv)
+    with pytest.raises(SystemExit, match=r"a\.txt is a file; OUTPUT must be a folder"):
+        example.main([str(inputs[0]), *argv[1:]])
     (tmp_path / ".c").touch()
     with pytest.raises(SystemExit, match=r"\.c' begins with a dot, as this program's own"):
         example.main([str(output), str(tmp_path / ".c")])
