@@ -17,6 +17,7 @@ an hour at most.
 from __future__ import annotations
 
 import argparse
+import codecs
 import gzip
 import json
 import os
@@ -214,6 +215,8 @@ def read(path: Path, column: str) -> ray.data.Dataset:
     # Within this function, so that workers need neither this module nor keras-elmo for it.
     def lines(_: Any) -> Iterator[Any]:
         with (gzip.open if name.endswith(".gz") else open)(name, "rb") as file:
+            if file.read(3) != codecs.BOM_UTF8:
+                file.seek(0)
             while block := file.readlines(1 << 24):
                 yield pyarrow.table({column: [line.rstrip(b"\r\n") for line in block]})
 

@@ -209,7 +209,7 @@ def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     inputs[0].touch()
     (output / "a.txt").mkdir()
     lines = [*(text.encode() for text in TEXTS[:9]), b"\xff b", b"", "é\u2028f".encode()]
-    inputs[1].write_bytes(b"\r\n".join(lines))
+    inputs[1].write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
     (output / ".unfinished-0").mkdir()
     (output / ".unfinished-0" / "half").touch()
     argv = [str(output), *map(str, inputs), *options, "--on-error", "repair"]
