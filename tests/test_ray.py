@@ -21,10 +21,9 @@ import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, embed_dataset
 from keras_elmo.corpus import ray_data
-from keras_elmo.corpus.job import Options
 from keras_elmo.corpus.ray_worker import Worker
 from keras_elmo.corpus.vectors import Vectors
-from tests.processes import run_python
+from tests.ray_rows import N_ROWS, TEXTS, check_tokens, embedded
 from tests.tiny_models import TINY
 
 pytestmark = [
@@ -34,17 +33,6 @@ pytestmark = [
     # Ray's own: it leaves a log file open for each dataset.
     pytest.mark.filterwarnings("ignore:unclosed file .*ray-data.*log:ResourceWarning"),
 ]
-
-WORDS = ("river", "bank", "naïve", "café", "of", "a")
-N_ROWS = 60
-
-
-def words(i: int) -> str:
-    """A text of 1 to 7 tokens, another for each number."""
-    return " ".join([f"{i}", *(WORDS[(i + k) % 6] for k in range(i % 7))])
-
-
-TEXTS = [words(i) for i in range(N_ROWS)]
 
 
 @pytest.fixture(scope="module")
@@ -75,47 +63,21 @@ def ray() -> Iterator[Any]:
             ray.shutdown()
 
 
-def dataset(ray: Any, texts: list[Any], n_blocks: int = 5) -> Any:
+def dataset(ray: Any, texts: list[Any]) -> Any:
     """Rows with texts and other columns."""
     rows = [
         {"text": text, "i": i, "more": {"list": [i] * (i % 3)}}
         for i, text in enumerate(texts)
     ]
-    return ray.data.from_items(rows, override_num_blocks=n_blocks)
+    return ray.data.from_items(rows, override_num_blocks=5)
 
 
 def rows_by_number(dataset: Any) -> list[dict[str, Any]]:
     return sorted(dataset.take_all(), key=lambda row: row["i"])
 
 
-def check_tokens(
-    found: Any, layer: ElmoEmbeddingLayer, text: str, atol: float = 1e-6
-) -> None:
-    """``found`` has a layer's vectors of a text, (n_layers + 1, tokens, D)."""
-    expected = np.swapaxes(np.asarray(layer([text]))[0], 0, 1)  # (n_layers + 1, tokens, D)
-    assert found.dtype == np.float32
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_values_and_columns(ray: Any) -> None:
-    # Random weights, which workers cannot make alike by themselves.
-    layer = ElmoEmbeddingLayer(TINY, "layers")
-    texts: list[Any] = [*TEXTS[:20], None, "  ", "a b c d e f g h i"]
-    options = {"on_error": "skip", "max_tokens": 8, "batch_size": 2, "concurrency": 1}
-    found = embed_dataset(dataset(ray, texts, n_blocks=3), layer, **options)
-    assert found.columns() == ["text", "i", "more", "embedding"]
-    rows = rows_by_number(found)
-    assert [row["i"] for row in rows] == list(range(20))
-    for i, row in enumerate(rows):
-        assert row["text"] == TEXTS[i]
-        assert row["more"] == {"list": [i] * (i % 3)}
-        check_tokens(row["embedding"], layer, TEXTS[i])
-
-
-def test_killed_worker(
-    ray: Any, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_worker(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vectors of two workers, one of which is killed in the middle of a task."""
     notes, victim = tmp_path / "notes", tmp_path / "victim"
 
     def note(*what: object) -> None:
@@ -156,9 +118,12 @@ def test_killed_worker(
 
     monkeypatch.setattr(ray_data, "Worker", Noting)
     monkeypatch.setattr(ray_data, "BATCHES_IN_A_TASK", 5)
-    rows = dataset(ray, TEXTS)
+    # Random weights, which workers cannot make alike by themselves.
+    layer = ElmoEmbeddingLayer(TINY, "layers")
+    rows = dataset(ray, [*TEXTS, None, "  ", "a b c d e f g h i"])
     rows.context.target_max_block_size = 1  # each part that is handed over becomes a block
-    vectors = embed_dataset(rows, source, batch_size=2, concurrency=2)
+    options = {"on_error": "skip", "max_tokens": 8, "batch_size": 2, "concurrency": 2}
+    vectors = embed_dataset(rows, layer, **options)
     killer = threading.Thread(target=kill)
     killer.start()
     try:
@@ -167,10 +132,12 @@ def test_killed_worker(
         finished.set()
         killer.join()
 
-    layer = ElmoEmbeddingLayer(source, "layers")
     assert [row["i"] for row in result] == list(range(N_ROWS))
     for i, row in enumerate(result):
-        check_tokens(row["embedding"], layer, TEXTS[i])
+        assert list(row) == ["text", "i", "more", "embedding"]
+        assert row["text"] == TEXTS[i]
+        assert row["more"] == {"list": [i] * (i % 3)}
+    check_tokens([row["embedding"] for row in result], layer, TEXTS)
 
     lines = [line.split() for line in notes.read_text(encoding="utf-8").splitlines()]
     by_pid = {
@@ -189,14 +156,28 @@ def test_killed_worker(
     assert all(told[0] == "threads 1" for told in by_pid.values())
 
 
-def test_bad_rows_end_the_job(ray: Any, source: str) -> None:
-    rows = dataset(ray, ["a b", "", "x" * 99 + " b c"], n_blocks=1)
-    with pytest.raises(
-        ValueError, match="dataset: rows whose column 'text' cannot"
-    ) as raised:
-        embed_dataset(rows, source, max_tokens=2, concurrency=1).take_all()
-    assert "'': empty\n" in str(raised.value)
-    assert f"'{'x' * 60}'...: 3 tokens, more than 2\n" in str(raised.value)
+def test_workers_that_fit() -> None:
+    def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
+        # Ray leaves out what there is none of.
+        amounts = {"CPU": cpus, "GPU": gpus}
+        return {"Alive": alive, "Resources": {k: n for k, n in amounts.items() if n}}
+
+    n_that_fit = ray_data._n_that_fit
+    assert n_that_fit([node(3)], 1, 0) == 2  # one CPU stays free
+    assert n_that_fit([node(1)], 1, 0) == n_that_fit([], 1, 0) == 0
+    assert n_that_fit([node(4), node(4), node(9, alive=False)], 2, 0) == 3
+    assert n_that_fit([node(3), node(3)], 2, 0) == 2  # one on each machine
+    assert n_that_fit([node(8, gpus=1), node(8), node(8, gpus=2)], 1, 0.5) == 6
+    assert n_that_fit([node(2)], 0.5, 0) == 2
+
+
+@pytest.mark.parametrize("num_cpus", [2, 3])
+def test_too_few_processors(
+    ray: Any, num_cpus: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    embed_dataset(dataset(ray, TEXTS), "mini", num_cpus=num_cpus)  # of 3; not computed
+    told = "no room for a worker with num_cpus=3 and num_gpus=0, and a CPU beside it"
+    assert (told in caplog.text) == (num_cpus == 3)
 
 
 def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,40 +185,70 @@ def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     from pyarrow import parquet
 
     example = importlib.import_module("embed_with_ray")
-    inputs = [tmp_path / "a.txt", tmp_path / "b.jsonl"]
-    inputs[0].write_text("\n".join(TEXTS[:9]) + "\n", encoding="utf-8")
-    lines = [json.dumps({"text": text, "i": i}) for i, text in enumerate(TEXTS[9:15])]
-    inputs[1].write_text("\n".join(lines) + "\n", encoding="utf-8")
-    output = tmp_path / "out"
+    output = tmp_path / "an output"
     options = ["--pooled", "--layers", "top", "--workers", "1"]
-    assert example.main([str(output), str(inputs[0]), *options]) == 0
+
+    # One clear error, of the type that embed_dataset tells of, and nothing is left behind.
+    bad = tmp_path / "job.json"
+    rows = [{"text": text, "i": i} for i, text in enumerate(["a b", "", "x" * 99 + " b c"])]
+    bad.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"job\.json: dataset: rows whose") as raised:
+        example.main([str(output), str(bad), *options, "--max-tokens", "2"])
+    assert str(raised.value).splitlines()[1:] == [
+        "'': empty",
+        f"'{'x' * 60}'...: 3 tokens, more than 2",
+        "Mend them, or choose on_error='repair' or 'skip'.",
+    ]
+    context = raised.value.__context__
+    assert context is not None
+    assert isinstance(context.__cause__, ValueError)
+    assert not [path for path in output.iterdir() if not path.is_file()]
 
     # As if it had been killed at the second file: the first is left as it is.
+    inputs = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    inputs[0].touch()
+    (output / "a.txt").mkdir()
+    lines = [*(text.encode() for text in TEXTS[:9]), b"\xff b", b"", "é\u2028f".encode()]
+    inputs[1].write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
     (output / ".unfinished-0").mkdir()
     (output / ".unfinished-0" / "half").touch()
-    stamp = (output / "a.txt").stat().st_mtime_ns
-    argv = [str(output), *map(str, inputs), *options]
+    argv = [str(output), *map(str, inputs), *options, "--on-error", "repair"]
+    with pytest.raises(SystemExit, match="these differ: on_error, max_tokens"):
+        example.main(argv)
+    (output / "a.txt").rmdir()
+    example.check_same_job(example.parsed(argv))  # nothing is done: other options will do
+    (output / "a.txt").mkdir()
+    capsys.readouterr()
     assert example.main(argv) == 0
-    assert (output / "a.txt").stat().st_mtime_ns == stamp
     assert "a.txt: done before" in capsys.readouterr().out
+    assert not list((output / "a.txt").iterdir())
     assert not list(output.glob(".unfinished*"))
 
     layer = ElmoEmbeddingLayer("mini", "pooled_layers")
-    for path, texts in zip(inputs, (TEXTS[:9], TEXTS[9:15]), strict=True):
-        files = sorted((output / path.name).iterdir())
-        assert all(file.suffix == ".parquet" for file in files)
-        rows = pyarrow.concat_tables(map(parquet.read_table, files))
-        assert rows.column("text").to_pylist() == texts
-        vectors = np.array(rows.column("embedding").to_pylist())
-        np.testing.assert_allclose(vectors, layer(texts)[:, -1], atol=1e-6)
+    files = sorted((output / "b.txt").iterdir())
+    assert all(file.suffix == ".parquet" for file in files)
+    table = pyarrow.concat_tables(map(parquet.read_table, files))
+    texts = [*TEXTS[:9], "\ufffd b", "", "é\u2028f"]
+    assert table.column("text").to_pylist() == texts
+    vectors = np.array(table.column("embedding").to_pylist())
+    tokens = [" ".join(text.split()) for text in texts]
+    expected = np.array(layer(tokens)[:, -1])  # (n, D)
+    expected[10] = 0  # a sentence without tokens
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
-    with pytest.raises(SystemExit, match="these differ: layers"):
-        example.main([*argv, "--layers", "all"])
+    inputs[1].write_text("other", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"these differ: b\.txt"):
+        example.main(argv)
     with pytest.raises(SystemExit, match=r"holds something else: .*a\.txt"):
         example.main([str(tmp_path), *argv[1:]])
-    inputs[0].write_text("other", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"these differ: a\.txt"):
+    (output / example.RECORD).write_text("{", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"\.job\.json is damaged"):
         example.main(argv)
+    with pytest.raises(SystemExit, match=r"a\.txt is a file; OUTPUT must be a folder"):
+        example.main([str(inputs[0]), *argv[1:]])
+    (tmp_path / ".c").touch()
+    with pytest.raises(SystemExit, match=r"\.c' begins with a dot, as this program's own"):
+        example.main([str(output), str(tmp_path / ".c")])
 
 
 @pytest.mark.parametrize(
@@ -269,69 +280,6 @@ def test_wrong_arguments(
         embed_dataset(rows, arguments.pop("source", "mini"), **arguments)
 
 
-# The worker by itself, in this process
-
-
-def embedded(source: Any, texts: Any, **options: Any) -> list[dict[str, Any]]:
-    """The rows that a worker makes of a column."""
-    import pyarrow as pa
-
-    worker = Worker(source, Options(column="text", **options), "embedding", 1, False)
-    column = pa.array(texts)
-    table = pa.table({"text": column, "i": range(len(column))})
-    rows: list[dict[str, Any]] = []
-    for part in worker(table):
-        tensors = part.column("embedding").combine_chunks().to_numpy(zero_copy_only=False)
-        numbers = part.column("i").to_pylist()
-        rows += [{"i": i, "embedding": x} for i, x in zip(numbers, tensors, strict=True)]
-    return rows
-
-
-def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
-    texts = ["a b", None, b"\xff b".decode("latin-1"), " ", "a b c d"]
-    layer = ElmoEmbeddingLayer(source, "layers")
-    rows = embedded(source, texts, on_error="repair", max_tokens=3)
-    assert [row["i"] for row in rows] == list(range(5))
-    for row, text in zip(rows, ["a b", "", texts[2], "", "a b c"], strict=True):
-        if text:
-            check_tokens(row["embedding"], layer, text)
-        else:
-            assert row["embedding"].shape == (3, 0, 16)
-    assert "row None: missing; repaired" in caplog.text
-    assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
-
-
-def test_bytes_and_numbers(source: str) -> None:
-    layer = ElmoEmbeddingLayer(source, "layers")
-    rows = embedded(source, [b"a b", b"\xff c"], on_error="repair")
-    check_tokens(rows[0]["embedding"], layer, "a b")
-    check_tokens(rows[1]["embedding"], layer, "\ufffd c")
-    with pytest.raises(ValueError, match=r"\n4: no string, but int\nMend them, or choose"):
-        embedded(source, [3, 4])
-
-
-@pytest.mark.parametrize("layers", ["all", "top", "average"])
-def test_pooled(source: str, layers: Any) -> None:
-    rows = embedded(source, TEXTS, layers=layers, pooled=True, dtype="float16")
-    expected = np.asarray(ElmoEmbeddingLayer(source, "pooled_layers")(TEXTS))  # (n, 3, D)
-    if layers != "all":
-        expected = expected[:, -1] if layers == "top" else expected.mean(axis=1)  # (n, D)
-    found = np.stack([row["embedding"] for row in rows])
-    assert found.dtype == np.float16
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
-
-
-def test_rows_of_a_part(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where rows are cut depends on the rows alone, and all of them are there."""
-    monkeypatch.setattr(Worker, "chunk_bytes", 1000)
-    layer = ElmoEmbeddingLayer(source, "layers")
-    for options in ({"batch_size": 3}, {"batch_size": 64, "token_budget": 5}):
-        rows = embedded(source, TEXTS, **options)
-        assert [row["i"] for row in rows] == list(range(N_ROWS))
-        for row, text in zip(rows, TEXTS, strict=True):
-            check_tokens(row["embedding"], layer, text)
-
-
 def test_trained_mix_of_a_layer(ray: Any, source: str) -> None:
     layer = ElmoEmbeddingLayer(source, "elmo")
     layer.scalar_mix.layer_weights.assign([0.3, -0.2, 0.5])
@@ -339,20 +287,6 @@ def test_trained_mix_of_a_layer(ray: Any, source: str) -> None:
     reference = ray_data._for_workers(layer, Vectors("mix"), ray)
     (row,) = embedded(reference, ["a b c"], layers="mix")
     np.testing.assert_allclose(row["embedding"], layer(["a b c"])[0], atol=1e-6)
-
-
-def test_vectors_that_do_not_fit(source: str, tmp_path: Path) -> None:
-    layer = ElmoEmbeddingLayer(source, "pooled_layers")
-    layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
-    layer.save_hdf5(tmp_path)
-    message = r"text number 2 do not fit float16.* The text begins with 'one two'\.$"
-    with pytest.raises(ValueError, match=message):
-        embedded(str(tmp_path), ["", "one two"], on_error="repair", dtype="float16")
-
-
-def test_import_leaves_ray_alone() -> None:
-    printed = run_python("import sys, keras_elmo; print('ray' in sys.modules)")
-    assert printed.strip() == "False"
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
@@ -23,6 +24,8 @@ from keras_elmo.weights.named_models import MODELS
 
 # A task is what a worker that dies has to do again.
 BATCHES_IN_A_TASK = 16
+
+logger = logging.getLogger("keras_elmo")
 
 
 def embed_dataset(
@@ -80,8 +83,9 @@ def embed_dataset(
             a few dozen batches again.
         token_budget: The most steps in a batch, padding included; with it goes the memory
             that is needed. Where memory runs out, both become smaller by themselves.
-        concurrency: The most workers; by default as many as the CPUs or GPUs that are free
-            allow. There are fewer where there is not room for so many.
+        concurrency: How many workers, which start at once; fewer where the cluster has not
+            room for so many yet. By default Ray Data begins with one, and adds others while
+            rows wait for them and its own plan of the CPUs and GPUs allows it.
         num_cpus: The CPUs of a worker: what Ray reserves for it, and, rounded up, how many
             threads it runs. Each worker holds the weights, so a few with several CPUs each
             need less memory than many with one.
@@ -135,7 +139,18 @@ def embed_dataset(
         check_columns(columns, column, output_column)
     n_rows = BATCHES_IN_A_TASK * batch_size
     # Ray restarts workers of such a pool, and does their tasks again, any number of times.
-    workers = ray.data.ActorPoolStrategy(min_size=1, max_size=concurrency)
+    # It adds none beyond the least size where CPUs are few, because it sets some aside for
+    # each step from reading to writing.
+    n_that_fit = _n_that_fit(ray.nodes(), num_cpus, num_gpus)
+    if not n_that_fit:
+        logger.warning(
+            "The cluster has no room for a worker with num_cpus=%s and num_gpus=%s, and a "
+            "CPU beside it to read and write: the job waits until it has.",
+            num_cpus,
+            num_gpus,
+        )
+    n_at_once = max(min(concurrency or 1, n_that_fit), 1)
+    workers = ray.data.ActorPoolStrategy(min_size=n_at_once, max_size=concurrency)
     return dataset.repartition(target_num_rows_per_block=n_rows).map_batches(
         Worker,
         fn_constructor_args=(
@@ -172,6 +187,24 @@ def _check_amount(name: str, value: object, above: bool) -> None:
     if not (0 < amount < math.inf or (amount == 0 and not above)):
         least = "above 0" if above else "from 0 on"
         raise ValueError(f"{name} must be a number {least}; got {value!r}.")
+
+
+def _n_that_fit(nodes: list[Any], num_cpus: float, num_gpus: float) -> int:
+    """How many workers a cluster has room for, with one CPU left to read and write.
+
+    Args:
+        nodes: What ``ray.nodes()`` tells of the machines.
+        num_cpus: The CPUs of a worker.
+        num_gpus: The GPUs of a worker.
+    """
+    n_workers, n_cpus = 0, 0.0
+    for node in nodes:
+        if node["Alive"]:
+            cpus = node["Resources"].get("CPU", 0.0)
+            by_gpu = node["Resources"].get("GPU", 0.0) // num_gpus if num_gpus else math.inf
+            n_workers += int(min(cpus // num_cpus, by_gpu))
+            n_cpus += cpus
+    return min(n_workers, int(max(n_cpus - 1, 0) // num_cpus))
 
 
 def _for_workers(source: Any, vectors: Vectors, ray: Any) -> Any:
