@@ -25,14 +25,14 @@ def main() -> None:
     start = time.perf_counter()
     embed = load(module)
     seconds = time.perf_counter() - start
-    gigabytes = _peak()
+    gigabytes = peak_gigabytes()
     start = time.perf_counter()
     vector = embed(sentence)
     numbers = {
         "load_seconds": seconds,
         "load_gigabytes": gigabytes,
         "first_seconds": time.perf_counter() - start,
-        "first_gigabytes": _peak(),
+        "first_gigabytes": peak_gigabytes(),
         "vector": vector[0].tolist(),
     }
     print(json.dumps(numbers))
@@ -60,7 +60,7 @@ def _ours() -> Any:
     return load
 
 
-def _peak() -> float | None:
+def peak_gigabytes() -> float | None:
     """The largest memory of this process so far, in GB, where the system tells it."""
     # Not getrusage, in which a new process starts with its parent's peak.
     if not STATUS.exists():

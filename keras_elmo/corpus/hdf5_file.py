@@ -123,7 +123,8 @@ class Hdf5Embeddings(PartialFile):
                     )
             if keeps_index:
                 text = file.create_dataset(SENTENCE_TO_INDEX, (1,), h5py.string_dtype())
-                text[0] = bytes(index + b"}")
+                index += b"}"
+                text[0] = bytes(index)
 
     def _read_offsets(self) -> NDArray[np.int64]:
         """Where in the file the vectors of each sentence are, (n,); -1 for none."""
