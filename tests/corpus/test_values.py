@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def test_the_arrays_of_allennlp(
         for batch in ("long", "edge", "plain")
         for row, tokens in enumerate(inputs[batch])
     ]
+    random.Random(batch_size).shuffle(order)
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("".join(" ".join(tokens) + "\n" for *_, tokens in order), "utf-8")
     source, path = str(oracle / "lm_weights.hdf5"), tmp_path / "out.hdf5"
