@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,12 @@ def test_killed_worker(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             task = table.column("i")[0].as_py()
             note("begins", task)
             for n_parts, part in enumerate(super().__call__(table)):
-                if n_parts == 1 and task >= 20 and not victim.exists():
-                    victim.write_text(str(os.getpid()), encoding="utf-8")
-                    time.sleep(300)
+                if n_parts == 1 and task >= 20:
+                    # Only one worker can make the file.
+                    with suppress(FileExistsError), victim.open("x") as file:
+                        file.write(str(os.getpid()))
+                        file.flush()
+                        time.sleep(300)
                 note("hands over", task)
                 yield part
             note("ends", task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,8 @@ def test_in_other_processes_and_directories(
 ) -> None:
     """A pickle has the path only; a relative one stays what it was."""
     monkeypatch.chdir(tmp_path)
-    # A name that is not UTF-8, which pyarrow itself cannot open.
-    path = os.fsdecode(b"out\xff") + suffix
+    # A name that is not UTF-8, where there may be such: pyarrow itself cannot open it.
+    path = os.fsdecode(b"out\xff" if sys.platform == "linux" else b"out") + suffix
     with embed_corpus(pooled, SENTENCES, path, pooled=True, **QUIET) as embeddings:
         monkeypatch.chdir(folder(tmp_path))
         pickled = pickle.dumps(embeddings)
