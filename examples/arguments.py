@@ -25,19 +25,22 @@ def blaming(
         parser.error(f"argument {argument}: {error}")
 
 
-def require(parser: argparse.ArgumentParser, *packages: str) -> None:
+def require(
+    parser: argparse.ArgumentParser, *packages: str, extra: str = "examples"
+) -> None:
     """Ends the program if what it needs is not there, before it has computed anything.
 
     Args:
         parser: The command line.
-        *packages: Packages of the extra ``examples``, as they are imported.
+        *packages: Packages of an extra of keras-elmo, as they are imported.
+        extra: Its name.
     """
     for name in packages:
         try:
             importlib.import_module(name)
         except ImportError as error:
             parser.error(
-                f'{name} cannot be imported ({error}): pip install "keras-elmo[examples]"'
+                f'{name} cannot be imported ({error}): pip install "keras-elmo[{extra}]"'
             )
 
 

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    require(parser, "pyarrow", "ray")
+    require(parser, "pyarrow", "ray", extra="ray")
     with blaming(parser, "--data", DataError, OSError):
         found = read_sentences(args.data)
     chosen = random.Random(0).sample(found, min(args.sentences, len(found)))
@@ -140,7 +140,7 @@ def measure(source: str, texts: Sequence[str], options: Options) -> Measured:
     try:
         worker = Worker(source, options, "embedding", 1, False)
     except BaseException:
-        _barrier.abort()  # the others would wait for this one
+        _barrier.abort()  # whatever it was, the others would wait for this one
         raise
     _barrier.wait()
     started = time.perf_counter()

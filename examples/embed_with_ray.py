@@ -4,8 +4,9 @@
 
 needs no connection: it starts Ray on this machine, and uses "mini", the ELMo that comes
 with the package. Each line is a sentence. Parquet files with a column of texts, and JSON
-lines with such a field, do as well (--column). With --address it uses a cluster that runs;
-OUTPUT and the files must be on a file system that all its machines share.
+lines with such a field, do as well (--column); lines may be compressed by gzip. With
+--address it uses a cluster that runs; OUTPUT and the files must be on a file system that
+all its machines share.
 
 Each input file becomes a folder OUTPUT/NAME of Parquet files, with the rows in their order.
 It gets that name when it is complete. Ray does again what a worker or a machine was at when
@@ -116,6 +117,10 @@ def check_inputs(paths: Sequence[Path]) -> None:
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {str(path)!r}.")
+        if kind(path) in (".csv", ".tsv"):
+            raise ValueError(
+                f"{str(path)!r} is a table. Make lines, JSON lines or Parquet of it."
+            )
         if path.name.startswith("."):
             raise ValueError(
                 f"{str(path)!r} begins with a dot, as this program's own files do. Give it "
@@ -203,12 +208,17 @@ def embed_file(path: Path, args: argparse.Namespace) -> None:
     print(f"{path}: done in {time.monotonic() - started:,.0f} s")
 
 
+def kind(path: Path) -> str:
+    """The suffix that tells what is in a file, compressed or not."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
 def read(path: Path, column: str) -> ray.data.Dataset:
     """The rows of a file; the lines of a text as bytes."""
     name = str(path.absolute())
-    if path.suffix == ".parquet":
+    if kind(path) == ".parquet":
         return ray.data.read_parquet(name)
-    if path.suffix in (".jsonl", ".json"):
+    if kind(path) in (".jsonl", ".ndjson", ".json"):
         return ray.data.read_json(name, file_extensions=None)
 
     # Ray's own reader ends lines at more than line feeds, and ends at what is not UTF-8.

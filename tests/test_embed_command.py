@@ -235,6 +235,7 @@ def test_wrong_arguments(
     ("arguments", "message"),
     [
         (["none.txt", "a.h5"], "corpus: there is no file 'none.txt'"),
+        (["", "a.h5"], "corpus: the name of the file is empty. Name one"),
         (["in.txt", "none/a.h5"], "there is no directory 'none'"),
         (["in.txt", "a.parquet"], "pooled must be True for a Parquet file"),
         (["in.txt", "a.h5", "--mix"], "no mix, or one that was not trained. Name a saved"),

@@ -250,6 +250,9 @@ def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         example.main(argv)
     with pytest.raises(SystemExit, match=r"a\.txt is a file; OUTPUT must be a folder"):
         example.main([str(inputs[0]), *argv[1:]])
+    (tmp_path / "d.csv.gz").touch()
+    with pytest.raises(SystemExit, match=r"d\.csv\.gz' is a table. Make lines, JSON"):
+        example.main([str(output), str(tmp_path / "d.csv.gz")])
     (tmp_path / ".c").touch()
     with pytest.raises(SystemExit, match=r"\.c' begins with a dot, as this program's own"):
         example.main([str(output), str(tmp_path / ".c")])

@@ -18,6 +18,7 @@ from keras_elmo.corpus.job import Job, Options
 from keras_elmo.corpus.sentences import BadLinesError
 from keras_elmo.resumable.names import check_directory
 from keras_elmo.resumable.partial_file import DiskFullError, locked, room
+from keras_elmo.types import PathLike
 
 UNFINISHED = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -103,10 +104,10 @@ def _signals_as_exceptions() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _as_file(corpus: str, out: Path) -> Iterator[Path]:
+def _as_file(corpus: str, out: Path) -> Iterator[PathLike]:
     """Keeps standard input in a file beside ``out``: it is read more than once."""
     if corpus != "-":
-        yield Path(corpus)
+        yield corpus
         return
     check_directory(out)
     if sys.stdin is None:

@@ -40,7 +40,7 @@ def embed_corpus(
     complete its name has ``.part`` behind it. It carries a fingerprint of source, options
     and corpus: to a file of something else nothing is added, and one that is complete is
     opened. Neither the corpus nor the vectors are held in memory; ``sentence_to_index``
-    (see ``forget_sentences``) and about twelve bytes for each sentence are.
+    (see ``forget_sentences``) and some fifty bytes for each sentence are.
 
     HDF5 files are those of AllenNLP's command ``elmo``: datasets ``"0"``, ``"1"`` and so
     on, and ``sentence_to_index``, which holds a JSON object from each sentence to the name

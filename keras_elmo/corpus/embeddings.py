@@ -111,7 +111,9 @@ class Embeddings(Sequence[Floats]):
         if isinstance(key, slice):
             return [self._read(i) for i in range(*key.indices(len(self)))]
         if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
-            raise TypeError(f"the key must be an integer or a sentence; got {key!r:.100}.")
+            raise TypeError(
+                f"the key must be an integer, a slice or a sentence; got {key!r:.100}."
+            )
         if not -len(self) <= key < len(self):
             raise IndexError(
                 f"index {key} is out of range: {str(self.path)!r} has {len(self)} "

@@ -67,6 +67,8 @@ def corpus_records(corpus: Any, input_format: str | None, column: str | None) ->
             )
         texts = _collection(corpus)
         return lambda: (Record(i, text) for i, text in enumerate(texts, 1))
+    if corpus == "":
+        raise ValueError("corpus: the name of the file is empty. Name one.")
     path = Path(corpus)
     if path.exists() and not path.is_file():
         raise ValueError(

@@ -67,7 +67,7 @@ def compute_features(
             no strings.
         ValueError: The layer mixes its layers, is stateful or takes no sentences; a text is
             missing; an argument is out of its range; ``path`` was begun with something
-            else; or a feature is not finite in ``dtype``.
+            else, or is too long a name; or a feature is not finite in ``dtype``.
         FileExistsError: ``path`` is another file.
         FileNotFoundError: There is no directory for it, or no such text file.
         BlockingIOError: Another process is working on ``path``.

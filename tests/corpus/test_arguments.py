@@ -45,6 +45,7 @@ def test_shows_the_progress(
             ValueError,
             r"name 'aaa.* is too long by 19 bytes: names of files beside it begin with it",
         ),
+        ({"corpus": ""}, ValueError, "corpus: the name of the file is empty. Name one"),
         ({"corpus": None}, TypeError, "corpus must be a list"),
         (
             {"layers": "best"},

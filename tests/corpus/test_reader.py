@@ -55,7 +55,7 @@ def test_keys(suffix: str, pooled: ElmoEmbeddingLayer, tmp_path: Path) -> None:
             embeddings["a cow"]
         for wrong in (1.5, True, b"a dog"):
             with pytest.raises(
-                TypeError, match="key must be an integer or a sentence; got"
+                TypeError, match="key must be an integer, a slice or a sentence; got"
             ):
                 embeddings[wrong]
         assert 3 not in embeddings
