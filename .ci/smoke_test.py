@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 import keras_elmo
-from keras_elmo.reviews import load_reviews
+from keras_elmo.text.reviews import load_reviews
 
 
 def main() -> None:

@@ -75,8 +75,8 @@ autodoc_type_aliases = {
         )
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
-    "Layers": "~keras_elmo.corpus.vectors.Layers",
-    "OnError": "~keras_elmo.corpus.sentences.OnError",
+    "Layers": "~keras_elmo.vectors.vectors.Layers",
+    "OnError": "~keras_elmo.text.sentences.OnError",
     "Model": "~keras_elmo.weights.sources.Model",
     "ArrayLike": "~numpy.typing.ArrayLike",
     "DTypeLike": "~numpy.typing.DTypeLike",

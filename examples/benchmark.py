@@ -28,8 +28,8 @@ from hub_module import Mix, Style, random_arrays, write_module
 from imdb_data import DataError
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
-from keras_elmo.reviews import Reviews
-from keras_elmo.verification import VERIFY_VARIABLE
+from keras_elmo.hub.verification import VERIFY_VARIABLE
+from keras_elmo.text.reviews import Reviews
 
 SMALL_CONFIG = ElmoConfig(
     char_dim=4, filters=((1, 8), (2, 8)), n_highway=1, dim=32, projection_dim=16

@@ -29,8 +29,8 @@ from imdb_data import DataError
 from word_senses_text import read_sentences
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError, tokenize
-from keras_elmo.corpus.job import DTYPES, Options
-from keras_elmo.corpus.ray_data import BATCHES_IN_A_TASK
+from keras_elmo.vectors.job import DTYPES, Options
+from keras_elmo.vectors.ray_data import BATCHES_IN_A_TASK
 
 BILLION = 10**9
 
@@ -135,7 +135,7 @@ def measure(source: str, texts: Sequence[str], options: Options) -> Measured:
     """Embeds texts, with one thread."""
     import pyarrow as pa
 
-    from keras_elmo.corpus.ray_worker import Worker
+    from keras_elmo.vectors.ray_worker import Worker
 
     try:
         worker = Worker(source, options, "embedding", 1, False)

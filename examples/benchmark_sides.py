@@ -24,7 +24,7 @@ from benchmark_texts import Texts
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.layers.hub_module import load_module
+from keras_elmo.hub.module import load_module
 from keras_elmo.types import Engine
 from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME
 

@@ -13,7 +13,7 @@ from imdb_sentiment import shuffled
 from numpy.typing import NDArray
 
 from keras_elmo import tokenize
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 Texts = NDArray[np.object_]
 """Sentences (n,) of ``str``, whose tokens are separated by spaces."""

@@ -14,9 +14,9 @@ from benchmark_texts import Texts
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, compute_features
-from keras_elmo.reviews import Reviews
+from keras_elmo.hub.tf_hub import read_mix
+from keras_elmo.text.reviews import Reviews
 from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
-from keras_elmo.weights.tf_hub import read_mix
 
 HIDDEN = 256
 

@@ -21,7 +21,7 @@ from benchmark_training import TrainingStep, job_on_features, job_through_hub, m
 from tqdm import tqdm
 
 from keras_elmo import ElmoConfig
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 SHORT_SENTENCE = 6  # tokens
 LOADER = Path(__file__).with_name("benchmark_load.py")

@@ -39,9 +39,9 @@ import ray.exceptions
 from arguments import integer_from
 
 from keras_elmo import embed_dataset
-from keras_elmo.corpus.job import DTYPES
-from keras_elmo.corpus.sentences import OnError
-from keras_elmo.corpus.vectors import Layers
+from keras_elmo.text.sentences import OnError
+from keras_elmo.vectors.job import DTYPES
+from keras_elmo.vectors.vectors import Layers
 
 RECORD = ".job.json"  # in OUTPUT: what was asked for, and the sizes of the files
 # Whatever changes the vectors. The rest may differ between runs on the same output.

@@ -11,13 +11,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids
-from keras_elmo.characters import (
+from keras_elmo.text.characters import (
     BEGIN_SENTENCE_ID,
     CHARACTER_PADDING_ID,
     END_SENTENCE_ID,
     boundary_character_ids,
 )
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 # Shapes vary in these steps only, so that few programs are compiled.
 WORDS_STEP, TIME_STEP, CHARACTERS_STEP = 1024, 32, 32

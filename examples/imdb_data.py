@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 ARCHIVE_BYTES = 84_125_825
@@ -45,7 +45,7 @@ def load_imdb(data: str) -> tuple[Reviews, Reviews]:
 
     Returns:
         ``(train_texts, train_labels), (test_texts, test_labels)``, as
-        :func:`keras_elmo.reviews.load_reviews` returns them, negative reviews first
+        :func:`keras_elmo.text.reviews.load_reviews` returns them, negative reviews first
         and in the order of the file names, whatever order they are stored in.
 
     Raises:

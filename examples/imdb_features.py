@@ -24,7 +24,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError, compute_features
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 VALIDATION_PART = 0.1
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)

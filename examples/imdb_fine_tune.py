@@ -26,7 +26,7 @@ from keras import layers, ops
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
 from keras_elmo.layers import BidirectionalLM, ElmoBiLM
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 VALIDATION_PART = 0.1
 # The classifier reads features whose spread is that of so many reviews before training.

@@ -32,7 +32,7 @@ from keras_elmo import (
     text_dataset,
     tokenize,
 )
-from keras_elmo.reviews import Reviews, load_reviews
+from keras_elmo.text.reviews import Reviews, load_reviews
 
 # Small enough to train on a laptop's processor in seconds.
 RANDOM_CONFIG = ElmoConfig(

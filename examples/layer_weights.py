@@ -26,7 +26,7 @@ from layer_weights_tasks import Layers, Task, named_entities, sentiment, words
 from named_entities_data import ADDRESS, Sentence, read_parts
 
 from keras_elmo import SourceError
-from keras_elmo.reviews import Reviews, load_reviews
+from keras_elmo.text.reviews import Reviews, load_reviews
 
 WORDS = 150  # of a review
 HELD_OUT_PART = 0.5  # as many reviews are held out as this part of --limit

@@ -16,7 +16,7 @@ from named_entities_taggers import tag_names
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, TokenFeatures, compute_features
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 N_WORDS = 200  # how many of the most frequent ones are classes
 N_TOKENS = 20_000  # the most that are taken of a part, at random

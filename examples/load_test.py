@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_elmo import tokenize
-from keras_elmo.reviews import load_reviews
+from keras_elmo.text.reviews import load_reviews
 
 MALFORMED = (
     b"",

@@ -15,7 +15,7 @@ from arguments import integer_from
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, tokenize
-from keras_elmo.reviews import load_reviews
+from keras_elmo.text.reviews import load_reviews
 
 # Tokens that follow a token in its piece, from and to.
 DISTANCES = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 128))

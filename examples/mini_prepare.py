@@ -20,7 +20,7 @@ from arguments import blaming
 from imdb_data import DataError, load_training_texts, plain_text
 from tqdm import tqdm
 
-from keras_elmo.tokenization import tokenize
+from keras_elmo.text.tokenization import tokenize
 
 HELD_OUT = 1000  # reviews, before those are left out that are in the training text too
 N_SHARDS = 8

@@ -24,7 +24,7 @@ from own_text_training import adapt, unknown_share
 
 from keras_elmo import SourceError, tokenize
 from keras_elmo.pretraining import expand_paths, load_language_model
-from keras_elmo.reviews import load_reviews
+from keras_elmo.text.reviews import load_reviews
 
 HELD_OUT_PART = 0.1
 

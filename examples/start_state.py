@@ -36,7 +36,7 @@ from keras_elmo.pretraining import (
     load_language_model,
     read_sentences,
 )
-from keras_elmo.reviews import Reviews
+from keras_elmo.text.reviews import Reviews
 
 BATCH_SIZE = 50
 STEPS = 64

@@ -12,7 +12,7 @@ from text_vectors import Floats
 from word_senses_text import split_sentences
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features, tokenize
-from keras_elmo.reviews import load_reviews
+from keras_elmo.text.reviews import load_reviews
 
 LEAST_TOKENS = 8
 """Of a half: "Avoid !" may be the end of many reviews."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from imdb_data import load_imdb, plain_text
 
 from keras_elmo import tokenize
-from keras_elmo.reviews import load_reviews
+from keras_elmo.text.reviews import load_reviews
 
 # Longer ones are mostly lists, or text whose sentences do not end in marks.
 MAX_TOKENS = 60

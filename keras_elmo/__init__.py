@@ -1,31 +1,31 @@
 """ELMo's contextual word embeddings as a Keras 3 layer."""
 
-from keras_elmo.characters import batch_to_character_ids
 from keras_elmo.config import ElmoConfig
-from keras_elmo.corpus import (
+from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.errors import (
     BadLine,
     BadLinesError,
+    SourceError,
+    VerificationError,
+    WorkerLostError,
+)
+from keras_elmo.hub.saved_model import export_saved_model
+from keras_elmo.hub.verification import Verification, verify
+from keras_elmo.layers.scalar_mix import ScalarMix
+from keras_elmo.text.characters import batch_to_character_ids
+from keras_elmo.text.tokenization import tokenize
+from keras_elmo.training import MaskPadding, feature_dataset, join_head
+from keras_elmo.training.datasets import text_dataset
+from keras_elmo.training.distributed_model import DistributedModel
+from keras_elmo.training.training_backup import TrainingBackup
+from keras_elmo.vectors import (
     Embeddings,
+    TokenFeatures,
+    compute_features,
     embed_corpus,
     embed_dataset,
     open_embeddings,
 )
-from keras_elmo.datasets import text_dataset
-from keras_elmo.distributed_model import DistributedModel
-from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.errors import SourceError, VerificationError, WorkerLostError
-from keras_elmo.features import (
-    MaskPadding,
-    TokenFeatures,
-    compute_features,
-    feature_dataset,
-    join_head,
-)
-from keras_elmo.layers.scalar_mix import ScalarMix
-from keras_elmo.saved_model import export_saved_model
-from keras_elmo.tokenization import tokenize
-from keras_elmo.training_backup import TrainingBackup
-from keras_elmo.verification import Verification, verify
 from keras_elmo.weights.named_models import NamedModel, list_models
 
 __version__ = "0.1.0"

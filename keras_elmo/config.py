@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_elmo.text.strict_json import parse_json
 from keras_elmo.types import PathLike
-from keras_elmo.untrusted.strict_json import parse_json
 from keras_elmo.weights.names import array_shapes
 
 # A configuration is read from files that others made, and is turned into arrays:

@@ -9,22 +9,16 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo import backends, checks
+from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
-from keras_elmo.engines import check_hub_engine, hub_engine, native_engine
-from keras_elmo.layers import (
-    CharacterIds,
-    ElmoBiLM,
-    HubModule,
-    MaskedMean,
-    ScalarMix,
-    TokenMask,
-)
+from keras_elmo.hub.engines import check_hub_engine, hub_engine, native_engine
+from keras_elmo.hub.module import HubModule
+from keras_elmo.layers import CharacterIds, ElmoBiLM, MaskedMean, ScalarMix, TokenMask
 from keras_elmo.layers.character_ids import PAD_TOKEN
 from keras_elmo.layers.distinct_words import distinct_words
 from keras_elmo.layers.inputs import checked_inputs
+from keras_elmo.layers.output_modes import OUTPUTS
 from keras_elmo.layers.vocabulary_cache import VocabularyCache, encode_words
-from keras_elmo.output_modes import OUTPUTS
 from keras_elmo.types import (
     Arrays,
     Engine,
@@ -35,6 +29,8 @@ from keras_elmo.types import (
     Shape,
     Stateful,
     Tensor,
+    check_one_of,
+    check_stateful,
 )
 from keras_elmo.weights.assign import (
     assign_arrays,
@@ -170,11 +166,11 @@ class ElmoEmbeddingLayer(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.output_mode = checks.one_of("output_mode", output_mode, get_args(OutputMode))
-        self.fine_tune = checks.one_of("fine_tune", fine_tune, get_args(FineTune))
-        self.engine = checks.one_of("engine", engine, get_args(Engine))
-        self.stateful = checks.stateful(stateful)
-        self.input_mode = checks.one_of("input_mode", input_mode, get_args(InputMode))
+        self.output_mode = check_one_of("output_mode", output_mode, get_args(OutputMode))
+        self.fine_tune = check_one_of("fine_tune", fine_tune, get_args(FineTune))
+        self.engine = check_one_of("engine", engine, get_args(Engine))
+        self.stateful = check_stateful(stateful)
+        self.input_mode = check_one_of("input_mode", input_mode, get_args(InputMode))
         self.pad_token = pad_token
         self.max_tokens = max_tokens
         self.source = source

@@ -82,7 +82,7 @@ def own_cache(
 @pytest.fixture(scope="session")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny TF1 Hub module, not to be changed, with the weights of ``source``."""
-    from tests.tf_hub_modules import write_module
+    from tests.hub.tf_hub_modules import write_module
 
     return write_module(tmp_path_factory.mktemp("modules") / "elmo")
 

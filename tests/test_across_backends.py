@@ -15,7 +15,7 @@ import pytest
 
 from keras_elmo import batch_to_character_ids
 from keras_elmo.weights.assign import assign_arrays, variables_by_name
-from tests.tf_hub_modules import write_module
+from tests.hub.tf_hub_modules import write_module
 from tests.tiny_models import TINY, random_arrays
 
 Report = Callable[[str, float], None]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoConfig
+from tests.hub.tf_hub_modules import Style, write_module
 from tests.processes import run_python
-from tests.tf_hub_modules import Style, write_module
 from tests.tiny_models import random_arrays
 
 # Both processes print what loading cost them, and keep what they compute.
@@ -46,7 +46,8 @@ np.savez(out, **outputs)
 OURS = """
 os.environ["KERAS_ELMO_VERIFY"] = "0"
 import functools, keras
-from keras_elmo import ElmoEmbeddingLayer, verification
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.hub import verification
 start = time.process_time()
 layer = ElmoEmbeddingLayer(path)
 layer.build((None,))

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer
+from tests.hub.tf_hub_modules import MIX
 from tests.processes import LOAD_AND_PREDICT, run_python
-from tests.tf_hub_modules import MIX
 
 TEXTS = np.array(["a good film", "a bad film", "good", "so bad it hurts"], dtype=object)
 LABELS = np.array([1.0, 0.0, 1.0, 0.0])

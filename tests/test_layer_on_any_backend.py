@@ -14,7 +14,8 @@ from keras_elmo import (
     export_saved_model,
     text_dataset,
 )
-from keras_elmo.layers import CharacterIds, HubModule
+from keras_elmo.hub.module import HubModule
+from keras_elmo.layers import CharacterIds
 from tests.any_backend import to_numpy, to_tensor
 from tests.test_elmo_embedding_layer import MODES, POOLED, SHAPES, TOKENS, expected_output
 from tests.test_training import intended, paths

@@ -11,7 +11,7 @@ import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, list_models, tokenize
 from keras_elmo.pretraining import evaluate, load_language_model
-from keras_elmo.reviews import load_reviews
+from keras_elmo.text.reviews import load_reviews
 from keras_elmo.weights.named_models import MODELS
 from keras_elmo.weights.sources import load_source
 

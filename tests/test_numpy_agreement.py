@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
-from keras_elmo.characters import token_character_ids
+from keras_elmo.text.characters import token_character_ids
 from keras_elmo.weights.assign import assign_arrays, variables_by_name
 from tests.any_backend import to_numpy
 from tests.numpy_elmo import NumpyElmo, relative_error, scalar_mix

@@ -26,14 +26,14 @@ from keras_elmo import (
 from keras_elmo.layers import MaskedMean
 from keras_elmo.pretraining import TrainingConfig, Vocabulary
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
-from keras_elmo.resumable.row_file import offsets_path
-from keras_elmo.untrusted.hdf5_text import (
+from keras_elmo.text.strict_json import parse_json
+from keras_elmo.vectors.numpy_safety import load_npy, read_member
+from keras_elmo.vectors.row_file import offsets_path
+from keras_elmo.weights.hdf5_text import (
     read_only_string,
     read_text_attribute,
     write_text_attribute,
 )
-from keras_elmo.untrusted.numpy_safety import load_npy, read_member
-from keras_elmo.untrusted.strict_json import parse_json
 from keras_elmo.weights.sources import load_path, save_model
 from tests.tiny_models import LEAST, Arrays, configs, random_arrays
 

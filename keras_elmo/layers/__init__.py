@@ -7,7 +7,6 @@ mix -> pooled. Each also stands alone.
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.character_ids import CharacterIds
 from keras_elmo.layers.elmo_bilm import ElmoBiLM
-from keras_elmo.layers.hub_module import HubModule
 from keras_elmo.layers.masked_mean import MaskedMean
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.layers.scalar_mix import ScalarMix
@@ -19,7 +18,6 @@ __all__ = [
     "BidirectionalLM",
     "CharacterIds",
     "ElmoBiLM",
-    "HubModule",
     "MaskedMean",
     "ProjectedLSTMCell",
     "ScalarMix",

@@ -8,11 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elmo import checks
 from keras_elmo.layers.packed_lstm import packed_lstm, packed_lstm_of_words
 from keras_elmo.layers.packing import Packing
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.types import Shape, Tensor, check_positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -67,9 +66,9 @@ class BidirectionalLM(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.n_layers = checks.positive_integer("n_layers", n_layers)
-        self.units = checks.positive_integer("units", units)
-        self.projection_dim = checks.positive_integer(
+        self.n_layers = check_positive_integer("n_layers", n_layers)
+        self.units = check_positive_integer("units", units)
+        self.projection_dim = check_positive_integer(
             "projection_dim", units if projection_dim is None else projection_dim
         )
         self.cell_clip = cell_clip

@@ -7,17 +7,24 @@ from typing import Any, get_args
 import keras
 from keras import ops
 
-from keras_elmo import backends, checks
-from keras_elmo.characters import (
+from keras_elmo import backends
+from keras_elmo.layers.inputs import checked_inputs
+from keras_elmo.layers.token_mask import token_mask
+from keras_elmo.layers.truncation import first_tokens, truncated_time
+from keras_elmo.text.characters import (
     BEGIN_WORD_ID,
     CHARACTER_PADDING_ID,
     END_WORD_ID,
     MAX_CHARACTERS_PER_TOKEN,
 )
-from keras_elmo.layers.inputs import checked_inputs
-from keras_elmo.layers.token_mask import token_mask
-from keras_elmo.layers.truncation import first_tokens, truncated_time
-from keras_elmo.types import InputMode, Shape, Tensor
+from keras_elmo.types import (
+    InputMode,
+    Shape,
+    Tensor,
+    check_characters_per_token,
+    check_one_of,
+    check_positive_integer,
+)
 
 PAD_TOKEN = "--PAD--"
 
@@ -27,7 +34,7 @@ class CharacterIds(keras.Layer):
     """Turns sentences or tokens into character ids.
 
     A token becomes its UTF-8 bytes + 1 between a begin-word and an end-word mark,
-    padded or cut to ``max_characters_per_token``; see :mod:`keras_elmo.characters`. A
+    padded or cut to ``max_characters_per_token``; see :mod:`keras_elmo.text.characters`. A
     sentence is split on the space character only, and empty pieces are dropped, as in
     the ``default`` signature of the TF1 Hub modules: other white space belongs to the
     tokens. Any bytes are accepted. Strings need the TensorFlow backend.
@@ -69,15 +76,15 @@ class CharacterIds(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.input_mode = checks.one_of("input_mode", input_mode, get_args(InputMode))
+        self.input_mode = check_one_of("input_mode", input_mode, get_args(InputMode))
         backends.check_input_mode(input_mode)
         if not isinstance(pad_token, str):
             raise TypeError(f"pad_token must be a string; got {pad_token!r}.")
         self.pad_token = pad_token
         if max_tokens is not None:
-            checks.positive_integer("max_tokens", max_tokens)
+            check_positive_integer("max_tokens", max_tokens)
         self.max_tokens = max_tokens
-        self.max_characters_per_token = checks.characters_per_token(
+        self.max_characters_per_token = check_characters_per_token(
             "max_characters_per_token", max_characters_per_token
         )
         # XLA has no strings.

@@ -7,8 +7,6 @@ from typing import Any, Self, get_args
 import keras
 from keras import ops
 
-from keras_elmo import checks
-from keras_elmo.characters import CHARACTER_PADDING_ID
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
@@ -16,7 +14,8 @@ from keras_elmo.layers.packing import pack
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
-from keras_elmo.types import FineTune, Shape, Stateful, Tensor
+from keras_elmo.text.characters import CHARACTER_PADDING_ID
+from keras_elmo.types import FineTune, Shape, Stateful, Tensor, check_one_of, check_stateful
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -55,8 +54,8 @@ class ElmoBiLM(keras.Layer):
         super().__init__(**kwargs)
         self.config = config
         self.depth = config.n_layers if depth is None else depth
-        self.fine_tune = checks.one_of("fine_tune", fine_tune, get_args(FineTune))
-        self.stateful = checks.stateful(stateful)
+        self.fine_tune = check_one_of("fine_tune", fine_tune, get_args(FineTune))
+        self.stateful = check_stateful(stateful)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
         self.token_encoder = TokenEncoder(

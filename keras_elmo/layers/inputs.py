@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_elmo.characters import N_CHARACTERS
+from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Tensor
 
 _EXPECTED = {

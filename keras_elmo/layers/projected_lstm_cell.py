@@ -8,8 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elmo import checks
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.types import Shape, Tensor, check_positive_integer
 
 
 class Kernels(NamedTuple):
@@ -67,8 +66,8 @@ class ProjectedLSTMCell(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.units = checks.positive_integer("units", units)
-        self.projection_dim = checks.positive_integer(
+        self.units = check_positive_integer("units", units)
+        self.projection_dim = check_positive_integer(
             "projection_dim", units if projection_dim is None else projection_dim
         )
         self.cell_clip = cell_clip

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elmo.characters import (
+from keras_elmo.text.characters import (
     BEGIN_SENTENCE_ID,
     END_SENTENCE_ID,
     boundary_character_ids,

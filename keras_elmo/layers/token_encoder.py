@@ -9,10 +9,9 @@ import keras
 from keras import ops
 from keras.initializers import Constant, RandomNormal, RandomUniform
 
-from keras_elmo import checks
-from keras_elmo.characters import N_CHARACTERS
 from keras_elmo.layers.token_mask import token_mask
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.text.characters import N_CHARACTERS
+from keras_elmo.types import Shape, Tensor, check_one_of, check_positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -54,11 +53,11 @@ class TokenEncoder(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.projection_dim = checks.positive_integer("projection_dim", projection_dim)
+        self.projection_dim = check_positive_integer("projection_dim", projection_dim)
         self.filters = [(int(width), int(count)) for width, count in filters]
-        self.char_dim = checks.positive_integer("char_dim", char_dim)
+        self.char_dim = check_positive_integer("char_dim", char_dim)
         self.n_highway = n_highway
-        self.activation = checks.one_of("activation", activation, ("relu", "tanh"))
+        self.activation = check_one_of("activation", activation, ("relu", "tanh"))
         self.n_filters = sum(count for _, count in self.filters)
         self.highways = [
             _Highway(name=f"highway_{i}", dtype=self.dtype_policy) for i in range(n_highway)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elmo.untrusted.numpy_safety import read_member
+from keras_elmo.vectors.numpy_safety import read_member
 from keras_elmo.weights.archive import DAMAGED
 
 CHECKPOINT_NAME = "checkpoint.npz"

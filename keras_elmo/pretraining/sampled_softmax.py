@@ -7,8 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elmo import checks
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.types import Shape, Tensor, check_positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -54,9 +53,9 @@ class SampledSoftmax(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.vocabulary_size = checks.positive_integer("vocabulary_size", vocabulary_size)
+        self.vocabulary_size = check_positive_integer("vocabulary_size", vocabulary_size)
         if n_samples is not None and (
-            checks.positive_integer("n_samples", n_samples) >= vocabulary_size
+            check_positive_integer("n_samples", n_samples) >= vocabulary_size
         ):
             raise ValueError(
                 f"n_samples must be less than vocabulary_size = {vocabulary_size}, or None "

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.errors import SourceError
 from keras_elmo.pretraining.vocabulary import Vocabulary
-from keras_elmo.untrusted.numpy_safety import read_member
+from keras_elmo.vectors.numpy_safety import read_member
 from keras_elmo.weights.archive import DAMAGED
 from keras_elmo.weights.names import check_finite
 

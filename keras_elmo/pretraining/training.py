@@ -28,8 +28,8 @@ from keras_elmo.pretraining.softmax_file import (
 from keras_elmo.pretraining.training_config import TrainingConfig
 from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
 from keras_elmo.pretraining.windows import Windows
+from keras_elmo.text.strict_json import parse_json
 from keras_elmo.types import PathLike
-from keras_elmo.untrusted.strict_json import parse_json
 from keras_elmo.weights.assign import assign_arrays, collect_arrays, variables_by_name
 from keras_elmo.weights.sources import load_source, save_model
 

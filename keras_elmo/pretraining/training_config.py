@@ -9,8 +9,8 @@ from typing import Any, Self, get_args
 
 import keras
 
-from keras_elmo import checks
 from keras_elmo.pretraining.windows import SentenceState
+from keras_elmo.types import check_one_of, check_positive_integer
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -66,12 +66,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Checks the values."""
         for name in ("n_steps", "batch_size", "window_steps", "log_steps"):
-            checks.positive_integer(name, getattr(self, name))
-        checks.positive_integer("vocabulary_size", self.vocabulary_size)
+            check_positive_integer(name, getattr(self, name))
+        check_positive_integer("vocabulary_size", self.vocabulary_size)
         if self.n_samples is not None:
-            checks.positive_integer("n_samples", self.n_samples)
-        checks.one_of("sentence_state", self.sentence_state, get_args(SentenceState))
-        checks.one_of("precision", self.precision, PRECISIONS)
+            check_positive_integer("n_samples", self.n_samples)
+        check_one_of("sentence_state", self.sentence_state, get_args(SentenceState))
+        check_one_of("precision", self.precision, PRECISIONS)
         self._check_number("dropout", 0 <= self.dropout < 1, "from 0 to less than 1")
         self._check_number("learning_rate", self.learning_rate > 0, "more than 0")
         self._check_number(

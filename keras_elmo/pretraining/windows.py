@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo import checks
-from keras_elmo.characters import CHARACTER_PADDING_ID, batch_to_character_ids
 from keras_elmo.config import ElmoConfig
 from keras_elmo.pretraining.vocabulary import BEGIN_SENTENCE, END_SENTENCE, Vocabulary
+from keras_elmo.text.characters import CHARACTER_PADDING_ID, batch_to_character_ids
+from keras_elmo.types import check_one_of, check_positive_integer
 
 Window = dict[str, NDArray[Any]]
 """The arrays of one training step by name; see :class:`Windows`."""
@@ -61,9 +61,9 @@ class Windows:
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
-        self.batch_size = checks.positive_integer("batch_size", batch_size)
-        self.steps = checks.positive_integer("steps", steps)
-        self.sentence_state = checks.one_of(
+        self.batch_size = check_positive_integer("batch_size", batch_size)
+        self.steps = check_positive_integer("steps", steps)
+        self.sentence_state = check_one_of(
             "sentence_state", sentence_state, get_args(SentenceState)
         )
 

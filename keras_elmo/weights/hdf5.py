@@ -16,11 +16,11 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from keras_elmo.characters import N_CHARACTERS
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Arrays, PathLike
-from keras_elmo.untrusted.hdf5_safety import dataset_problem, declares_too_much
+from keras_elmo.weights.hdf5_safety import dataset_problem, declares_too_much
 from keras_elmo.weights.names import (
     CHAR_EMBEDDING,
     array_shapes,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.hub.handles import forget_handle, resolve_handle
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.download import (
@@ -18,7 +19,6 @@ from keras_elmo.weights.download import (
     download_source,
     forget,
 )
-from keras_elmo.weights.hub_handles import forget_handle, resolve_handle
 from keras_elmo.weights.named_models import MODELS
 from keras_elmo.weights.tar_archive import unpack_tar
 

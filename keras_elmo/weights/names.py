@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.characters import N_CHARACTERS
 from keras_elmo.errors import DamagedSourceError
+from keras_elmo.text.characters import N_CHARACTERS
 
 if TYPE_CHECKING:
     from keras_elmo.config import ElmoConfig

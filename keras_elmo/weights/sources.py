@@ -14,12 +14,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.hub.tf_hub import is_tf_hub_module, read_tf_hub
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.locate import WHAT_TO_DO, read_located
 from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
-from keras_elmo.weights.tf_hub import is_tf_hub_module, read_tf_hub
 from keras_elmo.weights.zip_archive import member_names, unpack_member
 
 _HDF5_SUFFIXES = (".hdf5", ".h5")

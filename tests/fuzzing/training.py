@@ -14,16 +14,17 @@ import keras
 import numpy as np
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
-from keras_elmo.commands.train import read_config
-from keras_elmo.corpus.lines import read_lines
-from keras_elmo.corpus.records import corpus_records
-from keras_elmo.corpus.sentences import BadLinesError, read_sentences
-from keras_elmo.corpus.vectors import _layer_of_model
+from keras_elmo.cli.train import read_config
+from keras_elmo.errors import BadLinesError
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, restore
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
-from keras_elmo.resumable.partial_file import PartialFile
-from keras_elmo.texts import read_texts
+from keras_elmo.text.lines import read_lines
+from keras_elmo.text.records import corpus_records
+from keras_elmo.text.sentences import read_sentences
+from keras_elmo.text.texts import read_texts
+from keras_elmo.vectors.partial_file import PartialFile
+from keras_elmo.vectors.vectors import _layer_of_model
 from tests.fuzzing.containers import (
     mutated_gzip,
     mutated_npy,

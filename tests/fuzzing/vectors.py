@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from keras_elmo import TokenFeatures, open_embeddings
-from keras_elmo.resumable.row_file import offsets_path, sentences_path
-from keras_elmo.untrusted.hdf5_text import write_text_attribute
+from keras_elmo.vectors.row_file import offsets_path, sentences_path
+from keras_elmo.weights.hdf5_text import write_text_attribute
 from tests.fuzzing.containers import mutated_npy
 from tests.fuzzing.mutations import mutated, mutated_json
 from tests.fuzzing.target import DATA, EQUAL, Files, Target, WrongContentError, same

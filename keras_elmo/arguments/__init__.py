@@ -1,1 +1,0 @@
-"""The arguments of the command ``keras-elmo``, a module for each of its subcommands."""

@@ -1,0 +1,1 @@
+"""The command ``keras-elmo``: a module for each of its subcommands."""

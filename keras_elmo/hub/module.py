@@ -1,0 +1,235 @@
+"""The graph of a TF1 Hub module in the place of our own stages."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from keras_elmo import backends
+from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.hub.checkpoint_index import check_index
+from keras_elmo.hub.graph_safety import graph_problem
+from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
+from keras_elmo.types import Shape, Tensor
+
+_BUILT_IN_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+
+N_LAYERS = 3
+"""Layers that a module gives out: the token vectors and two LSTM layers."""
+
+_LAYER_OUTPUTS = ("lstm_outputs1", "lstm_outputs2")
+_FILES = ("saved_model.pb", "tfhub_module.pb", "variables", "assets")
+
+
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class HubModule(keras.Layer):
+    """Runs the ``tokens`` signature of a TF1 Hub module of ELMo, frozen.
+
+    The module's files travel inside a ``.keras`` file. Needs the TensorFlow backend.
+
+    Args:
+        output_dim: Size D of the module's ``elmo`` vectors.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
+
+    Call arguments:
+        tokens: Strings (batch, time), where ``""`` is padding, which may stand anywhere.
+
+    Returns:
+        The layers (batch, time, 3, D), layer 0 being the token vector twice, in the
+        compute dtype. Padding is zeros.
+
+    Raises:
+        ValueError: Keras does not run on TensorFlow, or no module was loaded.
+    """
+
+    def __init__(self, output_dim: int, **kwargs: Any) -> None:
+        backends.needs_tensorflow(
+            "HubModule runs a TensorFlow graph and", "Use ElmoBiLM on character ids."
+        )
+        super().__init__(trainable=False, **kwargs)
+        self.output_dim = output_dim
+        self.n_layers = N_LAYERS - 1  # of LSTMs
+        self.max_characters_per_token = MAX_CHARACTERS_PER_TOKEN
+        self.directory: Path | None = None
+        self.supports_jit = False
+        self.built = True
+
+    @classmethod
+    def from_directory(cls, directory: Path, **kwargs: Any) -> HubModule:
+        """Loads a module.
+
+        Args:
+            directory: The module's directory. It has to stay there as long as the layer
+                is to be saved.
+            **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
+
+        Returns:
+            The layer.
+
+        Raises:
+            SourceError: The files cannot be read, are no module, or one without a
+                ``tokens`` signature with ELMo's outputs.
+        """
+        module = load_module(directory)
+        outputs = module.signatures["tokens"].structured_outputs
+        layer = cls(int(outputs[_LAYER_OUTPUTS[0]].shape[-1]), **kwargs)
+        layer._use(module, directory)
+        return layer
+
+    def _use(self, module: Any, directory: Path) -> None:
+        import tensorflow as tf
+
+        self.directory = directory
+        self.module = module
+        self.states = stored_states(module)
+        # A function of our own, because a gradient tape must not look into the old graph:
+        # TensorFlow cannot differentiate loops of TensorFlow 1.
+        self.run = tf.function(
+            self._run,
+            input_signature=[
+                tf.TensorSpec((None, None), tf.string),
+                tf.TensorSpec((None,), tf.int32),
+            ],
+            autograph=False,
+        )
+
+    def _run(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """The layers (batch, time, 3, D) of tokens (batch, time) without gaps."""
+        import tensorflow as tf
+
+        reset_states(self.states)
+        outputs = self.module.signatures["tokens"](tokens=tokens, sequence_len=lengths)
+        words = outputs["word_emb"]  # (batch, time, D / 2)
+        twice = tf.concat([words, words], axis=-1)  # (batch, time, D)
+        stacked = tf.stack([twice, *(outputs[name] for name in _LAYER_OUTPUTS)], axis=2)
+        return tf.stop_gradient(stacked)  # (batch, time, 3, D)
+
+    def call(self, tokens: Tensor) -> Tensor:
+        """Moves the padding behind the tokens, runs the module and moves it back."""
+        import tensorflow as tf
+
+        if self.directory is None:
+            raise ValueError(
+                "The layer has no module: with engine='hub' a copy from get_config gets "
+                "its module by loading a .keras file. Make a layer from the source instead."
+            )
+        mask = tf.not_equal(tokens, "")  # (batch, time)
+        order = tf.argsort(tf.cast(~mask, tf.int32), axis=1, stable=True)  # (batch, time)
+        gathered = tf.gather(tokens, order, batch_dims=1)  # (batch, time)
+        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)  # (batch,)
+        # Modules may not be able to do with no tokens, or no sentences, at all.
+        n_rows = tf.shape(tokens)[0]
+        extra = tf.maximum(1 - n_rows, 0)
+        gathered = tf.concat([gathered, tf.fill([extra, tf.shape(tokens)[1]], "")], axis=0)
+        lengths = tf.concat([lengths, tf.fill([extra], 1)], axis=0)
+        layers = self.run(gathered, tf.maximum(lengths, 1))[:n_rows]
+        # Some modules cut the time axis to the longest sentence.
+        missing = tf.shape(tokens)[1] - tf.shape(layers)[1]
+        layers = tf.pad(layers, [[0, 0], [0, missing], [0, 0], [0, 0]])
+        places = tf.argsort(order, axis=1)  # (batch, time)
+        layers = tf.gather(layers, places, batch_dims=1)  # (batch, time, 3, D)
+        layers = tf.where(mask[..., None, None], layers, 0.0)
+        layers.set_shape((*tokens.shape, N_LAYERS, self.output_dim))
+        return tf.cast(layers, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        """The layers' shape: (batch, time, 3, D)."""
+        return (*input_shape, N_LAYERS, self.output_dim)
+
+    def save_assets(self, dir_path: str) -> None:
+        """Puts the module's files into a ``.keras`` file.
+
+        Args:
+            dir_path: The folder for them, which Keras makes.
+        """
+        assert self.directory is not None
+        for name in _FILES:
+            source, target = self.directory / name, Path(dir_path, name)
+            if source.is_dir():
+                shutil.copytree(source, target)
+            elif source.is_file():
+                shutil.copyfile(source, target)
+
+    def load_assets(self, dir_path: str) -> None:
+        """Takes the module out of a ``.keras`` file.
+
+        Args:
+            dir_path: The folder that Keras unpacked them to.
+        """
+        # Keras removes its folder after loading, and the layer may be saved again.
+        directory = Path(tempfile.mkdtemp(prefix="keras-elmo-"))
+        weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        shutil.copytree(dir_path, directory, dirs_exist_ok=True)
+        self._use(load_module(directory), directory)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer, without its module."""
+        config = super().get_config()
+        del config["trainable"]
+        return {**config, "output_dim": self.output_dim}
+
+
+def stored_states(module: Any) -> list[tuple[Any, NDArray[Any]]]:
+    """The LSTM states that a module by bilm-tf code keeps in variables, with values."""
+    return [(v, v.numpy()) for v in module.variables if not v.trainable]
+
+
+def reset_states(states: list[tuple[Any, NDArray[Any]]]) -> None:
+    """Sets states back, so that a sentence's vectors do not depend on those before it."""
+    for variable, start in states:
+        variable.assign(start)
+
+
+def load_module(directory: Path) -> Any:
+    """Loads a TF1 Hub module, if it has ELMo's signature.
+
+    Args:
+        directory: The module's directory.
+
+    Returns:
+        TensorFlow's object, with ``signatures`` and ``variables``.
+
+    Raises:
+        SourceError: The files cannot be read, are no module, or one without a ``tokens``
+            signature with ELMo's outputs.
+    """
+    import tensorflow as tf
+
+    try:
+        problem = graph_problem(directory)
+        if problem is not None:
+            raise SourceError(
+                f"Refusing to load the TF1 Hub module in {str(directory)!r}: it {problem}. "
+                "An ELMo computes vectors, and does nothing else."
+            )
+        variables = directory / "variables" / "variables"
+        if variables.with_name("variables.index").is_file():  # not of constants alone
+            check_index(variables)
+        module = tf.saved_model.load(str(directory), tags=[])
+    except SourceError:
+        raise
+    # TensorFlow raises any of these for files that are missing, damaged or of another
+    # kind, depending on where it stumbles.
+    except (*_BUILT_IN_ERRORS, tf.errors.OpError) as error:
+        raise DamagedSourceError(
+            f"Cannot load the TF1 Hub module in {str(directory)!r} "
+            f"({type(error).__name__}: {error!s:.300}). Its files are missing, damaged or "
+            "no TF1 Hub module: check the directory, or download it again."
+        ) from error
+    wanted = {"word_emb", *_LAYER_OUTPUTS}
+    signatures = {
+        name: sorted(function.structured_outputs)
+        for name, function in module.signatures.items()
+    }
+    if not wanted <= set(signatures.get("tokens", ())):
+        raise SourceError(
+            f"The module in {str(directory)!r} is not an ELMo model: expected a signature "
+            f"'tokens' with the outputs {sorted(wanted)}; found {signatures}."
+        )
+    return module

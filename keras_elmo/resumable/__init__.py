@@ -1,1 +1,0 @@
-"""Files that take long to fill, and survive being killed."""

@@ -1,0 +1,58 @@
+"""Sentences as character ids, batch by batch, without any framework."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.text.characters import token_character_ids
+from keras_elmo.text.texts import split_tokens
+from keras_elmo.vectors.batching import Indices
+
+
+class SentenceIds:
+    """Makes the ids that the layer makes of sentences.
+
+    Each distinct word is turned into ids once, and a batch gathers them.
+
+    Args:
+        texts: The sentences in UTF-8, which are split on the space character.
+        steps: How many steps each takes in a batch at least, its tokens or more, (n,).
+        max_characters_per_token: Length of a token's row of ids.
+
+    Call arguments:
+        rows: Which sentences, (batch,).
+
+    Returns:
+        int32 (batch, time, max_characters_per_token), where rows of zeros are padding.
+        Time is that of the sentence with the most steps, and at least 1.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[bytes],
+        steps: NDArray[np.int64],
+        max_characters_per_token: int,
+    ) -> None:
+        self.steps = steps
+        places: dict[bytes, int] = {}  # 0 is padding
+        self._sentences: list[NDArray[np.int32]] = []  # (time_i,) each
+        for text in texts:
+            words = [places.setdefault(t, len(places) + 1) for t in split_tokens(text)]
+            self._sentences.append(np.array(words, np.int32))
+        # (1 + words, max_characters_per_token), half as large as what it becomes
+        self._table = np.zeros((len(places) + 1, max_characters_per_token), np.int16)
+        for token, place in places.items():
+            self._table[place] = token_character_ids(token, max_characters_per_token)
+
+    def __call__(self, rows: Indices) -> NDArray[np.int32]:
+        """Pads the sentences and looks their words up."""
+        time = max(1, int(self.steps[rows].max()))
+        places = np.zeros((len(rows), time), np.int32)  # (batch, time)
+        for place, row in zip(places, rows, strict=True):
+            sentence = self._sentences[row]
+            place[: len(sentence)] = sentence
+        ids: NDArray[np.int32] = self._table[places].astype(np.int32)
+        return ids  # (batch, time, max_characters_per_token)

@@ -1,1 +1,0 @@
-"""Files that others wrote: looked through before a library reads them."""

@@ -1,0 +1,78 @@
+"""What vectors are of: enough to tell others from the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.hub.module import HubModule
+
+Fingerprint = dict[str, Any]
+
+# These do not change what comes out; all others might, those of later versions too.
+_NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype")
+
+
+def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Fingerprint:
+    """Describes vectors by what they are computed from.
+
+    Args:
+        layer: The layer that computes them.
+        texts: The digest of the texts.
+        **options: What else they depend on, such as the dtype that they are kept in.
+
+    Returns:
+        A dictionary that comes out of JSON as it went in: digests of the texts and the
+        weights, the options, and those settings of the layer that its output depends on.
+    """
+    settings = {k: v for k, v in layer.get_config().items() if k not in _NO_MATTER}
+    result = {
+        **options,
+        "texts": texts,
+        "weights": digest(_weights(layer)),
+        "compute_dtype": layer.compute_dtype,
+        **settings,
+    }
+    plain: Fingerprint = json.loads(json.dumps(result))
+    return plain
+
+
+def differences(found: Fingerprint, wanted: Fingerprint) -> list[str]:
+    """Names what differs, with the values where they are short."""
+    result = []
+    for name in sorted(found.keys() | wanted.keys()):
+        old, new = found.get(name), wanted.get(name)
+        if old == new:
+            continue
+        is_short = all(len(repr(value)) < 20 for value in (old, new))
+        result.append(f"{name} ({old!r}, now {new!r})" if is_short else name)
+    return result
+
+
+def _weights(layer: ElmoEmbeddingLayer) -> Iterable[bytes]:
+    for variable in layer.weights:
+        array = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+        yield f"{array.dtype} {array.shape}".encode()
+        yield array.tobytes()
+    if isinstance(layer.bilm, HubModule) and layer.bilm.directory is not None:
+        # Its weights are in the module's own graph.
+        folder = layer.bilm.directory
+        for path in [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]:
+            yield path.name.encode()
+            yield path.read_bytes()
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """The SHA-256 of some parts, in hexadecimal digits, that tells where each ends."""
+    running = hashlib.sha256()
+    for part in parts:
+        # The length keeps ("ab", "c") and ("a", "bc") apart.
+        running.update(len(part).to_bytes(8, "little"))
+        running.update(part)
+    return running.hexdigest()

@@ -1,0 +1,211 @@
+"""What one worker of a Ray cluster does: rows of a table in, rows with vectors out.
+
+Imported where Ray runs only, and then on every machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.text.records import Record
+from keras_elmo.text.sentences import MAX_BAD_LINES_KEPT, Sentence, make_sentence
+from keras_elmo.vectors.embedder import Embedder, Floats
+from keras_elmo.vectors.job import Options
+from keras_elmo.vectors.vectors import embedding_layer
+
+_SHOWN_CHARACTERS = 60
+
+logger = logging.getLogger("keras_elmo")
+
+
+class Worker:
+    """Embeds the rows that Ray Data hands to one actor; the layer is loaded once.
+
+    Args:
+        source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, or a
+            reference to the bytes of a ``.keras`` file, (n,), in Ray's object store.
+        options: What is computed, and how; ``options.column`` holds the texts.
+        output_column: The name of the column for the vectors.
+        n_threads: How many TensorFlow uses.
+        uses_gpu: Whether it uses a GPU.
+
+    Raises:
+        ValueError: The source does not hold what is asked for.
+        SourceError: The source cannot be had.
+    """
+
+    # The vectors that are held at a time, in bytes; Ray's own blocks are no larger.
+    chunk_bytes = 1 << 27
+
+    def __init__(
+        self,
+        source: Any,
+        options: Options,
+        output_column: str,
+        n_threads: int,
+        uses_gpu: bool,
+    ) -> None:
+        _start_tensorflow(n_threads, uses_gpu)
+        layer = _layer(source, options)
+        self.options = options
+        self.output_column = output_column
+        self.max_tokens = min(options.max_tokens, layer.max_tokens or options.max_tokens)
+        token_shape = options.vectors.token_shape(layer)
+        self.token_bytes = int(np.prod(token_shape)) * np.dtype(options.dtype).itemsize
+        self.embedder = Embedder(
+            layer,
+            options.vectors,
+            options.dtype,
+            options.batch_size,
+            options.token_budget,
+        )
+
+    def __call__(self, table: Any) -> Iterator[Any]:
+        """Embeds rows.
+
+        Where a worker dies, Ray gives its rows to another one, keeps the tables that the
+        first has handed over, and takes as many of the second's for the same. So what a
+        table holds, and the order of its rows, may depend on nothing but the rows.
+
+        Args:
+            table: A ``pyarrow.Table`` with the column of texts.
+
+        Yields:
+            Such tables with the vectors, in the order of the rows.
+
+        Raises:
+            ValueError: Columns are missing or in the way; there are bad rows, with
+                ``on_error="fail"``; or a vector is not finite in ``dtype``.
+            MemoryError: There is not enough for a single sentence.
+        """
+        check_columns(table.column_names, self.options.column, self.output_column)
+        table, sentences = self._readable(table)
+        for start, stop in self._chunks(sentences):
+            chunk = sentences[start:stop]
+            vectors: list[Floats] = [np.empty(0)] * len(chunk)
+            for rows, arrays in self.embedder.batches(chunk):
+                for i, array in zip(rows, arrays, strict=True):
+                    vectors[i] = array  # ([n_layers + 1,] [tokens,] D)
+            column = _tensor_column(vectors, self.options.pooled)
+            yield table.slice(start, stop - start).append_column(self.output_column, column)
+
+    def _readable(self, table: Any) -> tuple[Any, list[Sentence]]:
+        """The rows that can be embedded, and their sentences."""
+        on_error = self.options.on_error
+        sentences: list[Sentence] = []
+        kept: list[bool] = []
+        bad: list[str] = []
+        for row, value in enumerate(table.column(self.options.column).to_pylist(), 1):
+            sentence, problem = make_sentence(_record(row, value), self.max_tokens)
+            kept.append(problem is None or on_error == "repair")
+            if kept[-1]:
+                sentences.append(sentence)
+            if problem is not None:
+                bad.append(f"{_beginning(value)}: {problem}")
+        if bad and on_error == "fail":
+            more = "\nand perhaps more" * (len(bad) > MAX_BAD_LINES_KEPT)
+            raise ValueError(
+                f"dataset: rows whose column {self.options.column!r} cannot be embedded as "
+                f"it is:\n" + "\n".join(bad[:MAX_BAD_LINES_KEPT]) + f"{more}\n"
+                "Mend them, or choose on_error='repair' or 'skip'."
+            )
+        done = "left out" if on_error == "skip" else "repaired"
+        for told in bad:
+            logger.warning("row %s; %s", told, done)
+        return (table if all(kept) else table.filter(kept)), sentences
+
+    def _chunks(self, sentences: list[Sentence]) -> Iterator[tuple[int, int]]:
+        """Where to cut the rows so that the vectors of each part fit into memory."""
+        start, n_bytes = 0, 0
+        for i, sentence in enumerate(sentences):
+            size = self.token_bytes * (1 if self.options.pooled else sentence.n_tokens)
+            if i > start and n_bytes + size > self.chunk_bytes:
+                yield start, i
+                start, n_bytes = i, 0
+            n_bytes += size
+        if sentences:
+            yield start, len(sentences)
+
+
+def check_columns(names: list[str], column: str | None, output_column: str) -> None:
+    """Checks that one column is there, and the other is not.
+
+    Raises:
+        ValueError: It is not so.
+    """
+    listed = ", ".join(map(repr, names))[:200]
+    if column not in names:
+        raise ValueError(
+            f"column must be one of the dataset's, {listed}; got {column!r}. It holds the "
+            "texts."
+        )
+    if output_column in names:
+        raise ValueError(
+            f"output_column={output_column!r} is a column of the dataset already, which "
+            f"has {listed}. Choose another name for the vectors."
+        )
+
+
+def _start_tensorflow(n_threads: int, uses_gpu: bool) -> None:
+    """Leaves the machine's other processors, and the GPUs, to other workers."""
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(n_threads)
+        if not uses_gpu:
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in tf.config.get_visible_devices("GPU"):
+            # Else the first worker takes all of the memory of a GPU that it shares.
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        logger.warning(
+            "TensorFlow was at work in this process before: its threads and devices stay "
+            "as they are."
+        )
+
+
+def _layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
+    if isinstance(source, str):
+        return embedding_layer(source, options.vectors)
+    import ray
+
+    content: NDArray[np.uint8] = ray.get(source)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "layer.keras")
+        content.tofile(path)
+        return embedding_layer(path, options.vectors)
+
+
+def _record(row: int, value: Any) -> Record:
+    if isinstance(value, str):
+        return Record(row, value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bytes):
+        return Record(row, value)
+    problem = "missing" if value is None else f"no string, but {type(value).__name__}"
+    return Record(row, b"", problem)
+
+
+def _beginning(value: Any) -> str:
+    """Which row is meant: rows of a dataset have no numbers, so the text must tell."""
+    if isinstance(value, (str, bytes)) and len(value) > _SHOWN_CHARACTERS:
+        return f"{value[:_SHOWN_CHARACTERS]!r}..."
+    return f"{value!r:.{_SHOWN_CHARACTERS}}"
+
+
+def _tensor_column(vectors: list[Floats], pooled: bool) -> Any:
+    """A column of Ray's tensors: all of one shape if pooled, else each of its own."""
+    from ray.data.extensions import ArrowTensorArray, ArrowVariableShapedTensorArray
+
+    if pooled:
+        return ArrowTensorArray.from_numpy(np.stack(vectors))
+    # Even where all are of one length, as in a block of one row: a column has one type.
+    return ArrowVariableShapedTensorArray.from_numpy(vectors)

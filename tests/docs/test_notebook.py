@@ -1,0 +1,72 @@
+"""The notebook of the documentation says what it says when it runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.docs.notebook import METADATA, ROOT, divided, executed, outputs
+
+ARTICLE = ROOT / "docs" / "gallery" / "article.ipynb"
+# Processors and versions round otherwise, and of 80 test reviews each counts 0.0125.
+TOLERANCE = 0.08
+
+
+def test_divided() -> None:
+    assert divided("epoch 2: 0.50, -1.5e3") == (
+        "epoch #: #, -#e#",
+        ["2", "0.50", "1.5", "3"],
+    )
+
+
+def test_article_says_what_is_saved() -> None:
+    saved = outputs(nbformat.read(ARTICLE, as_version=4))
+    found = outputs(executed(ARTICLE))
+    assert [[sorted(o) for o in cell] for cell in found] == [
+        [sorted(o) for o in cell] for cell in saved
+    ]
+    for cell_saved, cell_found in zip(saved, found, strict=True):
+        for old, new in zip(cell_saved, cell_found, strict=True):
+            for kind in ("text", "text/plain"):
+                assert_same_text(old.get(kind, ""), new.get(kind, ""))
+    (picture,) = [o for cell in found for o in cell if "image/png" in o]
+    assert len(picture["image/png"]) > 10_000
+
+
+def assert_same_text(saved: str, found: str) -> None:
+    """Equal up to numbers with a decimal point, which may differ by the tolerance."""
+    old_text, old_numbers = divided(saved)
+    new_text, new_numbers = divided(found)
+    assert new_text == old_text
+    for old, new in zip(old_numbers, new_numbers, strict=True):
+        if "." in old:
+            assert float(new) == pytest.approx(float(old), abs=TOLERANCE)
+        else:
+            assert new == old
+
+
+def test_article_is_as_it_is_written() -> None:
+    """Every cell ran, in order, and nothing of the machine is left in the file."""
+    content = ARTICLE.read_text(encoding="utf-8")
+    assert len(content) < 150_000
+    assert not re.search(r'"(?:/|[A-Z]:)[^"\s]*/|site-packages|iopub', content)
+    notebook = nbformat.reads(content, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata == METADATA
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert all(cell.metadata == {} for cell in notebook.cells)
+    every = [output for cell in code for output in cell.outputs]
+    assert {output.get("name") for output in every} <= {"stdout", None}
+    assert all(not output.get("metadata") for output in every)
+
+
+def test_what_a_cell_complains_of_is_no_output(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("import sys; print('too late', file=sys.stderr)")
+    path = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    with pytest.raises(ValueError, match="wrote to the standard error: too late"):
+        executed(path)

@@ -1,0 +1,303 @@
+"""Training and evaluating on text files: results, resuming, going on, errors."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo.pretraining import (
+    TrainingConfig,
+    Vocabulary,
+    evaluate,
+    load_language_model,
+    train,
+)
+from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, StopAtNaN
+from keras_elmo.weights.sources import load_source
+from tests.tiny_models import TINY
+
+# The layer on top of the tokens is small, so that the tests are quick.
+SMALL = ElmoConfig(
+    char_dim=4, filters=((1, 4), (2, 8)), n_highway=1, dim=8, projection_dim=6
+)
+QUICK = TrainingConfig(
+    n_steps=6,
+    batch_size=2,
+    window_steps=5,
+    n_samples=4,
+    dropout=0.2,
+    learning_rate=0.01,
+    warmup_steps=2,
+    log_steps=2,
+)
+TEXT = "the cat sat on the mat .\n\na dog barked at the cat !\nit ran away from the dog .\n"
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model trained without interruption."""
+    out = tmp_path_factory.mktemp("models") / "trained"
+    train([text], out, SMALL, QUICK, verbose=False)
+    return out
+
+
+def _log(folder: Path) -> list[dict[str, str]]:
+    with (folder / LOG_NAME).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _kernel(folder: Path) -> np.ndarray:
+    return load_source(folder).arrays["RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell/W_0"]
+
+
+def test_what_it_writes(trained: Path, text: Path) -> None:
+    assert sorted(path.name for path in trained.iterdir()) == [
+        "checkpoint.npz",
+        "log.csv",
+        "options.json",
+        "softmax.npz",
+        "training.json",
+        "vocabulary.txt",
+        "weights.hdf5",
+    ]
+    assert [row["step"] for row in _log(trained)] == ["2", "4", "6"]
+    for row in _log(trained):
+        # Both directions have as many targets, so the mean loss is that of the two.
+        both = float(row["forward_perplexity"]) * float(row["backward_perplexity"])
+        assert float(row["perplexity"]) == pytest.approx(both**0.5, rel=1e-5)
+        # The loss is a mean over windows, of which some have more targets than others.
+        assert math.log(float(row["perplexity"])) == pytest.approx(
+            float(row["loss"]), rel=0.1
+        )
+    assert Vocabulary.load(trained / "vocabulary.txt").words[3:6] == ("the", ".", "cat")
+    settings = json.loads((trained / "training.json").read_text(encoding="utf-8"))
+    assert TrainingConfig.from_dict(settings["training"]) == QUICK
+    assert ElmoConfig.from_options(settings["model"]) == SMALL
+    assert settings["texts"] == {str(text): len(TEXT)}
+
+
+def test_the_result_is_a_source(trained: Path) -> None:
+    layer = ElmoEmbeddingLayer(trained, output_mode="elmo")
+    model, _ = load_language_model(trained, batch_size=1)
+    for ours, theirs in zip(layer.bilm.weights, model.bilm.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert np.ptp(keras.ops.convert_to_numpy(layer(["the cat"]))) > 0
+
+
+def test_interrupted_and_resumed(
+    trained: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: StopAtNaN, batch: int, logs: object = None) -> None:
+        if int(self.model.optimizer.iterations) == 3:
+            raise KeyboardInterrupt("in step 3")
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(StopAtNaN, "on_train_batch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt, match="in step 3"):
+            train([text], out, SMALL, QUICK, verbose=False)
+    assert [row["step"] for row in _log(out)] == ["2"]
+    assert not (out / "weights.hdf5").exists()
+    # As if it had been killed between the log and the checkpoint.
+    with (out / LOG_NAME).open("a", encoding="utf-8") as file:
+        file.write("4,1,1,1,1\n")
+    train([text], out, SMALL, QUICK, resume=True, verbose=False)
+    assert _log(out) == _log(trained)
+    np.testing.assert_array_equal(_kernel(out), _kernel(trained))
+    # Once more: there is nothing left to do, and nothing changes.
+    train([text], out, SMALL, QUICK, resume=True, verbose=False)
+    assert _log(out) == _log(trained)
+    np.testing.assert_array_equal(_kernel(out), _kernel(trained))
+
+
+def test_killed_and_resumed(trained: Path, text: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    settings = {"model": SMALL.to_options(), "training": QUICK.to_dict()}
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "keras_elmo.cli.main", "train", str(text), "--resume"]
+    command += ["--out", str(out), "--config", str(config), "--quiet"]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 300
+    while not (out / CHECKPOINT_NAME).exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() in (-signal.SIGKILL, 0)
+    assert subprocess.run(command, check=False).returncode == 0
+    assert _log(out) == _log(trained)
+    np.testing.assert_array_equal(_kernel(out), _kernel(trained))
+
+
+def test_jax_computes_the_same(trained: Path, text: Path, tmp_path: Path) -> None:
+    """Without anything random, the losses are those of TensorFlow."""
+    pytest.importorskip("jax", reason="JAX is not installed")
+    fixed = {**QUICK.to_dict(), "n_samples": None, "dropout": 0.0}
+    train([text], tmp_path / "here", trained, TrainingConfig(**fixed), verbose=False)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"training": fixed}), encoding="utf-8")
+    command = [sys.executable, "-m", "keras_elmo.cli.main", "train", str(text), "--quiet"]
+    command += ["--out", str(tmp_path / "jax"), "--config", str(config)]
+    command += ["--init", str(trained)]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run(command, check=True, env=environment)
+    for here, there in zip(_log(tmp_path / "here"), _log(tmp_path / "jax"), strict=True):
+        values = [[float(value) for value in row.values()] for row in (here, there)]
+        np.testing.assert_allclose(*values, rtol=1e-4)
+    np.testing.assert_allclose(
+        _kernel(tmp_path / "jax"), _kernel(tmp_path / "here"), atol=1e-4
+    )
+    assert np.abs(_kernel(tmp_path / "jax") - _kernel(trained)).max() > 1e-3
+
+
+def test_resume_needs_the_same_settings(trained: Path, text: Path) -> None:
+    other = TrainingConfig.from_dict({**QUICK.to_dict(), "seed": 1})
+    with pytest.raises(ValueError, match=r"resume: .* other settings: training differ"):
+        train([text], trained, SMALL, other, resume=True, verbose=False)
+
+
+def test_out_is_not_empty(trained: Path, text: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        FileExistsError, match=r"is not empty\. Name a new directory, or ask"
+    ):
+        train([text], trained, SMALL, QUICK, verbose=False)
+    (tmp_path / "letter.txt").write_text("Dear", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="is not empty and holds no run to resume"):
+        train([text], tmp_path, SMALL, QUICK, resume=True, verbose=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_damaged_checkpoint(text: Path, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "training.json").write_bytes((trained / "training.json").read_bytes())
+    (out / CHECKPOINT_NAME).write_bytes(b"PK")
+    with pytest.raises(ValueError, match="Cannot read the checkpoint"):
+        train([text], out, SMALL, QUICK, resume=True, verbose=False)
+    np.savez(out / CHECKPOINT_NAME, 2, np.zeros(3))
+    with pytest.raises(ValueError, match=r"checkpoint .* is of another model"):
+        train([text], out, SMALL, QUICK, resume=True, verbose=False)
+
+
+def test_a_loss_that_is_not_a_number(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    wild = {**QUICK.to_dict(), "learning_rate": 1e38, "clip_norm": None, "warmup_steps": 0}
+    config = TrainingConfig.from_dict({**wild, "optimizer": "sgd"})
+    with pytest.raises(FloatingPointError, match=r"The loss became .* Lower learning_rate"):
+        train([text], out, SMALL, config, verbose=False)
+    assert not (out / "weights.hdf5").exists()
+
+
+def test_no_words(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n \n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"texts: there are no words in .*empty\.txt"):
+        train([tmp_path / "empty.txt"], tmp_path / "out", SMALL, QUICK, verbose=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_optimizer(text: Path, tmp_path: Path) -> None:
+    config = TrainingConfig.from_dict({**QUICK.to_dict(), "optimizer": "gradient_ascent"})
+    with pytest.raises(ValueError, match="gradient_ascent"):
+        train([text], tmp_path / "out", SMALL, config, verbose=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_continue_from_a_source(trained: Path, text: Path, tmp_path: Path) -> None:
+    """A rate of next to nothing leaves everything as it was: it starts from the source."""
+    still = TrainingConfig.from_dict(
+        {**QUICK.to_dict(), "n_steps": 1, "log_steps": 1, "warmup_steps": 0}
+        | {"learning_rate": 1e-12, "batch_size": 1}
+    )
+    out = tmp_path / "out"
+    train([text], out, trained, still, verbose=False)
+    np.testing.assert_allclose(_kernel(out), _kernel(trained), atol=1e-6)
+    np.testing.assert_allclose(evaluate(out, [text]), evaluate(trained, [text]), rtol=1e-5)
+    # With other words: the known ones keep their vectors.
+    words = Vocabulary(["<S>", "</S>", "<UNK>", "zebra", "cat"])
+    words.save(tmp_path / "words.txt")
+    other = tmp_path / "other"
+    train([text], other, trained, still, vocabulary=tmp_path / "words.txt", verbose=False)
+    new, _ = load_language_model(other, 1)
+    old, old_words = load_language_model(trained, 1)
+    rows = old_words.ids(["<S>", "</S>", "<UNK>", "cat"])
+    np.testing.assert_allclose(
+        np.asarray(new.softmax.kernel)[[0, 1, 2, 4]],
+        np.asarray(old.softmax.kernel)[rows],
+        atol=1e-6,
+    )
+
+
+def test_source_without_softmax(source: str, text: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"has no vocabulary\.txt and softmax\.npz"):
+        evaluate(source, [text])
+    short = TrainingConfig.from_dict({**QUICK.to_dict(), "n_steps": 2, "warmup_steps": 1})
+    train([text], tmp_path / "out", source, short, verbose=False)
+    assert load_source(tmp_path / "out").config == TINY
+    assert 1 < evaluate(tmp_path / "out", [text]).mean < 1000
+
+
+def test_evaluation_does_not_depend_on_batches(trained: Path, text: Path) -> None:
+    expected = evaluate(trained, [text], batch_size=1, window_steps=64)
+    assert expected.mean == pytest.approx((expected.forward * expected.backward) ** 0.5)
+    for batch_size, window_steps in ((2, 3), (5, 4)):
+        found = evaluate(trained, [text], "reset", batch_size, window_steps)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_evaluation_without_words(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="texts: there are no words"):
+        evaluate(trained, [tmp_path / "empty.txt"])
+    with pytest.raises(FileNotFoundError, match=re.escape("There is no text file 'none'")):
+        evaluate(trained, ["none"])
+
+
+def test_tensorboard(text: Path, tmp_path: Path) -> None:
+    short = TrainingConfig.from_dict({**QUICK.to_dict(), "n_steps": 2, "warmup_steps": 1})
+    train([text], tmp_path / "out", SMALL, short, tensorboard=True, verbose=False)
+    events = list((tmp_path / "out" / "tensorboard").rglob("events.out.tfevents.*"))
+    assert events
+    assert all(path.stat().st_size > 0 for path in events)
+
+
+def test_reference_corpus(shared: Path, tmp_path: Path) -> None:
+    """The text on which bilm-tf's own test asks for a perplexity below 20."""
+    folder = shared / "oracles" / "bilm_tf_tiny"
+    settings = TrainingConfig(
+        n_steps=150,
+        batch_size=4,
+        n_samples=16,
+        learning_rate=0.02,
+        warmup_steps=5,
+        log_steps=50,
+    )
+    train(
+        [folder / "train" / "data.txt"],
+        tmp_path / "out",
+        ElmoConfig.from_json(folder / "options.json"),
+        settings,
+        vocabulary=folder / "train" / "vocab.txt",
+        verbose=False,
+    )
+    text = [folder / "train" / "data.txt"]
+    assert evaluate(tmp_path / "out", text, "carried", batch_size=1).mean < 10

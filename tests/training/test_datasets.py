@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_elmo import ElmoEmbeddingLayer, text_dataset
+from keras_elmo.text.texts import token_counts
+from tests.tiny_models import TINY
+
+TEXTS = ["the cat sat", "a", "", "one two three four five", "a dog", "x"]
+
+
+def batches(dataset: tf.data.Dataset) -> list[list[bytes]]:
+    return [batch.tolist() for batch in dataset.as_numpy_iterator()]
+
+
+def test_in_order() -> None:
+    dataset = text_dataset(TEXTS, batch_size=4)
+    encoded = [text.encode() for text in TEXTS]
+    assert dataset.element_spec == tf.TensorSpec((None,), tf.string)
+    for _ in range(2):
+        assert batches(dataset) == [encoded[:4], encoded[4:]]
+    assert int(dataset.cardinality()) == 2
+
+
+def test_labels_stay_with_their_texts() -> None:
+    labels = np.arange(12, dtype=np.float16).reshape(6, 2)
+    dataset = text_dataset(
+        TEXTS, labels, batch_size=2, group_by_length=True, shuffle=True, seed=0
+    )
+    assert dataset.element_spec[1] == tf.TensorSpec((None, 2), tf.float16)
+    for texts, found in dataset.as_numpy_iterator():
+        for text, label in zip(texts, found, strict=True):
+            np.testing.assert_array_equal(label, labels[TEXTS.index(text.decode())])
+
+
+def test_max_tokens() -> None:
+    dataset = text_dataset(TEXTS, max_tokens=2, token_budget=4, batch_size=9)
+    assert batches(dataset) == [
+        [b"the cat", b"a"],
+        [b"", b"one two"],
+        [b"a dog", b"x"],
+    ]
+
+
+def test_each_iteration_has_another_order() -> None:
+    def orders(seed: int | None) -> list[list[list[bytes]]]:
+        dataset = text_dataset(
+            [str(i) for i in range(30)], batch_size=4, shuffle=True, seed=seed
+        )
+        return [batches(dataset) for _ in range(3)]
+
+    first = orders(7)
+    assert first[0] != first[1] != first[2]
+    assert orders(7) == first
+    later = text_dataset(
+        [str(i) for i in range(30)], batch_size=4, shuffle=True, seed=7, initial_epoch=1
+    )
+    assert [batches(later), batches(later)] == first[1:]
+    assert orders(8)[0] != first[0]
+    assert orders(None)[0] != orders(None)[0]
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(st.text("ab ", max_size=30), min_size=1, max_size=20),
+    st.integers(1, 5),
+    st.one_of(st.none(), st.integers(1, 20)),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_same_texts_in_every_iteration(
+    texts: list[str],
+    batch_size: int,
+    token_budget: int | None,
+    group_by_length: bool,
+    shuffle: bool,
+) -> None:
+    dataset = text_dataset(
+        texts,
+        batch_size=batch_size,
+        token_budget=token_budget,
+        group_by_length=group_by_length,
+        shuffle=shuffle,
+    )
+    for _ in range(2):
+        found = batches(dataset)
+        assert len(found) == int(dataset.cardinality())
+        assert sorted(text for batch in found for text in batch) == sorted(
+            text.encode() for text in texts
+        )
+        for batch in found:
+            longest = max(1, int(token_counts(batch).max()))
+            assert len(batch) <= batch_size
+            if token_budget is not None and len(batch) > 1:
+                assert len(batch) * longest <= token_budget
+
+
+def test_keras_knows_the_number_of_steps() -> None:
+    text = keras.Input((), dtype="string")
+    model = keras.Model(text, keras.layers.Dense(1)(ElmoEmbeddingLayer(TINY)(text)))
+    model.compile("sgd", "mse")
+    steps: list[int] = []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: steps.append(note.params["steps"])
+    )
+    dataset = text_dataset(
+        TEXTS, np.arange(6.0), batch_size=4, token_budget=8, shuffle=True, seed=0
+    )
+    model.fit(dataset, epochs=2, shuffle=False, verbose=0, callbacks=[note])
+    assert steps == [int(dataset.cardinality())] * 2
+    expected = model.predict(np.array(TEXTS, dtype=object), verbose=0)
+    found = model.predict(text_dataset(TEXTS, token_budget=5), verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_tokens": 0}, "max_tokens must be a positive integer; got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a positive integer; got 2.5"),
+        ({"labels": [1]}, "labels must be as many as texts, 6; got 1"),
+        ({"seed": 1}, "seed=1 has an effect with shuffle=True only"),
+        ({"initial_epoch": -1}, "initial_epoch must be an integer from 0 on; got -1"),
+        ({"initial_epoch": 1.0}, "initial_epoch must be an integer from 0 on; got 1.0"),
+    ],
+)
+def test_refuses(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        text_dataset(TEXTS, **arguments)

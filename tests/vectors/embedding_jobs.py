@@ -1,0 +1,295 @@
+"""Whole runs of ``keras-elmo embed``: killed again and again; how much memory they take.
+
+The tests run small ones. By hand, larger ones:
+
+    export PYTHONPATH=examples
+    python -m tests.vectors.embedding_jobs --kills 50 --sentences 5000 --kind npy
+    python -m tests.vectors.embedding_jobs --memory --sentences 5000
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple, Self, TextIO
+
+from tests.tiny_models import LEAST, saved_model
+
+# Tells how much memory it took.
+_PROGRAM = """
+import os, pathlib, sys
+from keras_elmo.cli import main as command
+code = command.main(sys.argv[1:])
+status = pathlib.Path("/proc/self/status").read_text()
+pathlib.Path(os.environ["PEAK_MEMORY_FILE"]).write_text(status)
+sys.exit(code)
+"""
+
+# Says when it has imported all. Runs what each line says, and tells the process and, when
+# it has ended, its exit code.
+_SERVER = """
+import json, os, sys
+from keras_elmo.cli import main as command
+from keras_elmo.cli import embed
+from keras_elmo.vectors import fill
+# Often, so that short jobs have progress to lose.
+fill.SECONDS_BETWEEN_RECORDS = 0.05
+print(flush=True)
+for line in sys.stdin:
+    job = json.loads(line)
+    process = os.fork()
+    if not process:
+        sys.stdin = open(job["stdin"])
+        code = 70
+        try:
+            code = command.main(job["arguments"])
+        finally:
+            os._exit(code)
+    print(process, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+"""
+
+
+def write_corpus(path: Path, n_sentences: int, seed: int = 0, n_words: int = 40) -> Path:
+    """Sentences of 1 to ``n_words`` random words: text or CSV, ``.gz`` or not."""
+    rng = random.Random(seed)
+    words = ["".join(rng.choices("abcdefghij", k=rng.randint(1, 9))) for _ in range(3000)]
+    with _opened(path) as file:
+        if ".csv" in path.name:
+            file.write("text\n")
+        for _ in range(n_sentences):
+            file.write(" ".join(rng.choices(words, k=rng.randint(1, n_words))) + "\n")
+    return path
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "wt", encoding="utf-8")
+    return path.open("w", encoding="utf-8")
+
+
+def start(
+    corpus: Path, out: Path, source: Path, *options: str, **variables: str
+) -> subprocess.Popen[bytes]:
+    """Starts a job, with some more environment variables."""
+    arguments = ["embed", str(corpus), str(out), "--source", str(source), "-q", *options]
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, *arguments], env={**_environment(), **variables}
+    )
+
+
+def _environment() -> dict[str, str]:
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join([root, str(Path(root) / "examples")])
+    return {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+class Kind(NamedTuple):
+    """A kind of input and output.
+
+    Attributes:
+        corpus: The name of the corpus, which says what it holds; ``"-"`` for standard
+            input.
+        output: The name of the output.
+        options: Of the command.
+    """
+
+    corpus: str
+    output: str
+    options: tuple[str, ...] = ()
+
+
+KINDS = {
+    "hdf5": Kind("corpus.txt", "out.hdf5"),
+    "keys": Kind(
+        "corpus.txt.gz", "out.hdf5", ("--use-sentence-keys", "--on-error", "skip")
+    ),
+    "npy": Kind("corpus.csv", "out.npy", ("--column", "text")),
+    "npy-pooled": Kind("corpus.txt", "out.npy", ("--pooled", "--forget-sentences")),
+    "parquet": Kind("-", "out.parquet", ("--pooled",)),
+}
+
+
+class Jobs:
+    """Starts jobs, each in a process of its own that has all imported already.
+
+    TensorFlow takes longer to import than these jobs to run: so one process imports it,
+    and forks.
+    """
+
+    def __enter__(self) -> Self:
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", _SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # bad lines are told there
+            text=True,
+            env=_environment(),
+        )
+        self._answer()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.communicate()
+
+    def run(
+        self, corpus: Path, kind: Kind, out: Path, source: Path, seconds: float | None
+    ) -> int:
+        """Runs a job, and kills it after some time, if it is still there.
+
+        Returns:
+            Its exit code; negative for the number of a signal.
+        """
+        is_piped = kind.corpus == "-"
+        options = ["--source", str(source), "--batch-size", "8", "-q", *kind.options]
+        job = {
+            "arguments": ["embed", "-" if is_piped else str(corpus), str(out), *options],
+            "stdin": str(corpus) if is_piped else os.devnull,
+        }
+        assert self._server.stdin is not None
+        print(json.dumps(job), file=self._server.stdin, flush=True)
+        process = int(self._answer())
+        if seconds is not None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return int(self._answer())
+
+    def _answer(self) -> str:
+        assert self._server.stdout is not None
+        answer = self._server.stdout.readline()
+        assert answer, "the process that starts the others has ended"
+        return answer
+
+
+class Kills(NamedTuple):
+    """What came of a series of killed jobs.
+
+    Attributes:
+        n_kills: How many processes were killed while they ran.
+        n_with_progress: How many of those kills left progress to go on from.
+        n_jobs: How many jobs were completed, each to the same bytes.
+        seconds: How long one takes that is not killed.
+    """
+
+    n_kills: int
+    n_with_progress: int
+    n_jobs: int
+    seconds: float
+
+
+def kill_at_random(
+    jobs: Jobs, folder: Path, kind: Kind, n_sentences: int, n_kills: int, seed: int = 0
+) -> Kills:
+    """Kills jobs at random moments, and starts them again until they are complete.
+
+    Args:
+        jobs: Starts them.
+        folder: An empty one.
+        kind: Of the files.
+        n_sentences: Of the corpus.
+        n_kills: How often to kill. The last job is then left to end.
+        seed: Of the corpus and the moments.
+
+    Raises:
+        AssertionError: A start failed, or the complete files differ from those of a job
+            which was not killed.
+    """
+    rng = random.Random(seed)
+    source = saved_model(folder / "model", LEAST)
+    name = "corpus.txt" if kind.corpus == "-" else kind.corpus
+    corpus = write_corpus(folder / name, n_sentences, seed)
+    whole, parts = folder / "whole", folder / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    begun = time.monotonic()
+    assert jobs.run(corpus, kind, whole / kind.output, source, None) == 0
+    seconds = time.monotonic() - begun
+    expected = _contents(whole)
+    out, record = parts / kind.output, parts / f"{kind.output}.json"
+    n_killed = n_with_progress = n_jobs = 0
+    is_complete = False
+    while n_killed < n_kills or not is_complete:
+        moment = rng.uniform(0, seconds) if n_killed < n_kills else None
+        code = jobs.run(corpus, kind, out, source, moment)
+        is_complete = code == 0
+        if is_complete:
+            assert _contents(parts) == expected, "other files"
+            n_jobs += 1
+            for path in parts.iterdir():
+                path.unlink()
+            continue
+        assert code == -signal.SIGKILL, f"exit code {code}"
+        n_killed += 1
+        if out.exists():
+            # It was killed on its way out.
+            assert out.read_bytes() == expected[out.name], "another file"
+        elif record.exists():
+            n_with_progress += json.loads(record.read_text())["n_done"] > 0
+    return Kills(n_killed, n_with_progress, n_jobs, seconds)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def peak_memory(folder: Path, n_sentences: int) -> int:
+    """The peak resident memory of a job on so many sentences, in bytes; on Linux."""
+    source = saved_model(folder / "model")
+    # Short sentences make few shapes of batches: TensorFlow's allocator takes more memory
+    # as long as new ones come, which would hide what remains of each sentence. So would
+    # large batches, by what they take at once.
+    corpus = write_corpus(folder / "corpus.txt", n_sentences, n_words=8)
+    options = ("--batch-size", "32", "--token-budget", "1024")
+    # What wait4 says of a process counts that of its parent too, which it begins as.
+    status = folder / "status.txt"
+    process = start(
+        corpus, folder / "out.hdf5", source, *options, PEAK_MEMORY_FILE=str(status)
+    )
+    assert process.wait() == 0
+    (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
+    return int(kilobytes) * 1024
+
+
+def main() -> None:
+    """Runs a series by hand."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sentences", type=int, default=5000)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--kind", choices=KINDS, help="of the files (default: all)")
+    parser.add_argument("--memory", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.kills:
+        for name in [arguments.kind] if arguments.kind else KINDS:
+            with tempfile.TemporaryDirectory() as folder, Jobs() as jobs:
+                print(
+                    name,
+                    kill_at_random(
+                        jobs,
+                        Path(folder),
+                        KINDS[name],
+                        arguments.sentences,
+                        arguments.kills,
+                    ),
+                    flush=True,
+                )
+    if arguments.memory:
+        for n_sentences in (arguments.sentences, 10 * arguments.sentences):
+            with tempfile.TemporaryDirectory() as folder:
+                n_bytes = peak_memory(Path(folder), n_sentences)
+            print(f"{n_sentences:,} sentences: {n_bytes / 1e6:,.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

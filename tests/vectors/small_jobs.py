@@ -1,0 +1,50 @@
+"""What the tests of files of embeddings share: a small corpus, and ways to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keras_elmo.vectors.embedder import Embedder
+
+SENTENCES = [
+    "the cat sat",
+    "a dog",
+    "one two three four five",
+    "x",
+    "a b c d",
+    "y",
+    "a dog",
+]
+LENGTHS = [len(sentence.split()) for sentence in SENTENCES]
+QUIET: dict[str, Any] = {"progress": False, "batch_size": 2}
+SUFFIXES = (".hdf5", ".h5", ".npy", ".parquet")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def folder(tmp_path: Path, name: str = "out") -> Path:
+    path = tmp_path / name
+    path.mkdir()
+    return path
+
+
+class Interrupted(Exception):  # noqa: N818
+    """In the place of whatever ends a process."""
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, n_batches: int) -> None:
+    batches = Embedder.batches
+
+    def interrupted(*args: Any) -> Iterator[Any]:
+        for n, batch in enumerate(batches(*args)):
+            if n == n_batches:
+                raise Interrupted("enough")
+            yield batch
+
+    monkeypatch.setattr(Embedder, "batches", interrupted)

@@ -1,0 +1,78 @@
+"""What a worker of Ray makes of rows, by itself and in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors.ray_worker import Worker
+from tests.vectors.ray_rows import N_ROWS, TEXTS, check_tokens, embedded
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="ray is not installed"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settings_of_ray() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own, as it makes them
+        import ray.data
+
+        ray.data.DataContext.get_current()
+
+
+def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
+    texts = ["a b", None, b"\xff b".decode("latin-1"), " ", "a b c d"]
+    layer = ElmoEmbeddingLayer(source, "layers")
+    rows = embedded(source, texts, on_error="repair", max_tokens=3)
+    assert [row["i"] for row in rows] == list(range(5))
+    expected = ["a b", "", texts[2], "", "a b c"]
+    check_tokens([row["embedding"] for row in rows], layer, expected)
+    assert rows[1]["embedding"].shape == (3, 0, 16)
+    assert "row None: missing; repaired" in caplog.text
+    assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
+
+
+def test_bytes_and_numbers(source: str) -> None:
+    layer = ElmoEmbeddingLayer(source, "layers")
+    rows = embedded(source, [b"a b", b"\xff c"], on_error="repair")
+    check_tokens([row["embedding"] for row in rows], layer, ["a b", "\ufffd c"])
+    with pytest.raises(ValueError, match=r"\n4: no string, but int\nMend them, or choose"):
+        embedded(source, [3, 4])
+
+
+@pytest.mark.parametrize("layers", ["all", "top", "average"])
+def test_pooled(source: str, layers: Any) -> None:
+    rows = embedded(source, TEXTS, layers=layers, pooled=True, dtype="float16")
+    expected = np.asarray(ElmoEmbeddingLayer(source, "pooled_layers")(TEXTS))  # (n, 3, D)
+    if layers != "all":
+        expected = expected[:, -1] if layers == "top" else expected.mean(axis=1)  # (n, D)
+    found = np.stack([row["embedding"] for row in rows])
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_rows_of_a_part(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows are cut depends on the rows alone, and all of them are there."""
+    monkeypatch.setattr(Worker, "chunk_bytes", 1000)
+    layer = ElmoEmbeddingLayer(source, "layers")
+    for options in ({"batch_size": 3}, {"batch_size": 64, "token_budget": 5}):
+        rows = embedded(source, TEXTS, **options)
+        assert [row["i"] for row in rows] == list(range(N_ROWS))
+        check_tokens([row["embedding"] for row in rows], layer, TEXTS)
+
+
+def test_vectors_that_do_not_fit(source: str, tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(source, "pooled_layers")
+    layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
+    layer.save_hdf5(tmp_path)
+    message = r"text number 2 do not fit float16.* The text begins with 'one two'\.$"
+    with pytest.raises(ValueError, match=message):
+        embedded(str(tmp_path), ["", "one two"], on_error="repair", dtype="float16")
