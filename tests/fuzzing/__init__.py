@@ -1,7 +1,17 @@
-"""Damaged and hostile files for every reader, made by seeded code.
+"""Damaged and hostile files for every reader, made by a seeded program.
 
-Each file ends in an error that the reader documents and that names the file, in what the
-file held before, or, where a format has no checksum, in other data of the right form.
-``python -m tests.fuzzing --help`` tells how to run it at length; ``docs/robustness.md``
-has the figures.
+``python -m tests.fuzzing --help`` shows how to run it at length; ``docs/robustness.md`` has
+the figures.
 """
+
+from __future__ import annotations
+
+from tests.fuzzing.target import Target
+
+
+def targets() -> dict[str, Target]:
+    """All targets by name; what they read is imported only now."""
+    from tests.fuzzing import training, vectors, weights
+
+    kinds = (*weights.TARGETS, *vectors.TARGETS, *training.TARGETS)
+    return {kind.name: kind() for kind in kinds}

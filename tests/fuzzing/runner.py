@@ -1,33 +1,46 @@
-"""Gives damaged files to a process that may crash, hang or grow, and counts what came."""
+"""Gives damaged files to a process that may crash, hang or grow, and counts the results."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import json
+import multiprocessing
 import os
-import queue
-import subprocess
+import random
+import resource
+import shutil
 import sys
-import threading
+import tempfile
+import time
+import warnings
+from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.fuzzing.target import (
+    ERROR,
+    Files,
+    Target,
+    WrongContentError,
+    read_files,
+    write_files,
+)
+
 RIGHT = ("equal", "data", "error")
 SECONDS_TO_START = 300.0
 SECONDS_FOR_A_FILE = 20.0
+MOST_BYTES = 256 << 20
+"""How much memory a file of a few kilobytes may take."""
 
 
 @dataclasses.dataclass
 class Figures:
-    """What came of the files of a target.
+    """What became of the files of a target.
 
     Attributes:
-        counts: How many files ended in what.
-        failures: The number, the kind and the text of each that is not right.
-        slowest: The seconds that the slowest file took.
+        counts: Number of files by result.
+        failures: Number, kind and text of each wrong result.
+        slowest: Seconds that the slowest file took.
     """
 
     counts: collections.Counter[str] = dataclasses.field(
@@ -36,122 +49,149 @@ class Figures:
     failures: list[tuple[int, str, str]] = dataclasses.field(default_factory=list)
     slowest: float = 0.0
 
-    def add(self, index: int, what: str, text: str = "", seconds: float = 0.0) -> None:
+    def add(self, index: int, kind: str, text: str, seconds: float) -> None:
         """Counts a file."""
-        self.counts[what] += 1
+        self.counts[kind] += 1
         self.slowest = max(self.slowest, seconds)
-        if what not in RIGHT:
-            self.failures.append((index, what, text))
+        if kind not in RIGHT:
+            self.failures.append((index, kind, text))
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{n} {what}" for what, n in sorted(self.counts.items()))
+        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(self.counts.items()))
         return f"{self.counts.total()} files: {counts}; slowest {self.slowest:.2f} s"
 
 
 class Runner:
-    """A process that reads files, replaced where one ends it."""
+    """A process that reads files, replaced when a file ends it."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self._messages: queue.Queue[Any] = queue.Queue()
+        self._process: Any = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
 
     def run(self, target: str, seed: int, start: int, n_files: int) -> Figures:
-        """Has files read.
-
-        Args:
-            target: The name of the target.
-            seed: What the files depend on, besides their number.
-            start: The number of the first.
-            n_files: How many.
-        """
-        figures = Figures()
-        stop = start + n_files
+        """Reads the files ``start`` to ``start + n_files`` that a seed gives a target."""
+        figures, stop = Figures(), start + n_files
         while start < stop:
-            start = self._run(figures, target, seed, start, stop)
+            if self._process is None:
+                self._start()
+            self._connection.send((target, seed, start, stop))
+            reading = None
+            while start < stop:
+                limit = SECONDS_TO_START if reading is None else SECONDS_FOR_A_FILE
+                try:
+                    hangs = not self._connection.poll(limit)
+                    message = None if hangs else self._connection.recv()
+                except EOFError:
+                    hangs, message = False, None
+                if message is None:
+                    code = self._stop()
+                    if reading is None:
+                        raise RuntimeError(f"{target}: the process ended early ({code}).")
+                    kind = "hang" if hangs else "crash"
+                    figures.add(reading, kind, f"exit status {code}", limit)
+                    start = reading + 1
+                    break
+                if isinstance(message, int):
+                    reading = message
+                else:
+                    figures.add(*message)
+                    start = message[0] + 1
         return figures
 
-    def _run(self, figures: Figures, target: str, seed: int, start: int, stop: int) -> int:
-        """Has files read until all are, or one ends the process; says which is next."""
-        process = self._process or self._start()
-        order = {"target": target, "seed": seed, "start": start, "stop": stop}
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(order) + "\n")
-        process.stdin.flush()
-        begun = None
-        while True:
-            seconds = SECONDS_TO_START if begun is None else SECONDS_FOR_A_FILE
-            try:
-                message = self._messages.get(timeout=seconds)
-            except queue.Empty:
-                message = {"hangs": True}
-            if "done" in message:
-                return stop
-            if "begun" in message:
-                begun = message["begun"]
-            elif "index" in message:
-                figures.add(**message)
-            else:
-                code = self._stop()
-                if begun is None:
-                    raise RuntimeError(
-                        f"{target}: the process ended before a file ({code})."
-                    )
-                kind = "hang" if "hangs" in message else "crash"
-                figures.add(begun, kind, f"exit status {code}")
-                return int(begun) + 1
-
-    def _start(self) -> subprocess.Popen[str]:
-        paths = [str(ROOT), str(ROOT / "examples"), os.environ.get("PYTHONPATH", "")]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "CUDA_VISIBLE_DEVICES": "",
-        }
-        self._messages = queue.Queue()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzzing.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=ROOT,
-        )
-        assert self._process.stdout is not None
-        listener = threading.Thread(
-            target=_listen, args=(self._process.stdout, self._messages), daemon=True
-        )
-        listener.start()
-        return self._process
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
 
     def _stop(self) -> int | None:
         process, self._process = self._process, None
         if process is None:
             return None
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            code = process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
+        self._connection.close()
+        process.join(10)
+        if process.is_alive():
             process.kill()
-            code = process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+            process.join()
+        code: int | None = process.exitcode
         return code
 
 
-def _listen(stream: IO[str], messages: queue.Queue[Any]) -> None:
-    for line in stream:
-        messages.put(json.loads(line))
-    messages.put({"ended": True})
+def _work(connection: Connection) -> None:
+    """Reads files in a process of its own, and reports each before and after reading."""
+    import faulthandler
+
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    faulthandler.enable()
+    import tensorflow as tf
+
+    from tests.fuzzing import targets
+
+    tf.constant(0)
+    # A large allocation becomes an error.
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + (4 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    try:
+        while True:
+            name, seed, start, stop = connection.recv()
+            _read_all(targets()[name], seed, range(start, stop), connection)
+    except (EOFError, BrokenPipeError):
+        os._exit(0)  # without waiting for the threads of the libraries
+
+
+def _read_all(target: Target, seed: int, indices: range, connection: Connection) -> None:
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
+        good, bad = Path(scratch, "good"), Path(scratch, "bad")
+        good.mkdir()
+        target.make(good)
+        shutil.copytree(good, bad)
+        expected = target.read(bad)
+        assert target.judge(expected, expected) == "equal"
+        for index in indices:
+            shutil.rmtree(bad)
+            bad.mkdir()
+            write_files(bad, spoiled(target, good, seed, index))
+            connection.send(index)
+            before, start = _peak_bytes(), time.perf_counter()
+            kind, text = _outcome(target, bad, expected)
+            seconds, growth = time.perf_counter() - start, _peak_bytes() - before
+            if growth > MOST_BYTES:
+                kind, text = "memory", f"{growth:,} bytes, then {kind} {text}"
+            connection.send((index, kind, text[:600], seconds))
+
+
+def spoiled(target: Target, folder: Path, seed: int, index: int) -> Files:
+    """The damaged files of one number, made from the good ones in a folder."""
+    return target.spoil(read_files(folder), random.Random(f"{target.name} {seed} {index}"))
+
+
+def _outcome(target: Target, folder: Path, expected: Any) -> tuple[str, str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return target.judge(expected, target.read(folder)), ""
+    except target.errors as error:
+        message = str(error)
+        if not any(name in message for name in target.names(folder)):
+            return "names no file", f"{type(error).__name__}: {message}"
+        if len(message) > 5000:
+            return "talks too much", f"{type(error).__name__}: {len(message)} characters"
+        return ERROR, message
+    except WrongContentError as error:
+        return "wrong", str(error)
+    except MemoryError as error:
+        return "memory", str(error)
+    except Exception as error:
+        return "undocumented", f"{type(error).__name__}: {error}"
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,4 +1,4 @@
-"""What a target of damaged files is, and how what a reader returns is judged."""
+"""A reader, good files for it, how to damage them, and how to judge what it returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 Files = dict[str, bytes]
 
 EQUAL, DATA, ERROR = "equal", "data", "error"
-"""What may come of a file: what it held before, other data of the right form, an error."""
+"""What may become of a file: the same as before, other data of the right form, an error."""
 
 
 class WrongContentError(Exception):
@@ -20,17 +20,15 @@ class WrongContentError(Exception):
 
 
 class Target:
-    """A reader, files for it, and what may become of them.
+    """A reader and its files.
 
     Attributes:
-        name: Of the target.
-        errors: What the reader documents.
-        limit: Seconds that it may take for a file.
+        name: Name of the target.
+        errors: Errors that the reader documents.
     """
 
     name: str
     errors: tuple[type[Exception], ...]
-    limit = 20.0
 
     def make(self, folder: Path) -> None:
         """Writes good files."""
@@ -45,17 +43,13 @@ class Target:
         raise NotImplementedError
 
     def judge(self, expected: Any, found: Any) -> str:
-        """``EQUAL`` or ``DATA``.
-
-        Raises:
-            WrongContentError: It is neither.
-        """
+        """``EQUAL`` or ``DATA``; a ``WrongContentError`` if it is neither."""
         if same(expected, found):
             return EQUAL
         raise WrongContentError(f"expected {expected!r:.300}, found {found!r:.300}")
 
     def names(self, folder: Path) -> Sequence[str]:
-        """What an error has to name one of."""
+        """Names of which an error has to contain one."""
         return [str(folder)]
 
 
@@ -63,11 +57,8 @@ def same(one: Any, other: Any) -> bool:
     """Whether two trees of arrays are equal bit for bit."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         one, other = np.asarray(one), np.asarray(other)
-        return (
-            one.dtype == other.dtype
-            and one.shape == other.shape
-            and one.tobytes() == other.tobytes()
-        )
+        alike = (one.dtype, one.shape) == (other.dtype, other.shape)
+        return alike and one.tobytes() == other.tobytes()
     if type(one) is not type(other):
         return False
     if isinstance(one, Mapping):
@@ -80,15 +71,14 @@ def same(one: Any, other: Any) -> bool:
 def same_form(expected: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     """Whether all arrays are there in their shapes and dtypes, and finite."""
     return list(expected) == list(found) and all(
-        found[name].shape == array.shape
-        and found[name].dtype == array.dtype
+        (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
         and np.isfinite(found[name]).all()
         for name, array in expected.items()
     )
 
 
 def read_files(folder: Path) -> Files:
-    """The files of a folder, by their relative names."""
+    """The files of a folder by their relative names."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

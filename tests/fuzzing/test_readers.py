@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.fuzzing import targets
 from tests.fuzzing.runner import Runner
-from tests.fuzzing.targets import NAMES
 
-N_FILES = {"keras": 8}
-N_FILES_OF_OTHERS = 100
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +18,16 @@ def runner() -> Iterator[Runner]:
         yield running
 
 
-@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("target", targets())
 def test_damaged_files(
     target: str, runner: Runner, report_figure: Callable[[str, str], None]
 ) -> None:
-    n_files = N_FILES.get(target, N_FILES_OF_OTHERS)
+    n_files = 8 if target == "keras" else 100
     found = runner.run(target, seed=1, start=0, n_files=n_files)
     assert found.failures == []
     assert found.counts.total() == n_files
     # Some changes are found, and some are not: the files are neither whole nor rubbish.
     assert found.counts["error"] >= n_files // 10
-    if n_files == N_FILES_OF_OTHERS:
+    if target != "keras":
         assert found.counts["equal"] + found.counts["data"] >= 3
     report_figure(f"damaged files, {target}", str(found))
