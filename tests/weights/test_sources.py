@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo.text.strict_json import parse_json
 from keras_elmo.weights.sources import load_source
 from tests.tiny_models import TINY, random_arrays, saved_model
 
@@ -126,7 +129,7 @@ def test_weights_without_options(model: Path) -> None:
     with pytest.raises(SourceError, match=r"found 0 options \(\) and 1 HDF5 files"):
         load_source(model)
     with pytest.raises(
-        SourceError, match=r"its options are not beside it: no 'options.json'"
+        SourceError, match=r"its options are not next to it: no 'options.json'"
     ):
         load_source(model / "weights.hdf5")
 
@@ -143,18 +146,39 @@ def test_another_kind_of_file(tmp_path: Path) -> None:
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
         (b"\xff\xfe{", "codec can't decode|Expecting"),
+        (b'"\xff"', "utf-8"),
+        (b"\0" * 100, "Expecting value|utf"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"lstm":' * 100_000, "nested too deeply"),
         (b"[1]", "must be a JSON object, not list"),
         (b"{}", "no object 'lstm'"),
-        (b" " * 2_000_000, "larger than 1,048,576 bytes"),
+        (b'{"lstm": NaN, "char_cnn": {}}', "no object 'lstm'"),
+        (b'{"lstm": {}, "lstm": {}, "char_cnn": {}}', "has 'lstm' twice"),
+        (b'{"lstm": %s}' % (b"9" * 5000), "digits"),
+        (b" " * (1 << 20) + b"{}", "larger than 1,048,576 bytes"),
     ],
+    ids=range(13),
 )
 def test_options_that_are_none(model: Path, content: bytes, message: str) -> None:
     (model / "options.json").write_bytes(content)
     with pytest.raises(
-        SourceError, match=rf"Cannot use the options '.*options.json': .*{message}"
+        SourceError, match=rf"Cannot use the options '.*options.json': .*({message})"
     ):
         load_source(model)
+    with pytest.raises(ValueError, match=f"{message}|no object"):
+        ElmoConfig.from_json(model / "options.json")
+
+
+def test_json_with_many_names(model: Path) -> None:
+    names = ",".join(f'"{i}":0' for i in range(200_000))
+    start = time.process_time()
+    with pytest.raises(ValueError, match="has '199999' twice"):
+        parse_json(f'{{{names},"199999":1}}')
+    with pytest.raises(ValueError, match="has 'a' twice"):
+        parse_json("{" + '"a":0,' * 1_000_000 + '"a":0}')
+    assert time.process_time() - start < 10
+    with pytest.raises(ValueError, match="JSON of more than 67,108,864 bytes"):
+        parse_json(b" " * ((1 << 26) + 1))
 
 
 @pytest.mark.parametrize(
@@ -173,8 +197,6 @@ def test_options_that_are_none(model: Path, content: bytes, message: str) -> Non
 def test_absurd_options_are_refused_before_anything_is_allocated(
     model: Path, section: str, name: str, value: object
 ) -> None:
-    import tracemalloc
-
     options = TINY.to_options()
     options[section][name] = value
     (model / "options.json").write_text(json.dumps(options))
