@@ -36,7 +36,8 @@ CACHE_VARIABLE = "KERAS_ELMO_CACHE"
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
 TAR_SUFFIXES = (".tar.gz", ".tgz")
-_SOURCE_SUFFIXES = (".zip", *TAR_SUFFIXES, *HDF5_SUFFIXES)
+SOURCE_SUFFIXES = (".zip", *TAR_SUFFIXES, *HDF5_SUFFIXES)
+"""What the URLs of files end in; those of handles do not."""
 
 _TIMEOUT = 30  # seconds without a byte
 _RETRIES = 3  # pooch waits 1, 2 and 3 seconds before them
@@ -58,14 +59,7 @@ def cache_directory() -> Path:
 
 
 def cache_folder(address: str) -> Path:
-    """The folder of an address in the cache, so that equal file names do not meet.
-
-    Args:
-        address: A URL or handle.
-
-    Raises:
-        SourceError: A link stands in its place: what it leads to is not the cache's.
-    """
+    """The folder of a URL or handle in the cache; raises SourceError if it is a link."""
     folder = cache_directory() / hashlib.sha256(address.encode()).hexdigest()[:16]
     if folder.is_symlink():
         raise SourceError(f"source {address!r}: {str(folder)!r} is a link. Delete it.")
@@ -99,9 +93,9 @@ def download_source(url: str) -> Path:
     """
     parts = split_url(url)
     name = posixpath.basename(parts.path)
-    if not name.lower().endswith(_SOURCE_SUFFIXES):
+    if not name.lower().endswith(SOURCE_SUFFIXES):
         raise SourceError(
-            f"source {url!r}: its path ends in none of {', '.join(_SOURCE_SUFFIXES)}. "
+            f"source {url!r}: its path ends in none of {', '.join(SOURCE_SUFFIXES)}. "
             "Name the URL of such a file, or download it and name its path."
         )
     if not name.lower().endswith(HDF5_SUFFIXES):
@@ -218,15 +212,11 @@ def _file_name(url: str) -> str:
 
 
 def _is_whole(path: Path, size: int | None, sha256: str | None = None) -> bool:
-    """Whether a file of the cache can be used without asking the network.
-
-    HDF5 has no checksum of its own, so that a change on the disk would go unnoticed.
-    """
-    if not path.is_file():
+    """Whether a file of the cache can be used without asking the network."""
+    found = path.stat().st_size if path.is_file() else 0
+    if found == 0 or found != (size or found):
         return False
-    found = path.stat().st_size
-    if found == 0 if size is None else found != size:
-        return False
+    # HDF5 has no checksum of its own: a change on the disk would go unnoticed.
     return sha256 is None or pooch.file_hash(str(path)) == sha256.lower()
 
 
@@ -235,8 +225,7 @@ def _downloader(
 ) -> Callable[[str, str, object], None]:
     """What pooch calls, again after a ValueError or a failed request, for a file."""
     largest = _LARGEST_JSON if name.lower().endswith(".json") else MOST_BYTES
-    max_bytes = largest if size is None else size
-
+    max_bytes = size or largest
     http = pooch.HTTPDownloader(
         progressbar=True,
         chunk_size=_CHUNK,
@@ -264,10 +253,10 @@ def _check_answer(max_bytes: int, response: requests.Response, **_: object) -> N
     """Ends a download that another try would not help: a 404, part of a file, too much."""
     status, length = response.status_code, response.headers.get("Content-Length", "")
     encoding = response.headers.get("Content-Encoding", "identity")
+    if status >= 500 or status in (408, 429):
+        return
     if response.is_redirect:
         response.close()  # requests would read all that comes with it
-        return
-    if status >= 500 or status in (408, 429):
         return
     if status != 200:
         problem = f"the server answers {status} {response.reason}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from itertools import product
 from typing import Any
 
 import h5py
@@ -19,12 +20,7 @@ _FLOATS = [
     for order in ("LE", "BE")
 ]
 _SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
-_FILTERS: tuple[list[int], ...] = (
-    [],
-    [_SHUFFLE],
-    [_DEFLATE],
-    [_SHUFFLE, _DEFLATE],
-)  # in the order of writing
+_FILTERS = ((), (_SHUFFLE,), (_DEFLATE,), (_SHUFFLE, _DEFLATE))
 _SMALLEST_CHUNK = 4096  # bytes, on average; h5py makes them twice as large
 _FEW_CHUNKS = 64
 _SMALL = 1 << 24  # bytes
@@ -32,14 +28,7 @@ _LARGEST_RATIO = 8
 
 
 def place_problem(dataset: h5py.Dataset) -> str | None:
-    """Why an array of any type should not be read: it is not in the file itself.
-
-    Args:
-        dataset: Of which nothing has been read yet.
-
-    Returns:
-        What is wrong, as the end of a sentence about it; ``None`` if it is in the file.
-    """
+    """Like :func:`dataset_problem`, for an array of any type: whether the file has it."""
     properties = dataset.id.get_create_plist()
     layout = properties.get_layout()
     if layout == h5py.h5d.CONTIGUOUS and properties.get_external_count():
@@ -85,19 +74,19 @@ def _piece_problem(dataset: h5py.Dataset) -> str | None:
 
 def _chunks_problem(dataset: h5py.Dataset) -> str | None:
     properties = dataset.id.get_create_plist()
-    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
     if filters not in _FILTERS:
-        return f"uses the HDF5 filters {filters}"
-    if any(c > n for c, n in zip(dataset.chunks, dataset.shape, strict=True)):
+        return f"uses the HDF5 filters {list(filters)}"
+    sizes = list(zip(dataset.shape, dataset.chunks, strict=True))
+    if any(chunk > n for n, chunk in sizes):
         return f"has chunks {dataset.chunks} beyond its shape"
-    n_chunks = math.prod(
-        -(-n // c) for c, n in zip(dataset.chunks, dataset.shape, strict=True)
-    )
+    starts = [range(0, n, chunk) for n, chunk in sizes]
+    n_chunks = math.prod(map(len, starts))
     if n_chunks > max(_FEW_CHUNKS, dataset.nbytes // _SMALLEST_CHUNK):
         return f"is cut into {n_chunks:,} chunks"
     chunks: list[Any] = []
     dataset.id.chunk_iter(chunks.append)
-    if len(chunks) != n_chunks:
+    if sorted(chunk.chunk_offset for chunk in chunks) != list(product(*starts)):
         return f"has {n_chunks:,} chunks and stores {len(chunks):,}"
     stored = sum(chunk.size for chunk in chunks)
     if declares_too_much(dataset.nbytes, stored):
@@ -108,7 +97,7 @@ def _chunks_problem(dataset: h5py.Dataset) -> str | None:
         return f"has a chunk that is not one of {size:,} bytes"
     for chunk in chunks:
         _, content = dataset.id.read_direct_chunk(chunk.chunk_offset)
-        if filters[-1:] == [_DEFLATE]:
+        if _DEFLATE in filters:
             # HDF5 would unpack all of it, however much more than a chunk that is.
             try:
                 content = zlib.decompressobj().decompress(content, size + 1)

@@ -13,7 +13,7 @@ from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.download import (
-    HDF5_SUFFIXES,
+    SOURCE_SUFFIXES,
     TAR_SUFFIXES,
     cache_directory,
     download_named_model,
@@ -88,7 +88,8 @@ def locate_source(source: PathLike, resolve: Resolve = download_source) -> Path:
     if name in MODELS:
         return download_named_model(MODELS[name])
     if is_url(name):
-        path = download_source(name) if _names_file(name) else resolve(name)
+        file_name = re.split("[?#]", name, maxsplit=1)[0].lower()
+        path = (download_source if file_name.endswith(SOURCE_SUFFIXES) else resolve)(name)
         target = path.parent / "unpacked"
     else:
         path = _local(name)
@@ -111,14 +112,8 @@ def is_url(name: str) -> bool:
 
 def _address(name: str) -> str | None:
     """Where a source is downloaded from, if it is."""
-    if name in MODELS:
-        return MODELS[name].weights_url
-    return name if is_url(name) else None
-
-
-def _names_file(url: str) -> bool:
-    suffixes = (".zip", *TAR_SUFFIXES, *HDF5_SUFFIXES)
-    return re.split("[?#]", url, maxsplit=1)[0].lower().endswith(suffixes)
+    model = MODELS.get(name)
+    return model.weights_url if model else name if is_url(name) else None
 
 
 def _local(name: str) -> Path:
