@@ -9,12 +9,11 @@ import json
 import random
 import shutil
 import stat
-import struct
 import tarfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -95,11 +94,10 @@ def test_a_folder_in_a_zip_archive(tmp_path: Path) -> None:
 
 NOT_PLAIN = "its member 'odd' is neither a plain file nor a directory"
 HOSTILE_MEMBERS = {
-    "link": (odd("odd", stat.S_IFLNK | 0o777), NOT_PLAIN),
-    "device": (odd("odd", stat.S_IFCHR), NOT_PLAIN),
-    "block device": (odd("odd", stat.S_IFBLK), NOT_PLAIN),
-    "pipe": (odd("odd", stat.S_IFIFO), NOT_PLAIN),
-    "socket": (odd("odd", stat.S_IFSOCK), NOT_PLAIN),
+    **{
+        stat.filemode(mode): (odd("odd", mode), NOT_PLAIN)
+        for mode in (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK)
+    },
     "bzip2": (odd("odd", compress_type=zipfile.ZIP_BZIP2), NOT_PLAIN),
     "lzma": (odd("odd", compress_type=zipfile.ZIP_LZMA), NOT_PLAIN),
     "depth": (odd("/".join("abcdefghi")), "nested too deeply"),
@@ -117,40 +115,28 @@ def test_zip_members_that_are_refused(tmp_path: Path, scratch: Path, kind: str) 
     assert list(scratch.iterdir()) == []
 
 
-def encrypted(content: bytearray, entry: int) -> None:
-    content[entry + 8] |= 1
-
-
-def declares_less(content: bytearray, entry: int) -> None:
-    struct.pack_into("<I", content, entry + 24, 10)  # the uncompressed size
-
-
-def shared_bytes(content: bytearray, _: int) -> None:
-    """Two entries of the directory for one place: as large as one likes."""
-    place = content.index(b"model.hdf5")
-    content[place : place + 10] = b"other.hdf5"
-
-
-def negative_place(content: bytearray, _: int) -> None:
-    end = content.index(b"PK\5\6")
-    struct.pack_into("<I", content, end + 16, 1 << 31)
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("place", "shift", "value", "message"),
     [
-        (encrypted, "Refusing .*its member 'options.json' is neither"),
-        (declares_less, "Cannot unpack .*Bad CRC-32 for file 'options.json'"),
-        (shared_bytes, "Cannot unpack .*File name in directory .* differ"),
-        (negative_place, "Cannot unpack .*archive is cut or damaged"),
+        (
+            b"PK\1\2",
+            8,
+            b"\1",
+            "Refusing .*its member 'options.json' is neither",
+        ),  # encrypted
+        (b"PK\1\2", 24, b"\12\0\0\0", "Cannot unpack .*Bad CRC-32"),  # its size
+        # Two entries of the directory for one place: as large as one likes.
+        (b"model.hdf5", 0, b"other", "Cannot unpack .*File name in directory .* differ"),
+        (b"PK\5\6", 16, b"\0\0\0\xff", "Cannot unpack .*archive is cut or damaged"),
     ],
 )
 def test_zip_archives_that_contradict_themselves(
-    tmp_path: Path, change: Callable[[bytearray, int], None], message: str
+    tmp_path: Path, place: bytes, shift: int, value: bytes, message: str
 ) -> None:
     path = zip_of(tmp_path)
     content = bytearray(path.read_bytes())
-    change(content, content.index(b"PK\1\2"))  # the first entry of the central directory
+    start = content.index(place) + shift
+    content[start : start + len(value)] = value
     path.write_bytes(content)
     with pytest.raises(SourceError, match=message):
         load_source(path)
@@ -267,9 +253,8 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 def assert_refused(path: Path, message: str, kind: type[SourceError] = SourceError) -> None:
     """It is not unpacked, and nothing of it is left."""
-    with pytest.raises(kind, match=rf"module.tar.gz'.*{message}") as raised:
+    with pytest.raises(kind, match=rf"module.tar.gz'.*{message}"):
         unpack_tar(path, path.with_name("out"), PLENTY)
-    assert type(raised.value) is kind
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -357,7 +342,6 @@ ODD_KINDS += [tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE, tarfil
 ODD_KINDS += [tarfile.GNUTYPE_LONGLINK, tarfile.SOLARIS_XHDTYPE, b"Z"]
 HOLES = {"GNU.sparse.size": "1000000000"}
 DIGITS = raw("x", tarfile.XHDTYPE, b"1" * PLENTY)  # minutes for tarfile's expressions
-BOMBS = [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME]
 
 # Before compression: the content, and the end of the message.
 HOSTILE_TARS: dict[str, tuple[bytes, str]] = {
@@ -412,12 +396,9 @@ HOSTILE_TARS: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("kind", HOSTILE_TARS)
 def test_tar_archives_that_are_refused(tmp_path: Path, kind: str) -> None:
     content, message = HOSTILE_TARS[kind]
-    path = packed(tmp_path, content)
     start = time.process_time()
-    with pytest.raises(SourceError, match=rf"module.tar.gz'.*({message})"):
-        unpack_tar(path, tmp_path / "out", PLENTY)
+    assert_refused(packed(tmp_path, content), f"({message})")
     assert time.process_time() - start < 5
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_through_a_link(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,69 +76,68 @@ def test_save_hdf5_refuses_what_it_does_not_hold(model: Path, tmp_path: Path) ->
 # ------------------------------------------------------------------------------ errors
 
 
-def test_a_path_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(
-        SourceError,
-        match=r"no file or directory '/.*nowhere', and no model of that name .* A source",
-    ):
-        load_source(tmp_path / "nowhere")
-    with pytest.raises(SourceError, match="source '': the name is empty"):
-        load_source("")
-    with pytest.raises(SourceError, match="there is no file or directory"):
-        load_source("~nobody-of-this-name/model")
+def write(name: str) -> Callable[[Path], Path]:
+    """Adds a file to the model."""
+
+    def add(model: Path) -> Path:
+        (model / name).write_text("{}")
+        return model
+
+    return add
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
-def test_names_that_no_file_can_have(name: str) -> None:
-    with pytest.raises(SourceError, match="there is no file or directory"):
-        load_source(name)
+def remove_options(model: Path) -> Path:
+    (model / "options.json").unlink()
+    return model
 
 
-def test_an_empty_directory(tmp_path: Path) -> None:
-    with pytest.raises(
-        SourceError, match=r"found 0 options \(\) and 0 HDF5 files \(\) among 0"
-    ):
-        load_source(tmp_path)
+ERRORS: dict[str, tuple[Callable[[Path], str | Path], str]] = {
+    "not there": (
+        lambda model: model / "nowhere",
+        r"no file or directory '/.*nowhere', and no model of that name .* A source",
+    ),
+    "no name": (lambda _: "", "source '': the name is empty"),
+    "no user": (lambda _: "~nobody-of-this-name/model", "there is no file or directory"),
+    "long name": (lambda _: "x" * 300, "there is no file or directory"),
+    "zero byte": (lambda _: "a\0b", "there is no file or directory"),
+    "empty": (
+        lambda model: model.parent / "new",
+        r"found 0 options \(\) and 0 HDF5 files \(\) among 0",
+    ),
+    "two HDF5 files": (
+        write("b.hdf5"),
+        r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Name the .hdf5 file itself",
+    ),
+    "two options": (
+        write("b_options.json"),
+        r"found 2 options \(b_options.json, options.json\)",
+    ),
+    "no options": (remove_options, r"found 0 options \(\) and 1 HDF5 files"),
+    "HDF5 without options": (
+        lambda model: remove_options(model) / "weights.hdf5",
+        "its options are not next to it: no 'options.json'",
+    ),
+    "another kind": (
+        lambda model: write("model.bin")(model) / "model.bin",
+        "'model.bin' is neither a directory nor a .zip",
+    ),
+}
 
 
-def test_two_hdf5_files(model: Path) -> None:
-    (model / "b.hdf5").write_bytes(b"")
-    with pytest.raises(
-        SourceError,
-        match=r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Name the .hdf5 file itself",
-    ):
-        load_source(model)
-    assert_loads(model / "weights.hdf5")
+@pytest.mark.parametrize("kind", ERRORS)
+def test_what_is_no_model(model: Path, kind: str) -> None:
+    make, message = ERRORS[kind]
+    (model.parent / "new").mkdir()
+    with pytest.raises(SourceError, match=message):
+        load_source(make(model))
 
 
-def test_what_macos_adds_is_passed_over(model: Path) -> None:
-    for name in ("._weights.hdf5", "._options.json"):
+def test_what_is_passed_over(model: Path) -> None:
+    for name in ("._weights.hdf5", "._options.json"):  # what macOS adds
         (model / name).write_bytes(b"")
     assert_loads(model)
-
-
-def test_two_options(model: Path) -> None:
-    (model / "b_options.json").write_text("{}")
-    with pytest.raises(
-        SourceError, match=r"found 2 options \(b_options.json, options.json\)"
-    ):
-        load_source(model)
-
-
-def test_weights_without_options(model: Path) -> None:
-    (model / "options.json").unlink()
-    with pytest.raises(SourceError, match=r"found 0 options \(\) and 1 HDF5 files"):
-        load_source(model)
-    with pytest.raises(
-        SourceError, match=r"its options are not next to it: no 'options.json'"
-    ):
-        load_source(model / "weights.hdf5")
-
-
-def test_another_kind_of_file(tmp_path: Path) -> None:
-    (tmp_path / "model.bin").write_bytes(b"abc")
-    with pytest.raises(SourceError, match=r"'model.bin' is neither a directory nor a .zip"):
-        load_source(tmp_path / "model.bin")
+    (model / "b.hdf5").write_bytes(b"")
+    assert_loads(model / "weights.hdf5")
 
 
 @pytest.mark.parametrize(
