@@ -21,7 +21,7 @@ _FLOATS = [
 ]
 _SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 _FILTERS = ((), (_SHUFFLE,), (_DEFLATE,), (_SHUFFLE, _DEFLATE))
-_SMALLEST_CHUNK = 4096  # bytes, on average; h5py makes them twice as large
+_SMALLEST_CHUNK = 2048  # bytes, on average; h5py makes them at least twice as large
 _FEW_CHUNKS = 64
 _SMALL = 1 << 24  # bytes
 _LARGEST_RATIO = 8
@@ -53,7 +53,7 @@ def dataset_problem(dataset: h5py.Dataset) -> str | None:
     if problem := place_problem(dataset):
         return problem
     if dataset.id.get_type() not in _FLOATS:
-        return f"has dtype {dataset.dtype}, not float16, float32 or float64"
+        return f"has dtype {dataset.dtype}, not floating point of 16, 32 or 64 bits"
     if dataset.size == 0:
         return None
     return _chunks_problem(dataset) if dataset.chunks else _piece_problem(dataset)

@@ -21,7 +21,7 @@ class Answer:
     Attributes:
         body: What is sent.
         status: The status code.
-        headers: Headers beside Content-Length; ``{"Location": ...}`` makes a redirect.
+        headers: Headers besides Content-Length; ``{"Location": ...}`` makes a redirect.
         length: The Content-Length, by default that of the body; negative for none.
         wait: Seconds before the body.
         together: Waited for before the body, so that requests meet there.

@@ -256,7 +256,7 @@ def often(file: h5py.File, _: Path) -> None:
 GZIP = {"compression": "gzip"}
 FLOATS = np.zeros(4, np.float32)
 LINKED = r"is a link \("
-NO_FLOATS = r"has dtype .*, not float16, float32 or float64"
+NO_FLOATS = r"has dtype .*, not floating point of 16, 32 or 64 bits"
 
 HOSTILE: dict[str, tuple[Make, str]] = {
     # Links and other objects.
