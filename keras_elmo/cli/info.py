@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_elmo.config import ElmoConfig
+from keras_elmo.hub.sources import load_source
 from keras_elmo.hub.tf_hub import is_tf_hub_module
 from keras_elmo.types import Arrays
 from keras_elmo.weights import download
@@ -23,7 +24,6 @@ from keras_elmo.weights.names import (
     MIX_WEIGHTS,
     array_shapes,
 )
-from keras_elmo.weights.sources import load_source
 
 # The stage of an array, by the first part of its name; highways are numbered.
 _STAGES = {

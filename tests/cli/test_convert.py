@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 import keras_elmo
+from keras_elmo.hub.sources import load_source
 from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
-from keras_elmo.weights.sources import load_source, save_model
+from keras_elmo.weights.sources import save_model
 from tests.cli.runs import PARAMETERS, SENTENCES, Run, names, outputs
 from tests.tiny_models import TINY, random_arrays
 

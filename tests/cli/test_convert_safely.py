@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.weights.sources import load_source
+from keras_elmo.hub.sources import load_source
 from tests.cli.runs import SENTENCES, Run, names, outputs
 from tests.hub.tf_hub_modules import write_module
 from tests.tiny_models import TINY, random_arrays, saved_model
