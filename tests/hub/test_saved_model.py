@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoEmbeddingLayer, export_saved_model
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.hub import export_saved_model
 from keras_elmo.layers import MaskedMean
-from keras_elmo.weights.sources import save_model
 from tests.hub.tf_hub_modules import MIX
 from tests.processes import run_python
 from tests.test_oracles import MIXES, Report, squeezed, weights
@@ -271,13 +271,11 @@ def test_mixed_precision_and_what_the_layer_does_not_hold(tmp_path: Path) -> Non
     assert loaded.serve(tf.constant(SENTENCES)).dtype == tf.float16
 
 
-def test_a_source_and_its_weights_once(tmp_path: Path) -> None:
-    config = dataclasses.replace(LEAST, dim=200)
-    save_model(tmp_path / "source", config, random_arrays(config))
-    export_saved_model(tmp_path / "source", tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+def test_its_weights_are_stored_once(tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(dataclasses.replace(LEAST, dim=200))
+    export_saved_model(layer, tmp_path / "out")
     data = tmp_path / "out" / "variables" / "variables.data-00000-of-00001"
-    n_bytes = 4 * config.n_parameters
+    n_bytes = 4 * layer.config.n_parameters
     assert n_bytes < data.stat().st_size < 1.05 * n_bytes
 
 
