@@ -48,14 +48,10 @@ class StoredVariable(NamedTuple):
 
 
 def read_index(prefix: Path) -> dict[str, StoredVariable]:
-    """Lists the variables of a checkpoint.
+    """Lists the variables of a checkpoint, whose numbers are within its files.
 
     Args:
-        prefix: The checkpoint as TensorFlow names it: the path of its index without
-            ``.index``.
-
-    Returns:
-        The variables by name. Their numbers are within the checkpoint's files.
+        prefix: The path of the index without ``.index``, as TensorFlow has it.
 
     Raises:
         OSError: A file is missing.

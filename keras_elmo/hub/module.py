@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from numpy.typing import NDArray
 
 from keras_elmo import backends
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.hub.checkpoint_index import read_index
 from keras_elmo.hub.graph_safety import graph_problem
+from keras_elmo.hub.tf_hub import is_state
 from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.types import Shape, Tensor
 
@@ -83,7 +83,7 @@ class HubModule(keras.Layer):
 
         self.directory = directory
         self.module = module
-        self.states = stored_states(module)
+        self.tokens = without_states(module.signatures["tokens"])
         # A function of our own, because a gradient tape must not look into the old graph:
         # TensorFlow cannot differentiate loops of TensorFlow 1.
         self.run = tf.function(
@@ -99,8 +99,7 @@ class HubModule(keras.Layer):
         """The layers (batch, time, 3, D) of tokens (batch, time) without gaps."""
         import tensorflow as tf
 
-        reset_states(self.states)
-        outputs = self.module.signatures["tokens"](tokens=tokens, sequence_len=lengths)
+        outputs = self.tokens(lengths, tokens)
         words = outputs["word_emb"]  # (batch, time, D / 2)
         twice = tf.concat([words, words], axis=-1)  # (batch, time, D)
         stacked = tf.stack([twice, *(outputs[name] for name in _LSTM_OUTPUTS)], axis=2)
@@ -161,15 +160,26 @@ class HubModule(keras.Layer):
         return {**config, "output_dim": self.output_dim}
 
 
-def stored_states(module: Any) -> list[tuple[Any, NDArray[Any]]]:
-    """The LSTM states that a module by bilm-tf code keeps in variables, with values."""
-    return [(v, v.numpy()) for v in module.variables if not v.trainable]
+def without_states(function: Any) -> Any:
+    """A signature's function, for positional arguments in the order of their names.
 
+    Modules by bilm-tf code keep LSTM states in variables, from call to call. Zeros stand
+    in for what is read from these, so that a sentence's vectors do not depend on those
+    before it.
+    """
+    import tensorflow as tf
 
-def reset_states(states: list[tuple[Any, NDArray[Any]]]) -> None:
-    """Sets states back, so that a sentence's vectors do not depend on those before it."""
-    for variable, start in states:
-        variable.assign(start)
+    reads = [
+        op.outputs[0]
+        for op in function.graph.get_operations()
+        if op.type in ("Identity", "ReadVariableOp") and is_state(op.inputs[0].op.name)
+    ]
+    n_inputs = len(function.inputs) - len(function.captured_inputs)
+    stateless = function.prune(
+        [*function.inputs[:n_inputs], *reads], function.structured_outputs
+    )
+    zeros = [tf.zeros(read.shape, read.dtype) for read in reads]
+    return lambda *inputs: stateless(*inputs, *zeros)
 
 
 def load_module(directory: Path) -> Any:

@@ -80,21 +80,24 @@ def export_saved_model(layer: Any, path: PathLike) -> None:
 
 
 def servable(layer: Any) -> Any:
-    """Makes what a SavedModel of a layer holds.
-
-    Args:
-        layer: An :class:`~keras_elmo.ElmoEmbeddingLayer`.
+    """Makes what :func:`export_saved_model` writes, or raises its ``ValueError``.
 
     Returns:
         A ``tf.Module`` with the functions ``default`` (of ``text``), ``tokens`` (of
         ``tokens`` and ``sequence_len``), ``serve`` and ``serving_default``.
-
-    Raises:
-        ValueError: The layer is ``stateful`` or has ``engine="hub"``.
     """
     import tensorflow as tf
 
-    _check_layer(layer)
+    if layer.stateful:
+        raise ValueError(
+            f"layer: with stateful={layer.stateful!r} it carries its state from request to "
+            "request. Make one with stateful=False and the same weights."
+        )
+    if layer.engine == "hub":
+        raise ValueError(
+            "layer: with engine='hub' it runs a module's own graph, which has these "
+            "signatures itself. Use engine='native'; or model.export, for one endpoint."
+        )
     layers_of_tokens = _LayersOfTokens(layer)
     splitting = CharacterIds("sentences", max_tokens=layer.max_tokens)
     pooling = MaskedMean(dtype="float32")
@@ -157,15 +160,7 @@ class _LayersOfTokens(keras.Layer):
 
 
 def write_servable(module: Any, path: Path) -> None:
-    """Writes what :func:`servable` makes.
-
-    Args:
-        module: The functions.
-        path: The directory to write.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Writes what :func:`servable` makes to a directory, or raises ``OSError``."""
     import tensorflow as tf
 
     signatures = {
@@ -191,17 +186,3 @@ def _inputs(layer: Any) -> Any:
         "character_ids": ((None, None, layer.max_characters_per_token), tf.int32),
     }
     return tf.TensorSpec(*shapes[layer.input_mode], "inputs")
-
-
-def _check_layer(layer: Any) -> None:
-    if layer.stateful:
-        raise ValueError(
-            f"source: a layer with stateful={layer.stateful!r} carries its state from "
-            "request to request. Make one with stateful=False and the "
-            "same weights."
-        )
-    if layer.engine == "hub":
-        raise ValueError(
-            "source: a layer with engine='hub' runs a module's own graph, which has these "
-            "signatures itself. Use engine='native'; or model.export, for one endpoint."
-        )

@@ -7,7 +7,7 @@ A module has no options: the sizes follow from the shapes, and what they leave o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ _MIX_NAMES = {
     MIX_GAMMA: re.compile(r"(.*/)?(aggregation/scaling|[^/]*ELMo_gamma)"),
 }
 _BILM = re.compile(r"(?:.*/)?bilm/(.+)")
-# LSTM states from call to call, in modules by bilm-tf code.
+# LSTM states, in modules by bilm-tf code.
 _STATE = re.compile(r"(?:.*/)?Variable(_\d+)?")
 
 _CHECKPOINT = Path("variables", "variables")
@@ -51,6 +51,11 @@ _BUILT_IN_ERRORS = (LookupError, OSError, RuntimeError, TypeError, ValueError)
 def is_tf_hub_module(path: Path) -> bool:
     """Whether a directory holds a TF1 Hub module or another SavedModel."""
     return (path / "saved_model.pb").is_file()
+
+
+def is_state(variable: str) -> bool:
+    """Whether a variable keeps an LSTM's state from call to call."""
+    return _STATE.fullmatch(variable) is not None
 
 
 def read_tf_hub(
@@ -93,13 +98,10 @@ def read_tf_hub(
 
 
 def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Reads the scalar mix of a module, if it has one of three layers that can be read.
-
-    Args:
-        path: The module's directory.
+    """Reads the scalar mix of a module: its weights (3,) and its scale (), by name.
 
     Returns:
-        The weights (3,) and the scale () by name, or nothing.
+        Nothing if the module in ``path`` has no such mix, or none that can be read.
     """
     import tensorflow as tf
 
@@ -127,38 +129,31 @@ def _read(path: Path, names: Mapping[str, str]) -> dict[str, NDArray[np.float32]
 
 
 def import_tensorflow(name: str) -> Any:
-    """TensorFlow, or an error about the module ``name`` where it is not installed."""
+    """TensorFlow, or an error about the module ``name`` if it is not installed."""
     try:
         import tensorflow as tf
     except ImportError as error:
         raise SourceError(
             f"source {name!r}: TF1 Hub modules are read with TensorFlow, which is not "
-            "installed here: pip install tensorflow. Or write the module as HDF5 where it "
-            "is installed, by keras-elmo convert SOURCE OUT, and use that as source."
+            "installed: pip install tensorflow. Or write the module as HDF5 where it is, "
+            "with keras-elmo convert SOURCE OUT, and use that as source."
         ) from error
     return tf
 
 
-def _names(variables: Mapping[str, Any]) -> dict[str, str]:
+def _names(variables: Iterable[str]) -> dict[str, str]:
     """The variable that holds each array, by the array's name."""
     names: dict[str, str] = {}
     for variable in sorted(variables):
-        if name := _array_name(variable):
+        mix = [name for name, pattern in _MIX_NAMES.items() if pattern.fullmatch(variable)]
+        inner = _BILM.fullmatch(variable)
+        if mix:
+            names.setdefault(mix[0], variable)
+        elif inner and not is_state(variable):
+            part = _LSTM_PART.fullmatch(inner[1])
+            name = f"{part[1]}/LSTMCell/{_LSTM_NAMES[part[2]]}" if part else inner[1]
             names.setdefault(name, variable)
     return names
-
-
-def _array_name(variable: str) -> str | None:
-    """The name of the array that a variable holds, if it holds any."""
-    for name, pattern in _MIX_NAMES.items():
-        if pattern.fullmatch(variable):
-            return name
-    inner = _BILM.fullmatch(variable)
-    if inner is None or _STATE.fullmatch(variable):
-        return None
-    if part := _LSTM_PART.fullmatch(inner[1]):
-        return f"{part[1]}/LSTMCell/{_LSTM_NAMES[part[2]]}"
-    return inner[1]
 
 
 def _config(

@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import SourceError, VerificationError
-from keras_elmo.hub.module import load_module, reset_states, stored_states
+from keras_elmo.hub.module import load_module, without_states
 from keras_elmo.hub.tf_hub import is_tf_hub_module
 from keras_elmo.layers import ElmoBiLM
 from keras_elmo.text.characters import batch_to_character_ids
@@ -94,16 +94,10 @@ def verify(source: PathLike) -> Verification:
 
 
 def load_verified(source: PathLike) -> Model:
-    """Finds and reads a model, and verifies a TF1 Hub module once.
+    """Finds and reads a model, as :func:`~keras_elmo.weights.sources.load_source`.
 
-    That is, unless it was verified before, on this machine, with these files. The
-    environment variable ``KERAS_ELMO_VERIFY=0`` turns it off.
-
-    Args:
-        source: What :func:`~keras_elmo.weights.locate.locate_source` takes.
-
-    Returns:
-        The configuration, the arrays by name and the path.
+    A TF1 Hub module is also verified, unless its files were before on this machine. The
+    environment variable ``KERAS_ELMO_VERIFY=0`` turns that off.
 
     Raises:
         SourceError: There is nothing to read, or something other than one ELMo model, or
@@ -130,28 +124,18 @@ def _verify_once(path: Path, config: ElmoConfig, arrays: Arrays) -> None:
     if note.is_file():
         return
     verify_module(path, config, arrays)
-    try:
+    with suppress(OSError):  # which costs time on the next run, nothing else
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(f"{path}\n", encoding="utf-8")
-    except OSError:
-        # A cache that cannot be written costs time on the next run, nothing else.
-        return
 
 
 def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verification:
-    """Compares a module's outputs with those of our stages on its arrays.
+    """Compares a module's outputs with those of our stages, as :func:`verify` does.
 
     Args:
         path: The module's directory.
         config: The configuration that was read from it.
         arrays: The arrays that were read from it, those of the mix included if any.
-
-    Returns:
-        The largest relative difference of each output of each signature.
-
-    Raises:
-        VerificationError: An output differs by more than ``TOLERANCE``.
-        SourceError: The module's graph cannot be run.
     """
     tokens = [[t for t in sentence.split(" ") if t] for sentence in PROBES]
     mask = np.arange(max(map(len, tokens))) < np.array([[len(row)] for row in tokens])
@@ -203,26 +187,21 @@ def _our_outputs(
 def _module_outputs(
     path: Path, tokens: list[list[str]], mask: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
-    """The outputs of both signatures, each from the states that the module starts with."""
+    """The outputs of both signatures."""
     import tensorflow as tf
 
     module = load_module(path)
     padded = [row + [""] * (mask.shape[1] - len(row)) for row in tokens]
-    lengths = tf.constant(mask.sum(axis=1), tf.int32)
     inputs = {
-        "default": {"strings": tf.constant(PROBES)},
-        "tokens": {"tokens": tf.constant(padded), "sequence_len": lengths},
+        "default": [tf.constant(PROBES)],
+        "tokens": [tf.constant(mask.sum(axis=1), tf.int32), tf.constant(padded)],
     }
-    outputs = {}
+    outputs: dict[str, NDArray[Any]] = {}
     try:
-        states = stored_states(module)
         with _time_limit() as limited:
-            for signature, function in module.signatures.items():
-                if signature in inputs:
-                    reset_states(states)
-                    named = _named(function, inputs[signature])
-                    for name, output in limited(function)(**named).items():
-                        outputs[f"{signature}/{name}"] = output.numpy()
+            for name in inputs.keys() & module.signatures.keys():
+                found = limited(without_states(module.signatures[name]))(*inputs[name])
+                outputs |= {f"{name}/{key}": x.numpy() for key, x in found.items()}
     except (OSError, ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
         problem = f"{type(error).__name__}: {error!s:.300}"
         if isinstance(error, tf.errors.CancelledError):
@@ -247,14 +226,6 @@ def _time_limit() -> Iterator[Any]:
         yield manager.get_cancelable_function
     finally:
         timer.cancel()
-
-
-def _named(function: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The inputs, under the name that the function has for its only one."""
-    names = list(function.structured_input_signature[1])
-    if len(names) == len(inputs) == 1:
-        return {names[0]: next(iter(inputs.values()))}
-    return inputs
 
 
 def _relative_error(

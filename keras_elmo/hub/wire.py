@@ -1,7 +1,7 @@
 """Numbers and fields as protocol buffers and checkpoint indices store them.
 
-TensorFlow's own parsers take many times a file's size in memory, or end the process. What
-bounds a file beforehand reads it in place with these two functions.
+TensorFlow's parsers take many times a file's size in memory, or end the process. These
+functions, which raise ``ValueError`` for damaged data, read in place what bounds a file.
 """
 
 from __future__ import annotations
@@ -13,11 +13,7 @@ _FIXED_BYTES = {1: 8, 5: 4}  # by wire type
 
 
 def read_varint(data: bytes | memoryview, place: int) -> tuple[int, int]:
-    """Reads an integer of seven bits in each byte; returns it and the place after it.
-
-    Raises:
-        ValueError: The data end before the number does.
-    """
+    """An integer of seven bits in each byte, and the place after it."""
     number = 0
     for i, byte in enumerate(data[place : place + _LARGEST_VARINT]):
         number |= (byte & 0x7F) << 7 * i
@@ -27,11 +23,7 @@ def read_varint(data: bytes | memoryview, place: int) -> tuple[int, int]:
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The number and the content of each field of a protocol buffer.
-
-    Raises:
-        ValueError: The message is cut, or has fields that nothing writes any more.
-    """
+    """The number and the content of each field of a protocol buffer."""
     place = 0
     while place < len(message):
         tag, place = read_varint(message, place)

@@ -13,10 +13,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo.hub import verify
 from keras_elmo.types import OutputMode
 from tests.hub.tf_hub_modules import MIX, STYLES, Style, write_module, write_other_module
 from tests.processes import LOAD_AND_PREDICT, SERVE, run_python
 from tests.test_saving import SENTENCES
+
+v1 = tf.compat.v1
 
 MODULE_OUTPUTS = {"default", "elmo", "word_emb", "lstm_outputs1", "lstm_outputs2"}
 
@@ -53,6 +56,25 @@ def test_every_style(tmp_path: Path, style: Style) -> None:
         for k in (1, 2):
             output = found[f"lstm_outputs{k}"]
             np.testing.assert_allclose(layers[:, :, k], output, atol=1e-5)
+
+
+def test_variables_by_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As TensorFlow 1 has them by default; TensorFlow 2 leaves them in the graph."""
+    variable = v1.Variable
+
+    def by_reference(*arguments: object, **settings: object) -> object:
+        return variable(*arguments, **{**settings, "use_resource": False})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(v1, "Variable", by_reference)
+        path = write_module(tmp_path / "module", style=STYLES["bilm-tf"])
+    assert max(verify(path).errors.values()) < 1e-5
+    expected = ElmoEmbeddingLayer(path, "elmo")(SENTENCES)
+    inputs = keras.Input((), dtype="string")
+    model = keras.Model(inputs, ElmoEmbeddingLayer(path, "elmo", engine="hub")(inputs))
+    for _ in range(2):
+        found = model.predict(tf.constant(SENTENCES), verbose=0)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_masks_and_padding_anywhere(module: Path) -> None:

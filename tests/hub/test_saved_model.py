@@ -305,8 +305,8 @@ def test_nothing_is_replaced_or_left_behind(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"stateful": True}, "stateful=True carries its state from request to request"),
-        ({"engine": "hub"}, "engine='hub' runs a module's own graph"),
+        ({"stateful": True}, "stateful=True it carries its state from request to request"),
+        ({"engine": "hub"}, "engine='hub' it runs a module's own graph"),
     ],
 )
 def test_layers_that_have_no_such_signatures(

@@ -61,11 +61,10 @@ def test_a_module_is_verified_once(
     module: Path, other: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_verified(module)
-    monkeypatch.setattr(verification, "verify_module", None)  # which would be an error
-    assert load_verified(module).path == module
+    with monkeypatch.context() as patch:
+        patch.setattr(verification, "verify_module", None)  # which would be an error
+        assert load_verified(module).path == module
     assert [p.read_text() for p in (cache / "verified").iterdir()] == [f"{module}\n"]
-    monkeypatch.undo()
-    monkeypatch.setenv("KERAS_ELMO_CACHE", str(cache))
     with pytest.raises(VerificationError, match="these outputs differ"):
         load_verified(other)  # other files, which are not noted
     assert len(list((cache / "verified").iterdir())) == 1
