@@ -60,7 +60,7 @@ _FIELD_BYTES = 8  # in memory, besides its content
 # Where the nodes and the numbers of constants are: fields of fields of a SavedModel.
 _VALUE: dict[int, Any] = {8: {4: "numbers"}}  # AttrValue.tensor.tensor_content
 _NODE: dict[int, Any] = {5: {2: _VALUE}}  # NodeDef.attr, a map
-_SAVED_MODEL: dict[int, Any] = {2: {2: {1: _NODE, 2: {1: {3: _NODE}}}}}
+_SAVED_MODEL: dict[int, Any] = {2: {2: {1: _NODE}}}  # meta_graphs, graph_def, node
 
 
 def graph_problem(directory: Path) -> str | None:
@@ -121,21 +121,20 @@ def _problem(graph: Any) -> str | None:
 
     if graph.HasField("object_graph_def") or graph.asset_file_def:
         return "has assets or objects of TensorFlow 2"
+    if graph.graph_def.library.function:
+        return "has functions"
     for name in graph.collection_def:
         if name not in _COLLECTIONS:
             return f"has the collection {name!r:.100}"
     nodes = {node.name: node for node in graph.graph_def.node}
     if len(nodes) < len(graph.graph_def.node):
         return "has operations of the same name"
-    functions = [node for f in graph.graph_def.library.function for node in f.node_def]
-    for node in (*nodes.values(), *functions):
+    for node in nodes.values():
         if node.op not in ALLOWED:
             return f"has the operation {node.op!r:.100} ({node.name!r:.100})"
         dtype = node.attr["dtype"].type if node.op == "Const" else None
         if dtype in (types_pb2.DT_RESOURCE, types_pb2.DT_VARIANT):
             return f"has a constant that is neither numbers nor text ({node.name!r:.100})"
-    if any(node.op in _SAVER for node in functions):
-        return "reads or writes files in a function"
     return _initializer_problem(graph, nodes) or _saver_problem(graph, nodes)
 
 
@@ -172,13 +171,16 @@ def _saver_problem(graph: Any, nodes: Mapping[str, Any]) -> str | None:
     saving = _ancestors(nodes, [saver.save_tensor_name])
     outputs = [t.name for s in graph.signature_def.values() for t in s.outputs.values()]
     run = _ancestors(nodes, outputs)
-    files = [_node_name(saver.filename_tensor_name)]
+    files = [saver.filename_tensor_name.removesuffix(":0")]
     for name, node in nodes.items():
         if name in restoring and node.op not in _RESTORING:
             return f"computes when it is loaded ({name!r:.100})"
         if node.op in _SAVER and (name in run or name not in restoring | saving):
             return f"reads or writes files when it is run ({name!r:.100})"
-        if node.op == "RestoreV2" and [_node_name(x) for x in node.input[:1]] != files:
+        if (
+            node.op == "RestoreV2"
+            and [x.removesuffix(":0") for x in node.input[:1]] != files
+        ):
             return f"reads other files than its own ({name!r:.100})"
     return None
 

@@ -22,7 +22,7 @@ from tests.fuzzing.checkpoints import varint
 from tests.hub.tf_hub_modules import STYLES, Style, write_module
 from tests.keras_files import repacked
 
-Change = Callable[[Any], None]
+Change = Callable[[Any], Any]
 """Changes a meta graph."""
 
 
@@ -49,14 +49,7 @@ def node(graph: Any, op: str, *inputs: str, name: str = "evil") -> Any:
 
 
 def with_node(op: str) -> Change:
-    return lambda graph: node(graph, op) and None
-
-
-def in_function(op: str) -> Change:
-    def change(graph: Any) -> None:
-        graph.graph_def.library.function.add().node_def.add(name="evil", op=op)
-
-    return change
+    return lambda graph: node(graph, op)
 
 
 def named_by(collection: str, op: str = "Const") -> Change:
@@ -125,26 +118,12 @@ def variant(graph: Any) -> None:
     node(graph, "Const").attr["dtype"].type = types_pb2.DT_VARIANT
 
 
-def asset(graph: Any) -> None:
-    graph.asset_file_def.add(filename="../../secret").tensor_info.name = "evil:0"
-
-
-def twice(graph: Any) -> None:
-    node(graph, "Const")
-    node(graph, "Const")
-
-
-def objects(graph: Any) -> None:
-    graph.object_graph_def.nodes.add()
-
-
 HARM: dict[str, tuple[Change, str]] = {
     "operation": (with_node("WriteFile"), r"has the operation 'WriteFile' \('evil'\)"),
     "reads": (with_node("ImmutableConst"), "has the operation 'ImmutableConst'"),
     "waits": (with_node("QueueDequeueV2"), "has the operation 'QueueDequeueV2'"),
     "unknown": (with_node("evil function"), "has the operation 'evil function'"),
-    "in function": (in_function("ReadFile"), "has the operation 'ReadFile'"),
-    "function saves": (in_function("SaveV2"), "reads or writes files in a function"),
+    "function": (lambda graph: graph.graph_def.library.function.add(), "has functions"),
     "own restore": (with_node("RestoreV2"), "reads or writes files when it is run"),
     "other files": (restore_of_other_files, r"reads other files than its own"),
     "tables": (named_by("table_initializer"), "has the collection 'table_initializer'"),
@@ -160,9 +139,9 @@ HARM: dict[str, tuple[Change, str]] = {
     "output restores": (output("save/RestoreV2:0"), "reads or writes files when it is run"),
     "sparse": (sparse_output, "has an input or output that is not a tensor"),
     "variant": (variant, r"has a constant that is neither numbers nor text \('evil'\)"),
-    "asset": (asset, "has assets"),
-    "TensorFlow 2": (objects, "has assets or objects of TensorFlow 2"),
-    "names": (twice, "has operations of the same name"),
+    "asset": (lambda graph: graph.asset_file_def.add(filename="../secret"), "has assets"),
+    "TensorFlow 2": (lambda graph: graph.object_graph_def.nodes.add(), "has assets or obj"),
+    "names": (lambda graph: node(graph, "Const", name="save/SaveV2"), "has operations of"),
 }
 
 
