@@ -14,10 +14,8 @@ import numpy as np
 from keras_elmo.cli.info import mix_of, size_on_disk, size_text
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
-from keras_elmo.hub.saved_model import saved_functions, write_saved_model
-from keras_elmo.hub.sources import load_source
-from keras_elmo.hub.tf_hub import is_tf_hub_module
-from keras_elmo.hub.verification import verify_once
+from keras_elmo.hub.saved_model import servable, write_servable
+from keras_elmo.hub.verification import load_verified
 from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import InputMode, OutputMode, Tensor
 from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, array_shapes
@@ -54,7 +52,7 @@ def convert(
     """Writes a model in another format, and compares what was written.
 
     Args:
-        source: What :func:`~keras_elmo.weights.sources.load_source` takes.
+        source: What :func:`~keras_elmo.hub.verification.load_verified` takes.
         out: Where to: its last part must be a name.
         to: ``"hdf5"``, ``"keras"`` or ``"savedmodel"``.
         output_mode: The output of a Keras model; ``None`` for ``"default"``.
@@ -70,7 +68,7 @@ def convert(
     _check_target(out, to, force)
     # Beside the target, so that the last step is a rename and not a copy.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
-        model = load_source(source)
+        model = load_verified(source)
         output: OutputMode = output_mode or "default"
         if to == "hdf5":  # which has no place for the mix: what it mixes is compared
             output = "layers"
@@ -111,8 +109,6 @@ def _layer(
     source: str, model: Model, output_mode: OutputMode, input_mode: InputMode
 ) -> ElmoEmbeddingLayer:
     """The layer that ``ElmoEmbeddingLayer(source, ...)`` makes, from what has been read."""
-    if is_tf_hub_module(model.path):
-        verify_once(model.path, model.config, model.arrays)
     try:
         layer = ElmoEmbeddingLayer(model.config, output_mode, input_mode)
     except ValueError as error:
@@ -163,8 +159,8 @@ def _write_saved_model(path: Path, layer: ElmoEmbeddingLayer) -> tuple[Any, list
     """
     import tensorflow as tf
 
-    functions = saved_functions(layer)
-    write_saved_model(layer, functions, path)
+    functions = servable(layer)
+    write_servable(functions, path)
     loaded = tf.saved_model.load(str(path))
     tokens = [sentence.split(" ") for sentence in _PROBES]
     probes = {

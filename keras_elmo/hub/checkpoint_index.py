@@ -1,37 +1,61 @@
-"""The index of a TensorFlow checkpoint, looked through before TensorFlow reads it.
+"""The variables that a checkpoint of TensorFlow lists, read before TensorFlow reads them.
 
 TensorFlow takes an index whose checksums are right at its word: an entry that it cannot
-parse, or a shape that cannot be, ends the process. The index is a table as LevelDB writes
-them: blocks of sorted keys and values, a block that lists them, and a footer.
+parse or an impossible shape ends the process. What passes here has the form that TF1
+savers write, and its numbers are in its files.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from keras_elmo.hub.wire import read_varint
+
+# An index is a table as LevelDB writes them: blocks of sorted keys and values, a block that
+# lists these, and a footer.
 _FOOTER = 48  # bytes: two handles of up to 20, and the number below
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
-_TRAILER = 5  # bytes behind a block: its compression, its checksum
-_MOST_BYTES = 1 << 26  # an index of a few hundred variables has some tens of kilobytes
+_TRAILER = 5  # bytes after a block: its compression and its checksum
+
+# A real index lists under 200 variables in some tens of kilobytes.
+_MOST_BYTES = 1 << 20
+_MOST_VARIABLES = 10_000
+_LONGEST_NAME = 1_000  # bytes
 _MOST_DIMENSIONS = 8
-_MOST_SHARDS = 10_000
-_LARGEST_VARINT = 10  # bytes
+_MOST_SHARDS = 1_000
+
+# TensorFlow's number of a type: its name, and the bytes of a number.
+_TYPES = {
+    1: ("float32", 4),
+    2: ("float64", 8),
+    3: ("int32", 4),
+    9: ("int64", 8),
+    10: ("bool", 1),
+    14: ("bfloat16", 2),
+    19: ("float16", 2),
+}
 
 
-def check_index(prefix: Path) -> None:
-    """Looks through an index, as far as it could mislead TensorFlow.
+class StoredVariable(NamedTuple):
+    """The dtype and the shape of a variable."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def read_index(prefix: Path) -> dict[str, StoredVariable]:
+    """Lists the variables of a checkpoint, whose numbers are within its files.
 
     Args:
-        prefix: The checkpoint, as TensorFlow names it: the path of its index without
-            ``.index``.
+        prefix: The path of the index without ``.index``, as TensorFlow has it.
 
     Raises:
-        OSError: The index cannot be read.
-        ValueError: It is damaged, or was made to do harm.
+        OSError: A file is missing.
+        ValueError: The index is damaged or is none that a TF1 saver writes.
     """
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import tensor_bundle_pb2
@@ -39,50 +63,42 @@ def check_index(prefix: Path) -> None:
     path = prefix.with_name(f"{prefix.name}.index")
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError(f"its index is larger than {_MOST_BYTES:,} bytes")
-    n_shards = 0
+    entries = _entries(path.read_bytes())
+    variables: dict[str, StoredVariable] = {}
     try:
-        for i, (key, value) in enumerate(_entries(path.read_bytes())):
-            if i == 0:
-                header = tensor_bundle_pb2.BundleHeaderProto.FromString(value)
-                n_shards = header.num_shards
-                if key or not 0 < n_shards <= _MOST_SHARDS:
-                    raise ValueError("its index has no header")
-                continue
+        key, value = next(entries, (b"", b""))
+        n_shards = tensor_bundle_pb2.BundleHeaderProto.FromString(value).num_shards
+        if key or not 0 < n_shards <= _MOST_SHARDS:
+            raise ValueError("its index has no header")
+        names = (f"{prefix.name}.data-{i:05}-of-{n_shards:05}" for i in range(n_shards))
+        file_sizes = [prefix.with_name(name).stat().st_size for name in names]
+        for key, value in entries:
             entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
-            if problem := _problem(entry, n_shards):
+            if problem := _problem(entry, file_sizes):
                 raise ValueError(f"in its index, {key[:100]!r} has {problem}")
-    except (DecodeError, IndexError, struct.error) as error:
+            shape = tuple(dimension.size for dimension in entry.shape.dim)
+            variables[key.decode()] = StoredVariable(_TYPES[entry.dtype][0], shape)
+            if len(variables) > _MOST_VARIABLES:
+                raise ValueError(f"its index lists over {_MOST_VARIABLES:,} variables")
+    except (DecodeError, struct.error) as error:
         raise ValueError(f"its index is damaged: {error}") from error
-    if n_shards == 0:
-        raise ValueError("its index is empty")
+    return variables
 
 
-def _problem(entry: Any, n_shards: int) -> str:
+def _problem(entry: Any, file_sizes: Sequence[int]) -> str:
     """What is wrong with an entry; empty if nothing is."""
-    from tensorflow.core.framework import types_pb2
-
     sizes = [dimension.size for dimension in entry.shape.dim]
-    if entry.dtype not in types_pb2.DataType.values() or entry.dtype == 0:
-        return f"the unknown type {entry.dtype}"
-    if (
-        entry.shape.unknown_rank
-        or len(sizes) > _MOST_DIMENSIONS
-        or min(sizes, default=0) < 0
-    ):
-        return f"no shape, {sizes[: _MOST_DIMENSIONS + 1]}"
-    if math.prod(sizes) >= 1 << 48:
-        return f"the shape {sizes}"
-    if not 0 <= entry.shard_id < n_shards or entry.offset < 0 or entry.size < 0:
-        return "no place in its files"
-    for piece in entry.slices:
-        extents = [
-            (e.start, e.length if e.HasField("length") else None) for e in piece.extent
-        ]
-        if len(extents) != len(sizes) or not all(
-            start >= 0 and (length is None or (length > 0 and start + length <= size))
-            for (start, length), size in zip(extents, sizes, strict=True)
-        ):
-            return f"a slice {extents}"
+    if entry.dtype not in _TYPES:
+        return f"the type {entry.dtype}, which no weights have"
+    if len(sizes) > _MOST_DIMENSIONS or min(sizes, default=0) < 0:
+        return f"the shape {sizes[: _MOST_DIMENSIONS + 1]}"
+    if entry.slices or entry.shape.unknown_rank:
+        return "slices in place of numbers"
+    if entry.size != math.prod(sizes) * _TYPES[entry.dtype][1]:
+        return f"{entry.size:,} bytes for the shape {sizes}"
+    stored = file_sizes[entry.shard_id] if 0 <= entry.shard_id < len(file_sizes) else 0
+    if entry.offset < 0 or entry.offset + entry.size > stored:
+        return "numbers outside the checkpoint's files"
     return ""
 
 
@@ -92,15 +108,17 @@ def _entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     if len(footer) < _FOOTER or footer[-len(_MAGIC) :] != _MAGIC:
         raise ValueError("its index has no end")
     place = 0
-    numbers = []
+    handles = []  # of a block that is not used, and of the one that lists the others
     for _ in range(4):
-        number, place = _varint(footer, place)
-        numbers.append(number)
-    list(_block(content, *numbers[:2]))
-    last = None
-    for _, handle in _block(content, *numbers[2:]):
-        start, place = _varint(handle, 0)
-        size, _ = _varint(handle, place)
+        number, place = read_varint(footer, place)
+        handles.append(number)
+    last, end = None, 0
+    for _, handle in _block(content, *handles[2:]):
+        start, place = read_varint(handle, 0)
+        size, _ = read_varint(handle, place)
+        if start < end:
+            raise ValueError("the blocks of its index overlap")
+        end = start + size
         for key, value in _block(content, start, size):
             if last is not None and key <= last:
                 raise ValueError("the names in its index are not in their order")
@@ -120,32 +138,22 @@ def _block(content: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes
     stop = size - 4 - 4 * n_restarts
     if n_restarts == 0 or stop < 0:
         raise ValueError("its index is cut")
-    # Where TensorFlow begins when it looks for a key, which must be whole there.
-    restarts = set(struct.unpack_from(f"<{n_restarts}I", block, stop)) - {0}
+    whole = {0}  # places of entries with a whole key
     key, place = b"", 0
     while place < stop:
-        is_restart = place in restarts
-        restarts.discard(place)
-        shared, place = _varint(block, place)
-        n_key, place = _varint(block, place)
-        n_value, place = _varint(block, place)
-        # What a key shares with the one before is left out.
-        if shared > len(key) or (is_restart and shared) or place + n_key + n_value > stop:
-            raise ValueError("an entry of its index is damaged")
+        first = place
+        shared, place = read_varint(block, place)
+        n_key, place = read_varint(block, place)
+        n_value, place = read_varint(block, place)
+        # A key leaves out what it shares with the one before.
         key = key[:shared] + block[place : place + n_key]
         place += n_key
+        if len(key) != shared + n_key or len(key) > _LONGEST_NAME or place + n_value > stop:
+            raise ValueError("an entry of its index is damaged")
+        if shared == 0:
+            whole.add(first)
         yield key, block[place : place + n_value]
         place += n_value
-    if restarts:
+    # Where TensorFlow starts to look for a key. Elsewhere it would read other entries.
+    if not whole.issuperset(struct.unpack_from(f"<{n_restarts}I", block, stop)):
         raise ValueError("an entry of its index is damaged")
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """An integer of seven bits in each byte, and the place behind it."""
-    number = 0
-    for i in range(_LARGEST_VARINT):
-        byte = data[place + i]
-        number |= (byte & 0x7F) << 7 * i
-        if byte < 0x80:
-            return number, place + i + 1
-    raise ValueError("a number in its index has no end")

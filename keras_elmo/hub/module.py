@@ -9,22 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from numpy.typing import NDArray
 
 from keras_elmo import backends
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.hub.checkpoint_index import check_index
+from keras_elmo.hub.checkpoint_index import read_index
 from keras_elmo.hub.graph_safety import graph_problem
+from keras_elmo.hub.tf_hub import is_state
 from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.types import Shape, Tensor
 
 _BUILT_IN_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
-N_LAYERS = 3
-"""Layers that a module gives out: the token vectors and two LSTM layers."""
-
-_LAYER_OUTPUTS = ("lstm_outputs1", "lstm_outputs2")
-_FILES = ("saved_model.pb", "tfhub_module.pb", "variables", "assets")
+_LSTM_OUTPUTS = ("lstm_outputs1", "lstm_outputs2")
+_N_LAYERS = 1 + len(_LSTM_OUTPUTS)
+_FILES = ("saved_model.pb", "tfhub_module.pb", "variables")
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -54,7 +52,7 @@ class HubModule(keras.Layer):
         )
         super().__init__(trainable=False, **kwargs)
         self.output_dim = output_dim
-        self.n_layers = N_LAYERS - 1  # of LSTMs
+        self.n_layers = len(_LSTM_OUTPUTS)
         self.max_characters_per_token = MAX_CHARACTERS_PER_TOKEN
         self.directory: Path | None = None
         self.supports_jit = False
@@ -65,20 +63,18 @@ class HubModule(keras.Layer):
         """Loads a module.
 
         Args:
-            directory: The module's directory. It has to stay there as long as the layer
-                is to be saved.
+            directory: The module's directory. Saving the layer reads it again.
             **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
 
         Returns:
             The layer.
 
         Raises:
-            SourceError: The files cannot be read, are no module, or one without a
-                ``tokens`` signature with ELMo's outputs.
+            SourceError: As :func:`load_module`.
         """
         module = load_module(directory)
         outputs = module.signatures["tokens"].structured_outputs
-        layer = cls(int(outputs[_LAYER_OUTPUTS[0]].shape[-1]), **kwargs)
+        layer = cls(int(outputs[_LSTM_OUTPUTS[0]].shape[-1]), **kwargs)
         layer._use(module, directory)
         return layer
 
@@ -87,7 +83,7 @@ class HubModule(keras.Layer):
 
         self.directory = directory
         self.module = module
-        self.states = stored_states(module)
+        self.tokens = without_states(module.signatures["tokens"])
         # A function of our own, because a gradient tape must not look into the old graph:
         # TensorFlow cannot differentiate loops of TensorFlow 1.
         self.run = tf.function(
@@ -103,15 +99,14 @@ class HubModule(keras.Layer):
         """The layers (batch, time, 3, D) of tokens (batch, time) without gaps."""
         import tensorflow as tf
 
-        reset_states(self.states)
-        outputs = self.module.signatures["tokens"](tokens=tokens, sequence_len=lengths)
+        outputs = self.tokens(lengths, tokens)
         words = outputs["word_emb"]  # (batch, time, D / 2)
         twice = tf.concat([words, words], axis=-1)  # (batch, time, D)
-        stacked = tf.stack([twice, *(outputs[name] for name in _LAYER_OUTPUTS)], axis=2)
+        stacked = tf.stack([twice, *(outputs[name] for name in _LSTM_OUTPUTS)], axis=2)
         return tf.stop_gradient(stacked)  # (batch, time, 3, D)
 
     def call(self, tokens: Tensor) -> Tensor:
-        """Moves the padding behind the tokens, runs the module and moves it back."""
+        """Moves the padding after the tokens, runs the module and moves it back."""
         import tensorflow as tf
 
         if self.directory is None:
@@ -135,19 +130,14 @@ class HubModule(keras.Layer):
         places = tf.argsort(order, axis=1)  # (batch, time)
         layers = tf.gather(layers, places, batch_dims=1)  # (batch, time, 3, D)
         layers = tf.where(mask[..., None, None], layers, 0.0)
-        layers.set_shape((*tokens.shape, N_LAYERS, self.output_dim))
+        layers.set_shape((*tokens.shape, _N_LAYERS, self.output_dim))
         return tf.cast(layers, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The layers' shape: (batch, time, 3, D)."""
-        return (*input_shape, N_LAYERS, self.output_dim)
+        return (*input_shape, _N_LAYERS, self.output_dim)
 
     def save_assets(self, dir_path: str) -> None:
-        """Puts the module's files into a ``.keras`` file.
-
-        Args:
-            dir_path: The folder for them, which Keras makes.
-        """
+        """Puts the module's files into the folder that Keras makes a ``.keras`` file of."""
         assert self.directory is not None
         for name in _FILES:
             source, target = self.directory / name, Path(dir_path, name)
@@ -157,11 +147,7 @@ class HubModule(keras.Layer):
                 shutil.copyfile(source, target)
 
     def load_assets(self, dir_path: str) -> None:
-        """Takes the module out of a ``.keras`` file.
-
-        Args:
-            dir_path: The folder that Keras unpacked them to.
-        """
+        """Takes the module from the folder that Keras unpacked a ``.keras`` file to."""
         # Keras removes its folder after loading, and the layer may be saved again.
         directory = Path(tempfile.mkdtemp(prefix="keras-elmo-"))
         weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
@@ -169,25 +155,35 @@ class HubModule(keras.Layer):
         self._use(load_module(directory), directory)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, without its module."""
         config = super().get_config()
         del config["trainable"]
         return {**config, "output_dim": self.output_dim}
 
 
-def stored_states(module: Any) -> list[tuple[Any, NDArray[Any]]]:
-    """The LSTM states that a module by bilm-tf code keeps in variables, with values."""
-    return [(v, v.numpy()) for v in module.variables if not v.trainable]
+def without_states(function: Any) -> Any:
+    """A signature's function, for positional arguments in the order of their names.
 
+    Modules by bilm-tf code keep LSTM states in variables, from call to call. Zeros stand
+    in for what is read from these, so that a sentence's vectors do not depend on those
+    before it.
+    """
+    import tensorflow as tf
 
-def reset_states(states: list[tuple[Any, NDArray[Any]]]) -> None:
-    """Sets states back, so that a sentence's vectors do not depend on those before it."""
-    for variable, start in states:
-        variable.assign(start)
+    reads = [
+        op.outputs[0]
+        for op in function.graph.get_operations()
+        if op.type in ("Identity", "ReadVariableOp") and is_state(op.inputs[0].op.name)
+    ]
+    n_inputs = len(function.inputs) - len(function.captured_inputs)
+    stateless = function.prune(
+        [*function.inputs[:n_inputs], *reads], function.structured_outputs
+    )
+    zeros = [tf.zeros(read.shape, read.dtype) for read in reads]
+    return lambda *inputs: stateless(*inputs, *zeros)
 
 
 def load_module(directory: Path) -> Any:
-    """Loads a TF1 Hub module, if it has ELMo's signature.
+    """Loads a TF1 Hub module, if it has ELMo's signature and can only compute.
 
     Args:
         directory: The module's directory.
@@ -196,21 +192,21 @@ def load_module(directory: Path) -> Any:
         TensorFlow's object, with ``signatures`` and ``variables``.
 
     Raises:
-        SourceError: The files cannot be read, are no module, or one without a ``tokens``
-            signature with ELMo's outputs.
+        SourceError: The files cannot be read or are not those of a TF1 Hub module, its
+            graph does what no ELMo does (:mod:`keras_elmo.hub.graph_safety`), or it has
+            no ``tokens`` signature with ELMo's outputs.
     """
     import tensorflow as tf
 
     try:
-        problem = graph_problem(directory)
-        if problem is not None:
+        if problem := graph_problem(directory):
             raise SourceError(
                 f"Refusing to load the TF1 Hub module in {str(directory)!r}: it {problem}. "
-                "An ELMo computes vectors, and does nothing else."
+                "No published ELMo does: get the module from another place."
             )
         variables = directory / "variables" / "variables"
         if variables.with_name("variables.index").is_file():  # not of constants alone
-            check_index(variables)
+            read_index(variables)
         module = tf.saved_model.load(str(directory), tags=[])
     except SourceError:
         raise
@@ -220,9 +216,9 @@ def load_module(directory: Path) -> Any:
         raise DamagedSourceError(
             f"Cannot load the TF1 Hub module in {str(directory)!r} "
             f"({type(error).__name__}: {error!s:.300}). Its files are missing, damaged or "
-            "no TF1 Hub module: check the directory, or download it again."
+            "not those of a TF1 Hub module: check the directory, or download it again."
         ) from error
-    wanted = {"word_emb", *_LAYER_OUTPUTS}
+    wanted = {"word_emb", *_LSTM_OUTPUTS}
     signatures = {
         name: sorted(function.structured_outputs)
         for name, function in module.signatures.items()

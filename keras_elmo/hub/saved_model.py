@@ -7,26 +7,16 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
 from keras_elmo import backends
-from keras_elmo.config import ElmoConfig
-from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.layers import CharacterIds, MaskedMean
 from keras_elmo.types import PathLike, Tensor
 
-Outputs = dict[str, Tensor]
-"""The outputs of a signature by their names."""
 
-Function = Any
-"""A function of TensorFlow."""
-
-
-def export_saved_model(
-    source: ElmoEmbeddingLayer | PathLike | ElmoConfig, path: PathLike
-) -> None:
+def export_saved_model(layer: Any, path: PathLike) -> None:
     """Writes a TensorFlow SavedModel with the signatures of the TF1 Hub modules of ELMo.
 
     Code that loaded such a module and called ``module.signatures["default"]`` or
@@ -38,37 +28,35 @@ def export_saved_model(
 
     - ``default``: ``text``, strings (batch,), split on the space character.
     - ``tokens``: ``tokens``, strings (batch, time), and ``sequence_len``, int32 (batch,):
-      how many of a row's tokens, from the first, are no padding. What follows them is not
-      read. No token before them is padding, whatever it is; the empty string is a word
-      without characters.
-    - ``serving_default``: ``inputs``, as the layer's ``input_mode`` says, to ``output_0``,
-      as its ``output_mode`` says.
+      the number of a row's tokens. What follows them is padding, and is not read. No token
+      before them is padding, whatever it is; the empty string is a word without
+      characters.
+    - ``serving_default``: from ``inputs``, as the layer's ``input_mode`` says, to
+      ``output_0``, as its ``output_mode`` says.
 
     Outputs of the first two, float32, all from one run of the language model:
 
     - ``word_emb`` (batch, time, D / 2), and ``lstm_outputs1``, ``lstm_outputs2`` (batch,
-      time, D), with as many as the layer has LSTM layers;
+      time, D), as many as the layer has LSTM layers;
     - ``elmo`` (batch, time, D) and ``default`` (batch, D), its mean over tokens, gamma
       included, from layers that have a mix: ``output_mode`` ``"elmo"`` or ``"default"``;
     - ``sequence_len`` (batch,), int32.
 
-    Padding is zeros, and so is what belongs to an empty sentence. The loaded object also
+    Padding is zeros, and so are the vectors of an empty sentence. The loaded object also
     has ``serve``, a function that does what the layer does, as after ``model.export``.
 
     Args:
-        source: A layer, or what :class:`~keras_elmo.ElmoEmbeddingLayer` takes as its
-            ``source``.
+        layer: An :class:`~keras_elmo.ElmoEmbeddingLayer`.
         path: The directory to write. It must not exist; its parent must. It appears under
             its name when it is complete.
 
     Raises:
-        ValueError: The backend is not TensorFlow; or the layer is ``stateful``, whose
+        ValueError: The backend is not TensorFlow; or the layer is ``stateful``, so that
             requests would depend on each other, or runs a module's own graph
             (``engine="hub"``).
         FileExistsError: There is something at ``path``.
-        FileNotFoundError: There is no directory to write it in.
+        FileNotFoundError: The directory to write it in does not exist.
         OSError: It cannot be written.
-        SourceError: No weights can be had from ``source``.
     """
     backends.needs_tensorflow(
         "export_saved_model writes a TensorFlow graph and",
@@ -81,58 +69,47 @@ def export_saved_model(
         raise FileNotFoundError(
             f"path: there is no directory {str(target.parent)!r}. Make it first."
         )
-    if not isinstance(source, ElmoEmbeddingLayer):
-        source = ElmoEmbeddingLayer(source)
-    # Beside the target, so that the last step is a rename and not a copy.
+    module = servable(layer)
+    # Next to the target, so that the last step is a rename and not a copy.
     with tempfile.TemporaryDirectory(
         prefix=f".{target.name}-", dir=target.parent
     ) as folder:
         written = Path(folder, "new")
-        write_saved_model(source, saved_functions(source), written)
+        write_servable(module, written)
         written.rename(target)
 
 
-class SavedFunctions(NamedTuple):
-    """What a SavedModel computes, as functions of TensorFlow.
-
-    Attributes:
-        default: From ``text`` to the outputs by name.
-        tokens: From ``tokens`` and ``sequence_len`` to the same.
-        serve: The layer.
-    """
-
-    default: Function
-    tokens: Function
-    serve: Function
-
-
-def saved_functions(layer: ElmoEmbeddingLayer) -> SavedFunctions:
-    """Makes the functions that a SavedModel of a layer holds.
-
-    Args:
-        layer: The layer.
+def servable(layer: Any) -> Any:
+    """Makes what :func:`export_saved_model` writes, or raises its ``ValueError``.
 
     Returns:
-        The functions, for batches and sentences of any length.
-
-    Raises:
-        ValueError: The layer is ``stateful`` or has ``engine="hub"``.
+        A ``tf.Module`` with the functions ``default`` (of ``text``), ``tokens`` (of
+        ``tokens`` and ``sequence_len``), ``serve`` and ``serving_default``.
     """
     import tensorflow as tf
 
-    _check_layer(layer)
+    if layer.stateful:
+        raise ValueError(
+            f"layer: with stateful={layer.stateful!r} it carries its state from request to "
+            "request. Make one with stateful=False and the same weights."
+        )
+    if layer.engine == "hub":
+        raise ValueError(
+            "layer: with engine='hub' it runs a module's own graph, which has these "
+            "signatures itself. Use engine='native'; or model.export, for one endpoint."
+        )
     layers_of_tokens = _LayersOfTokens(layer)
     splitting = CharacterIds("sentences", max_tokens=layer.max_tokens)
     pooling = MaskedMean(dtype="float32")
 
-    def function(*inputs: Any) -> Callable[[Function], Function]:
+    def function(*inputs: Any) -> Callable[[Any], Any]:
         return partial(tf.function, input_signature=inputs, autograph=False)
 
     any_tokens = tf.TensorSpec((None, None), tf.string, "tokens")
 
     # A function of its own, so that both signatures call the same graph.
     @function(any_tokens, tf.TensorSpec((None, None), tf.bool, "mask"))
-    def outputs(tokens: Tensor, mask: Tensor) -> Outputs:
+    def outputs(tokens: Tensor, mask: Tensor) -> dict[str, Tensor]:
         # (batch, time, depth + 1, D), zeros at padding
         layers = layers_of_tokens(tokens, mask)
         found = {"word_emb": layers[:, :, 0, : layer.output_dim // 2]}
@@ -145,12 +122,12 @@ def saved_functions(layer: ElmoEmbeddingLayer) -> SavedFunctions:
         return {**found, "sequence_len": tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)}
 
     @function(tf.TensorSpec((None,), tf.string, "text"))
-    def default(text: Tensor) -> Outputs:
+    def default(text: Tensor) -> dict[str, Tensor]:
         tokens = splitting.tokens(text)  # (batch, time)
         return outputs(tokens, tokens != "")
 
     @function(any_tokens, tf.TensorSpec((None,), tf.int32, "sequence_len"))
-    def tokens(tokens: Tensor, sequence_len: Tensor) -> Outputs:
+    def tokens(tokens: Tensor, sequence_len: Tensor) -> dict[str, Tensor]:
         tf.debugging.assert_equal(
             tf.shape(sequence_len)[0],
             tf.shape(tokens)[0],
@@ -159,13 +136,21 @@ def saved_functions(layer: ElmoEmbeddingLayer) -> SavedFunctions:
         tokens = tokens[:, : layer.max_tokens]  # (batch, time)
         return outputs(tokens, tf.sequence_mask(sequence_len, tf.shape(tokens)[1]))
 
-    return SavedFunctions(default, tokens, function(_inputs(layer))(lambda x: layer(x)))
+    module = tf.Module()
+    module.default, module.tokens = default, tokens
+    module.serve = function(_inputs(layer))(lambda x: layer(x))
+    # Signatures have a name for each output.
+    module.serving_default = function(_inputs(layer))(
+        lambda inputs: {"output_0": module.serve(inputs)}
+    )
+    module.vocabulary = layer.vocabulary_cache.table
+    return module
 
 
 class _LayersOfTokens(keras.Layer):
     """A layer's own layers: as a call, so that Keras casts variables in mixed precision."""
 
-    def __init__(self, layer: ElmoEmbeddingLayer) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__(name="layers_of_tokens", dtype=layer.dtype_policy)
         self.layer = layer
         self.built = True  # the layer has all its weights
@@ -174,49 +159,25 @@ class _LayersOfTokens(keras.Layer):
         return self.layer.layers_of_tokens(tokens, is_token)
 
 
-def write_saved_model(
-    layer: ElmoEmbeddingLayer, functions: SavedFunctions, path: Path
-) -> None:
-    """Writes what :func:`export_saved_model` does, without a detour.
-
-    Args:
-        layer: The layer.
-        functions: Its functions.
-        path: The directory to write.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+def write_servable(module: Any, path: Path) -> None:
+    """Writes what :func:`servable` makes to a directory, or raises ``OSError``."""
     import tensorflow as tf
 
-    module = tf.Module()
-    module.serve = functions.serve
-    # By a name for what comes out, as signatures need it.
-    serving = tf.function(
-        lambda inputs: {"output_0": functions.serve(inputs)},
-        input_signature=[_inputs(layer)],
-        autograph=False,
-    )
     signatures = {
-        name: function.get_concrete_function()
-        for name, function in (
-            ("default", functions.default),
-            ("tokens", functions.tokens),
-            ("serving_default", serving),
-        )
+        name: getattr(module, name).get_concrete_function()
+        for name in ("default", "tokens", "serving_default")
     }
     # The variables of all signatures, each once.
     variables = {id(v): v for each in signatures.values() for v in each.variables}
     module.weights = list(variables.values())
-    module.vocabulary = layer.vocabulary_cache.table
     try:
         tf.saved_model.save(module, str(path), signatures)
     except tf.errors.OpError as error:  # a full disk, for one
         raise OSError(f"Cannot write the SavedModel: {error.message}") from error
 
 
-def _inputs(layer: ElmoEmbeddingLayer) -> Any:
-    """What the layer takes, in batches of any size."""
+def _inputs(layer: Any) -> Any:
+    """The layer's input, in batches of any size."""
     import tensorflow as tf
 
     shapes = {
@@ -225,17 +186,3 @@ def _inputs(layer: ElmoEmbeddingLayer) -> Any:
         "character_ids": ((None, None, layer.max_characters_per_token), tf.int32),
     }
     return tf.TensorSpec(*shapes[layer.input_mode], "inputs")
-
-
-def _check_layer(layer: ElmoEmbeddingLayer) -> None:
-    if layer.stateful:
-        raise ValueError(
-            f"source: a layer with stateful={layer.stateful!r} carries its state from "
-            "request to request, of whatever client. Make one with stateful=False and the "
-            "same weights."
-        )
-    if layer.engine == "hub":
-        raise ValueError(
-            "source: a layer with engine='hub' runs a module's own graph, which has these "
-            "signatures itself. Use engine='native'; or model.export, for one endpoint."
-        )

@@ -9,7 +9,9 @@ import dataclasses
 import hashlib
 import os
 import random
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,13 @@ from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import SourceError, VerificationError
+from keras_elmo.hub.module import load_module, without_states
 from keras_elmo.hub.sources import load_path, read_located
 from keras_elmo.hub.tf_hub import is_tf_hub_module
+from keras_elmo.layers import ElmoBiLM
 from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import Arrays, PathLike
+from keras_elmo.weights.assign import create_from_arrays
 from keras_elmo.weights.download import cache_directory
 from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import Model
@@ -31,6 +36,9 @@ VERIFY_VARIABLE = "KERAS_ELMO_VERIFY"
 
 TOLERANCE = 1e-4
 """Largest accepted difference, as a share of the output's largest value."""
+
+MOST_SECONDS = 600.0
+"""How long a module may compute. A large one takes some seconds on two cores."""
 
 # Short and long, plain and odd: one character, more than 48 bytes, several bytes a
 # character, white space other than the space, one token and many.
@@ -70,14 +78,14 @@ def verify(source: PathLike) -> Verification:
 
     Raises:
         VerificationError: An output differs by more than ``TOLERANCE``.
-        SourceError: The source cannot be had, or is no TF1 Hub module, so that there is
-            nothing to compare with; or its graph cannot be run.
+        SourceError: The source could not be loaded, or is not a TF1 Hub module, so that
+            there is nothing to compare with; or its graph cannot be run.
     """
 
     def compare(path: Path) -> Verification:
         if not is_tf_hub_module(path):
             raise SourceError(
-                f"source {os.fspath(source)!r} is no TF1 Hub module: it has no graph of "
+                f"source {os.fspath(source)!r} is not a TF1 Hub module: it has no graph of "
                 "its own to compare with."
             )
         return verify_module(path, *load_path(path, os.fspath(source)))
@@ -86,80 +94,55 @@ def verify(source: PathLike) -> Verification:
 
 
 def load_verified(source: PathLike) -> Model:
-    """Finds and reads a model; a TF1 Hub module is also verified, the first time.
+    """Finds and reads a model, as :func:`~keras_elmo.weights.sources.load_source`.
 
-    Args:
-        source: What :func:`~keras_elmo.weights.locate.locate_source` takes.
-
-    Returns:
-        The configuration, the arrays by name and the path.
+    A TF1 Hub module is also verified, unless its files were before on this machine. The
+    environment variable ``KERAS_ELMO_VERIFY=0`` turns that off.
 
     Raises:
         SourceError: There is nothing to read, or something other than one ELMo model, or
-            the layer would not compute what the module computes.
+            a module's graph cannot be run.
+        VerificationError: The layer would not compute what the module computes.
         TypeError: ``source`` is not a name, path or URL.
     """
 
     def read(path: Path) -> Model:
         config, arrays = load_path(path, os.fspath(source))
-        if is_tf_hub_module(path):
-            verify_once(path, config, arrays)
+        if is_tf_hub_module(path) and os.environ.get(VERIFY_VARIABLE) != "0":
+            _verify_once(path, config, arrays)
         return Model(config, arrays, path)
 
     return read_located(source, read)
 
 
-def verify_once(path: Path, config: ElmoConfig, arrays: Arrays) -> None:
-    """Verifies a module unless that was done before, on this machine, with these files.
-
-    The environment variable ``KERAS_ELMO_VERIFY=0`` turns it off.
-
-    Args:
-        path: The module's directory.
-        config: The configuration that was read from it.
-        arrays: The arrays that were read from it.
-
-    Raises:
-        VerificationError: An output differs by more than ``TOLERANCE``.
-        SourceError: The module's graph cannot be run.
-    """
-    if os.environ.get(VERIFY_VARIABLE) == "0":
-        return
-    note = cache_directory() / "verified" / _fingerprint(path)
+def _verify_once(path: Path, config: ElmoConfig, arrays: Arrays) -> None:
+    # A module's content: its graph, and the index with all checksums.
+    digest = hashlib.sha256()
+    for name in ("saved_model.pb", "variables/variables.index"):
+        digest.update((path / name).read_bytes())
+    note = cache_directory() / "verified" / digest.hexdigest()
     if note.is_file():
         return
     verify_module(path, config, arrays)
-    try:
+    with suppress(OSError):  # which costs time on the next run, nothing else
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(f"{path}\n", encoding="utf-8")
-    except OSError:
-        # A cache that cannot be written costs time on the next run, nothing else.
-        return
 
 
 def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verification:
-    """Compares a module's outputs with those of our stages on its arrays.
+    """Compares a module's outputs with those of our stages, as :func:`verify` does.
 
     Args:
         path: The module's directory.
         config: The configuration that was read from it.
         arrays: The arrays that were read from it, those of the mix included if any.
-
-    Returns:
-        The largest relative difference of each output of each signature.
-
-    Raises:
-        VerificationError: An output differs by more than ``TOLERANCE``.
-        SourceError: The module's graph cannot be run.
     """
     tokens = [[t for t in sentence.split(" ") if t] for sentence in PROBES]
     mask = np.arange(max(map(len, tokens))) < np.array([[len(row)] for row in tokens])
     expected = _our_outputs(config, arrays, tokens, mask)
-    theirs = _module_outputs(path, tokens, mask)
     errors = {}
-    for name, output in theirs.items():
-        references = expected.get(name.split("/")[1])
-        if references is not None:
+    for name, output in _module_outputs(path, tokens, mask).items():
+        if references := expected.get(name.split("/")[1]):
             errors[name] = min(_relative_error(output, ours, mask) for ours in references)
     wrong = {name: error for name, error in errors.items() if not error <= TOLERANCE}
     if wrong:
@@ -167,9 +150,9 @@ def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verificatio
         raise VerificationError(
             f"The layer does not compute what the module in {str(path)!r} computes. "
             f"Relative to their largest values these outputs differ: {listed} (at most "
-            f"{TOLERANCE:.0e} is accepted). Its architecture is another than ELMo's "
-            "published one: use engine='hub', which runs the module's own graph. If it was "
-            "downloaded, its files may also be damaged: delete the directory and try again."
+            f"{TOLERANCE:.0e} is accepted). Its architecture is not ELMo's published one: "
+            "use engine='hub', which runs the module's own graph. If it was downloaded, "
+            "its files may also be damaged: delete the directory and try again."
         )
     return Verification(path, errors)
 
@@ -178,16 +161,14 @@ def _our_outputs(
     config: ElmoConfig, arrays: Arrays, tokens: list[list[str]], mask: NDArray[np.bool_]
 ) -> dict[str, list[NDArray[Any]]]:
     """Each output, in every form that is right."""
-    from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-
     # Keras draws seeds for initial values from Python's generator. A program that fixes its
     # seed must not get other numbers the first time, when a module is verified.
     generator = random.getstate()
-    layer = ElmoEmbeddingLayer(config, "layers", "character_ids")
+    bilm = ElmoBiLM(config, name="verified", dtype="float32")
+    create_from_arrays(bilm, dict(arrays))  # which takes arrays out
     random.setstate(generator)
-    layer.use_arrays(arrays)
     ids = batch_to_character_ids(tokens, config.max_characters_per_token)
-    layers = keras.ops.convert_to_numpy(layer(ids))  # (batch, time, n_layers + 1, D)
+    layers = keras.ops.convert_to_numpy(bilm(ids))  # (batch, time, n_layers + 1, D)
     outputs = {
         "word_emb": [layers[:, :, 0, : config.projection_dim]],
         "lstm_outputs1": [layers[:, :, 1]],
@@ -206,46 +187,45 @@ def _our_outputs(
 def _module_outputs(
     path: Path, tokens: list[list[str]], mask: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
-    """The outputs of both signatures, each from the states that the module starts with."""
+    """The outputs of both signatures."""
     import tensorflow as tf
 
-    from keras_elmo.hub.module import load_module, reset_states, stored_states
-
-    width = mask.shape[1]
-    padded = [row + [""] * (width - len(row)) for row in tokens]
+    module = load_module(path)
+    padded = [row + [""] * (mask.shape[1] - len(row)) for row in tokens]
     inputs = {
-        "default": {"strings": tf.constant(PROBES)},
-        "tokens": {
-            "tokens": tf.constant(padded),
-            "sequence_len": tf.constant(mask.sum(axis=1), tf.int32),
-        },
+        "default": [tf.constant(PROBES)],
+        "tokens": [tf.constant(mask.sum(axis=1), tf.int32), tf.constant(padded)],
     }
-    outputs = {}
+    outputs: dict[str, NDArray[Any]] = {}
     try:
-        module = load_module(path)
-        states = stored_states(module)
-        for signature, function in module.signatures.items():
-            if signature in inputs:
-                reset_states(states)
-                for name, output in function(**_named(function, inputs[signature])).items():
-                    outputs[f"{signature}/{name}"] = output.numpy()
-    except SourceError:
-        raise
+        with _time_limit() as limited:
+            for name in inputs.keys() & module.signatures.keys():
+                found = limited(without_states(module.signatures[name]))(*inputs[name])
+                outputs |= {f"{name}/{key}": x.numpy() for key, x in found.items()}
     except (OSError, ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
+        problem = f"{type(error).__name__}: {error!s:.300}"
+        if isinstance(error, tf.errors.CancelledError):
+            problem = f"it computes for more than {MOST_SECONDS:g} seconds"
         raise SourceError(
             f"The module in {str(path)!r} cannot be run, so that it cannot be verified "
-            f"({type(error).__name__}: {error!s:.300}). {VERIFY_VARIABLE}=0 in the "
-            "environment loads it without."
+            f"({problem}). {VERIFY_VARIABLE}=0 in the environment loads it without."
         ) from error
     return outputs
 
 
-def _named(function: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The inputs, under the name that the function has for its only one."""
-    names = list(function.structured_input_signature[1])
-    if len(names) == len(inputs) == 1:
-        return {names[0]: next(iter(inputs.values()))}
-    return inputs
+@contextmanager
+def _time_limit() -> Iterator[Any]:
+    """Makes TensorFlow's functions end in an error after a time, which they share."""
+    from tensorflow.python.eager import cancellation  # no public name leads there
+
+    manager = cancellation.CancellationManager()
+    timer = threading.Timer(MOST_SECONDS, manager.start_cancel)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield manager.get_cancelable_function
+    finally:
+        timer.cancel()
 
 
 def _relative_error(
@@ -259,11 +239,3 @@ def _relative_error(
     if found.shape != expected.shape:
         return float("inf")
     return float(np.abs(found - expected).max() / np.abs(expected).max())
-
-
-def _fingerprint(path: Path) -> str:
-    """Stands for a module's content: its graph, and the index with all checksums."""
-    digest = hashlib.sha256()
-    for name in ("saved_model.pb", "variables/variables.index"):
-        digest.update((path / name).read_bytes())
-    return digest.hexdigest()

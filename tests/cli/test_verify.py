@@ -39,4 +39,4 @@ def test_verify_quietly(module: Path, run: Run) -> None:
 def test_verify_of_hdf5(source: str, run: Run) -> None:
     code, printed, error = run("verify", source)
     assert (code, printed) == (1, "")
-    assert f"error: source {source!r} is no TF1 Hub module" in error
+    assert f"error: source {source!r} is not a TF1 Hub module" in error

@@ -7,36 +7,32 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
 from keras_elmo.errors import DamagedSourceError
-from keras_elmo.hub.checkpoint_index import check_index
+from keras_elmo.hub.checkpoint_index import read_index
 from keras_elmo.hub.tf_hub import read_tf_hub
 from tests.fuzzing.checkpoints import masked_crc, varint
 
 HEADER = tensor_bundle_pb2.BundleHeaderProto(num_shards=1).SerializeToString()
+FLOATS = (4, 6)  # the shape of the numbers in the data file
 
 
-def entry(shape: tuple[int, ...] = (2, 3), dtype: int = types_pb2.DT_FLOAT) -> bytes:
-    message = tensor_bundle_pb2.BundleEntryProto(dtype=dtype, size=24)
+def entry(shape: tuple[int, ...] = FLOATS, **fields: Any) -> bytes:
+    fields = {"dtype": types_pb2.DT_FLOAT, "size": 96, **fields}
+    message = tensor_bundle_pb2.BundleEntryProto(**fields)
     for size in shape:
         message.shape.dim.add(size=size)
     return message.SerializeToString()
 
 
-def changed(**fields: int) -> bytes:
+def sliced() -> bytes:
     message = tensor_bundle_pb2.BundleEntryProto.FromString(entry())
-    for name, value in fields.items():
-        setattr(message, name, value)
-    return message.SerializeToString()
-
-
-def sliced(start: int, length: int) -> bytes:
-    message = tensor_bundle_pb2.BundleEntryProto.FromString(entry((4,)))
-    message.slices.add().extent.add(start=start, length=length)
+    message.slices.add().extent.add(start=0, length=4)
     return message.SerializeToString()
 
 
@@ -50,11 +46,11 @@ def block(records: bytes, restarts: tuple[int, ...] = (0,), kind: bytes = b"\0")
     return content + kind + struct.pack("<I", masked_crc(content + kind))
 
 
-def table(data: bytes) -> bytes:
+def table(data: bytes, n_listed: int = 1) -> bytes:
     """A block of entries, an empty one, the one that lists the first, and the footer."""
     handle = varint(0) + varint(len(data) - 5)
     other = block(b"")
-    listing = block(record(b"~", handle))
+    listing = block(record(b"~", handle) * n_listed)
     footer = varint(len(data)) + varint(len(other) - 5)
     footer += varint(len(data) + len(other)) + varint(len(listing) - 5)
     magic = struct.pack("<Q", 0xDB4775248B80FB57)
@@ -65,57 +61,81 @@ def index(value: bytes, key: bytes = b"bilm/char_embed") -> bytes:
     return table(block(record(b"", HEADER) + record(key, value)))
 
 
-def written(folder: Path, content: bytes) -> Path:
-    (folder / "variables").mkdir(exist_ok=True)
-    (folder / "variables/variables.index").write_bytes(content)
-    return folder / "variables/variables"
+def many(n: int) -> bytes:
+    records = [record(b"%06d" % i, entry((), size=4)) for i in range(n)]
+    return table(block(record(b"", HEADER) + b"".join(records)))
 
 
-def test_good_ones(tmp_path: Path) -> None:
-    for value in (entry(), entry(()), sliced(1, 3), sliced(0, 4)):
-        check_index(written(tmp_path, index(value)))
-    shared = record(b"", HEADER) + record(b"ab", entry()) + record(b"c", entry(), shared=1)
-    check_index(written(tmp_path, table(block(shared))))
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "variables/variables.data-00000-of-00001").write_bytes(bytes(96))
+    return tmp_path / "variables/variables"
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (index(b"\xff\xff\xff"), "is damaged"),
-        (index(entry((-1, 3))), r"no shape, \[-1, 3\]"),
-        (index(entry((1 << 62, 1 << 62))), "the shape"),
-        (index(entry((1,) * 300)), "no shape"),
-        (index(entry(dtype=99)), "the unknown type 99"),
-        (index(entry(dtype=0)), "the unknown type 0"),
-        (index(changed(shard_id=1)), "no place in its files"),
-        (index(changed(offset=-8)), "no place in its files"),
-        (index(changed(size=-8)), "no place in its files"),
-        (index(sliced(3, 2)), "a slice"),
-        (index(sliced(-1, 2)), "a slice"),
-        (index(entry(), key=b""), "not in their order"),
-        (table(block(record(b"a", entry()))), "no header"),
-        (table(block(b"")), "is empty"),
-        (table(block(record(b"", b"\x08\xff\xff\xff\xff\x07"))), "no header"),
-        (table(block(record(b"", HEADER), kind=b"\1")), "is compressed"),
-        (table(block(record(b"", HEADER), restarts=())), "is cut"),
-        (table(block(record(b"", HEADER), restarts=(0, 3))), "an entry of its index"),
-        (table(block(record(b"", HEADER) + record(b"a", b"", shared=9))), "an entry of"),
-        (table(block(record(b"", HEADER) + varint(0) + b"\xff" * 12)), "no end"),
-        (index(entry())[:-1], "no end"),
-        (index(entry())[:-60] + index(entry())[-48:], "."),
-        (b"", "no end"),
-        (b"\xff" * 40 + struct.pack("<Q", 0xDB4775248B80FB57), "no end"),
-    ],
-    ids=range(24),
-)
-def test_bad_ones(tmp_path: Path, content: bytes, message: str) -> None:
-    prefix = written(tmp_path, content)
+def write(prefix: Path, content: bytes) -> None:
+    prefix.with_name("variables.index").write_bytes(content)
+
+
+def test_good_ones(prefix: Path) -> None:
+    write(prefix, index(entry()))
+    assert read_index(prefix) == {"bilm/char_embed": ("float32", FLOATS)}
+    numbers = entry((), dtype=types_pb2.DT_INT64, size=8, offset=88)
+    shared = record(b"", HEADER) + record(b"ab", entry()) + record(b"c", numbers, shared=1)
+    write(prefix, table(block(shared)))
+    assert read_index(prefix) == {"ab": ("float32", FLOATS), "ac": ("int64", ())}
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "no message": (index(b"\xff\xff\xff"), "is damaged"),
+    "negative": (index(entry((-1, 3))), r"the shape \[-1, 3\]"),
+    "huge": (index(entry((1 << 62, 1 << 62))), "96 bytes for the shape"),
+    "overflow": (index(entry((1 << 32, 1 << 32, 24))), "96 bytes for the shape"),
+    "dimensions": (index(entry((1,) * 300)), "the shape"),
+    "type": (index(entry(dtype=99)), "the type 99, which no weights have"),
+    "no type": (index(entry(dtype=0)), "the type 0"),
+    "strings": (index(entry(dtype=types_pb2.DT_STRING)), "the type 7"),
+    "shard": (index(entry(shard_id=1)), "numbers outside the checkpoint's files"),
+    "offset": (index(entry(offset=-8)), "numbers outside"),
+    "past the end": (index(entry(offset=8)), "numbers outside"),
+    "negative size": (index(entry(size=-8)), "-8 bytes for the shape"),
+    "slices": (index(sliced()), "slices in place of numbers"),
+    "order": (index(entry(), key=b""), "not in their order"),
+    "no header": (table(block(record(b"a", entry()))), "no header"),
+    "empty": (table(block(b"")), "no header"),
+    "shards": (table(block(record(b"", b"\x08\xff\xff\xff\xff\x07"))), "no header"),
+    "compressed": (table(block(record(b"", HEADER), kind=b"\1")), "is compressed"),
+    "no restart": (table(block(record(b"", HEADER), restarts=())), "is cut"),
+    "restart": (table(block(record(b"", HEADER), restarts=(0, 3))), "an entry of its"),
+    "sharing": (
+        table(block(record(b"", HEADER) + record(b"a", b"", shared=9))),
+        "an entry of",
+    ),
+    "varint": (table(block(record(b"", HEADER) + varint(0) + b"\xff" * 12)), "no end"),
+    "cut": (index(entry())[:-1], "no end"),
+    "gap": (index(entry())[:-60] + index(entry())[-48:], "."),
+    "nothing": (b"", "no end"),
+    "footer": (b"\xff" * 40 + struct.pack("<Q", 0xDB4775248B80FB57), "no end"),
+    "long name": (index(entry(), key=b"a" * 1001), "an entry of its index"),
+    "too many": (many(10_001), "lists over 10,000 variables"),
+    "too large": (bytes((1 << 20) + 1), "larger than 1,048,576 bytes"),
+    "twice": (table(block(record(b"", HEADER)), n_listed=2), "blocks of its index overlap"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_bad_ones(prefix: Path, content: bytes, message: str) -> None:
+    write(prefix, content)
     with pytest.raises(ValueError, match=message):
-        check_index(prefix)
-    with pytest.raises(DamagedSourceError, match=f"the TF-Hub module '{tmp_path}'"):
-        read_tf_hub(tmp_path)
+        read_index(prefix)
+    module = prefix.parents[1]
+    with pytest.raises(DamagedSourceError, match=f"the TF-Hub module '{module}'"):
+        read_tf_hub(module)
 
 
-def test_no_index(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"variables\.index"):
-        check_index(tmp_path / "variables")
+@pytest.mark.parametrize("name", ["variables.index", "variables.data-00000-of-00001"])
+def test_missing_files(prefix: Path, name: str) -> None:
+    write(prefix, index(entry()))
+    prefix.with_name(name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        read_index(prefix)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoEmbeddingLayer, export_saved_model
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.hub import export_saved_model
 from keras_elmo.layers import MaskedMean
-from keras_elmo.weights.sources import save_model
 from tests.hub.tf_hub_modules import MIX
 from tests.processes import run_python
 from tests.test_oracles import MIXES, Report, squeezed, weights
@@ -135,6 +135,7 @@ def results(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["tokens", "one", "no gaps"])
 def test_a_client_of_the_module_gets_the_same(results: Calls, title: str) -> None:
     expected, found = results[f"module {title}"], results[f"ours {title}"]
@@ -156,6 +157,7 @@ def test_a_client_of_the_module_gets_the_same(results: Calls, title: str) -> Non
         assert lengths.tolist() == TOKENS["sequence_len"]
 
 
+@pytest.mark.slow
 def test_sentences_are_the_layers(results: Calls, source: str) -> None:
     found = results["ours sentences"]
     assert found["sequence_len"].tolist() == [6, 1, 0, 3]
@@ -165,6 +167,7 @@ def test_sentences_are_the_layers(results: Calls, source: str) -> None:
     assert not found["default"][2].any()
 
 
+@pytest.mark.slow
 def test_nothing_to_embed(results: Calls) -> None:
     assert results["ours nobody"]["elmo"].shape == (0, 1, 16)
     assert results["ours nobody"]["default"].shape == (0, 16)
@@ -173,6 +176,7 @@ def test_nothing_to_embed(results: Calls) -> None:
     assert not any(output.any() for output in found.values())
 
 
+@pytest.mark.slow
 def test_serve_is_the_layer(results: Calls, source: str, tuned: ElmoEmbeddingLayer) -> None:
     layer = layer_of(source, "elmo", "tokens")
     np.testing.assert_allclose(results["ours serve"]["serve"], layer(DENSE), atol=1e-6)
@@ -181,6 +185,7 @@ def test_serve_is_the_layer(results: Calls, source: str, tuned: ElmoEmbeddingLay
     np.testing.assert_allclose(results["tuned serving"]["output_0"], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_weights_are_the_tuned_ones(results: Calls, tuned: ElmoEmbeddingLayer) -> None:
     """With them go the cached words, the mix and ``max_tokens``."""
     tokens, sentences = results["tuned tokens"], results["tuned sentences"]
@@ -202,6 +207,7 @@ def test_the_weights_are_the_tuned_ones(results: Calls, tuned: ElmoEmbeddingLaye
     np.testing.assert_allclose(tokens["default"], pooled, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_keeps_its_lengths(results: Calls, tagger: keras.Model) -> None:
     for title, tokens in (("serve", DENSE), ("one", [["Bank"]])):
         expected = tagger(tf.constant(tokens))
@@ -209,6 +215,7 @@ def test_a_model_of_ones_own_keeps_its_lengths(results: Calls, tagger: keras.Mod
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_module_of_the_oracle(
     shared: Path, tmp_path: Path, report_error: Report
 ) -> None:
@@ -271,16 +278,15 @@ def test_mixed_precision_and_what_the_layer_does_not_hold(tmp_path: Path) -> Non
     assert loaded.serve(tf.constant(SENTENCES)).dtype == tf.float16
 
 
-def test_a_source_and_its_weights_once(tmp_path: Path) -> None:
-    config = dataclasses.replace(LEAST, dim=200)
-    save_model(tmp_path / "source", config, random_arrays(config))
-    export_saved_model(tmp_path / "source", tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+def test_its_weights_are_stored_once(tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(dataclasses.replace(LEAST, dim=200))
+    export_saved_model(layer, tmp_path / "out")
     data = tmp_path / "out" / "variables" / "variables.data-00000-of-00001"
-    n_bytes = 4 * config.n_parameters
+    n_bytes = 4 * layer.config.n_parameters
     assert n_bytes < data.stat().st_size < 1.05 * n_bytes
 
 
+@pytest.mark.slow
 def test_a_wrong_number_of_lengths(results: Calls) -> None:
     assert "one length for each row of tokens" in str(results["tuned too few"]["error"])
 
@@ -307,8 +313,8 @@ def test_nothing_is_replaced_or_left_behind(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"stateful": True}, "stateful=True carries its state from request to request"),
-        ({"engine": "hub"}, "engine='hub' runs a module's own graph"),
+        ({"stateful": True}, "stateful=True it carries its state from request to request"),
+        ({"engine": "hub"}, "engine='hub' it runs a module's own graph"),
     ],
 )
 def test_layers_that_have_no_such_signatures(

@@ -6,11 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
+from hub_module import signature, tensorflow_1
 
-from keras_elmo import ElmoEmbeddingLayer, SourceError, VerificationError, verify
-from keras_elmo.hub.verification import PROBES
+from keras_elmo import ElmoEmbeddingLayer, SourceError, VerificationError
+from keras_elmo.hub import verification, verify
+from keras_elmo.hub.verification import PROBES, load_verified
 from tests.hub.tf_hub_modules import STYLES, Style, write_module
-from tests.tiny_models import TINY
+from tests.tiny_models import TINY, random_arrays
+
+v1 = tf.compat.v1
 
 OUTPUTS = {"word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"}
 
@@ -19,6 +24,13 @@ OUTPUTS = {"word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"}
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module without skip connections: nothing in its files says so."""
+    config = dataclasses.replace(TINY, use_skip_connections=False)
+    return write_module(tmp_path_factory.mktemp("other") / "module", config)
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
@@ -32,66 +44,47 @@ def test_every_style_agrees(tmp_path: Path, style: Style) -> None:
     assert 0 < max(result.errors.values()) < 1e-5
 
 
-def test_a_mismatch_names_the_outputs_and_their_errors(tmp_path: Path) -> None:
-    """A module without skip connections: nothing in its files says so."""
-    config = dataclasses.replace(TINY, use_skip_connections=False)
-    path = write_module(tmp_path / "module", config)
+def test_a_mismatch_names_the_outputs_and_their_errors(other: Path) -> None:
     with pytest.raises(
         VerificationError, match=r"these outputs differ: .*tokens/lstm_outputs2 by \d.*hub"
     ) as info:
-        verify(path)
+        verify(other)
     assert "lstm_outputs1 by" not in str(info.value)
     assert "word_emb by" not in str(info.value)
     # The layer refuses it; its own graph runs.
     with pytest.raises(VerificationError, match="does not compute what the module"):
-        ElmoEmbeddingLayer(path)
-    assert ElmoEmbeddingLayer(path, engine="hub")(["a"]).shape == (1, 16)
+        ElmoEmbeddingLayer(other)
+    assert ElmoEmbeddingLayer(other, engine="hub")(["a"]).shape == (1, 16)
 
 
 def test_a_module_is_verified_once(
-    module: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    module: Path, other: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-    original = verify.__globals__["verify_module"]
-
-    def counted(*arguments: object) -> object:
-        calls.append(arguments)
-        return original(*arguments)
-
-    monkeypatch.setitem(verify.__globals__, "verify_module", counted)
-    ElmoEmbeddingLayer(module)
-    ElmoEmbeddingLayer(module)
-    assert len(calls) == 1
+    load_verified(module)
+    with monkeypatch.context() as patch:
+        patch.setattr(verification, "verify_module", None)  # which would be an error
+        assert load_verified(module).path == module
     assert [p.read_text() for p in (cache / "verified").iterdir()] == [f"{module}\n"]
+    with pytest.raises(VerificationError, match="these outputs differ"):
+        load_verified(other)  # other files, which are not noted
+    assert len(list((cache / "verified").iterdir())) == 1
 
 
 def test_the_first_time_draws_no_random_numbers(module: Path, cache: Path) -> None:
     drawn = []
     for _ in range(2):
         random.seed(0)
-        ElmoEmbeddingLayer(module)
+        load_verified(module)
         drawn.append(random.random())
         assert len(list((cache / "verified").iterdir())) == 1
     assert drawn[0] == drawn[1]
 
 
-def test_other_files_are_verified_again(module: Path, tmp_path: Path, cache: Path) -> None:
-    ElmoEmbeddingLayer(module)
-    other = write_module(
-        tmp_path / "other", dataclasses.replace(TINY, use_skip_connections=False)
-    )
-    with pytest.raises(VerificationError, match="these outputs differ"):
-        ElmoEmbeddingLayer(other)
-    assert len(list((cache / "verified").iterdir())) == 1
-
-
 def test_it_can_be_turned_off(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    other: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
-    config = dataclasses.replace(TINY, use_skip_connections=False)
-    layer = ElmoEmbeddingLayer(write_module(tmp_path / "module", config))
-    assert layer(["a"]).shape == (1, 16)
+    assert load_verified(other).config == TINY
     assert not cache.exists()
 
 
@@ -100,12 +93,12 @@ def test_a_cache_that_cannot_be_written(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "file" / "cache"))
-    assert ElmoEmbeddingLayer(module)(["a"]).shape == (1, 16)
+    assert load_verified(module).config == TINY
 
 
 def test_sources_without_a_graph(source: str) -> None:
     with pytest.raises(
-        SourceError, match="is no TF1 Hub module: it has no graph of its own"
+        SourceError, match="is not a TF1 Hub module: it has no graph of its own"
     ):
         verify(source)
 
@@ -116,6 +109,26 @@ def test_a_graph_that_cannot_be_run(module: Path, tmp_path: Path, cache: Path) -
     (path / "saved_model.pb").write_bytes(content[: len(content) // 2])
     with pytest.raises(SourceError, match="Cannot load the TF1 Hub module"):
         ElmoEmbeddingLayer(path)
+
+
+def test_a_graph_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tensorflow_1(), tf.Graph().as_default(), v1.Session() as session:
+        strings = v1.placeholder(tf.string, (None, None))
+        lengths = v1.placeholder(tf.int32, (None,))
+        ends = v1.while_loop(lambda i: i < 2, lambda i: 1 - i, [tf.constant(0)])
+        vectors = tf.zeros([tf.shape(strings)[0], tf.shape(strings)[1], ends])
+        signatures = {
+            "tokens": signature(
+                {"tokens": strings, "sequence_len": lengths},
+                dict.fromkeys(("word_emb", "lstm_outputs1", "lstm_outputs2"), vectors),
+            )
+        }
+        builder = v1.saved_model.Builder(str(tmp_path / "endless"))
+        builder.add_meta_graph_and_variables(session, [], signature_def_map=signatures)
+        builder.save()
+    monkeypatch.setattr(verification, "MOST_SECONDS", 1.5)
+    with pytest.raises(SourceError, match=r"it computes for more than 1\.5 seconds"):
+        verification.verify_module(tmp_path / "endless", TINY, random_arrays(TINY))
 
 
 def test_probes_are_of_every_kind() -> None:

@@ -1,0 +1,92 @@
+"""Saved models that were made to do harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors.vectors import Vectors, embedding_layer
+from tests.keras_files import repacked
+from tests.tiny_models import LEAST
+
+HUGE = {**LEAST.to_options(), "lstm": {"dim": 10**9, "projection_dim": 8}}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    text = keras.Input((), dtype="string")
+    keras.Model(text, ElmoEmbeddingLayer(LEAST, name="elmo")(text)).save(path)
+    return path
+
+
+def with_setting(name: str, value: Any) -> Callable[[str, bytes], bytes]:
+    """Changes a setting of the layer in ``config.json``."""
+
+    def change(member: str, content: bytes) -> bytes:
+        if member != "config.json":
+            return content
+        config = json.loads(content)
+        (layer,) = (
+            layer for layer in config["config"]["layers"] if layer["name"] == "elmo"
+        )
+        layer["config"][name] = value
+        return json.dumps(config).encode()
+
+    return change
+
+
+def test_our_models_load_in_safe_mode(saved: Path) -> None:
+    model = keras.saving.load_model(saved, safe_mode=True)
+    assert model(tf.constant(["a b"])).shape == (1, 16)
+    layer = embedding_layer(saved, Vectors("mix", pooled=True))
+    np.testing.assert_array_equal(layer(["a b"]), model(tf.constant(["a b"])))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("source", "https://example.org/evil.zip", "must be a JSON object, not str"),
+        ("source", "mini", "must be a JSON object, not str"),
+        ("source", 3, "must be a JSON object, not int"),
+        ("source", None, "must be a JSON object, not NoneType"),
+        ("source", {"lstm": {}, "char_cnn": {}}, "no object 'char_cnn.embedding'"),
+        ("source", HUGE, "dim must be an integer from 1 to 65536"),
+        ("output_mode", "evil", "output_mode"),
+        ("output_mode", ["default"], "output_mode"),
+        ("input_mode", 1, "input_mode"),
+        ("fine_tune", None, "fine_tune"),
+        ("stateful", "yes", "stateful"),
+        ("max_tokens", -1, "max_tokens"),
+        ("max_tokens", "3", "max_tokens"),
+        ("pad_token", 3, "pad_token"),
+        ("engine", "python", "engine"),
+        ("evil", 1, "evil"),
+    ],
+)
+def test_settings_that_are_none(
+    saved: Path, tmp_path: Path, name: str, value: Any, message: str
+) -> None:
+    path = repacked(saved, tmp_path / "evil.keras", with_setting(name, value))
+    with pytest.raises((TypeError, ValueError), match=message):
+        keras.saving.load_model(path)
+    with pytest.raises(ValueError, match=r"cannot load the model '.*evil.keras'"):
+        embedding_layer(path, Vectors("mix", pooled=True))
+
+
+def test_code_in_a_model_is_refused(tmp_path: Path) -> None:
+    text = keras.Input((), dtype="string")
+    vectors = ElmoEmbeddingLayer(LEAST)(text)
+    shape = (LEAST.output_dim,)
+    model = keras.Model(text, keras.layers.Lambda(lambda x: x, shape)(vectors))
+    model.save(tmp_path / "evil.keras")
+    with pytest.raises(ValueError, match=r"cannot load the model '.*evil.keras' \(.*ambda"):
+        embedding_layer(tmp_path / "evil.keras", Vectors("mix", pooled=True))
