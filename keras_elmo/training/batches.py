@@ -93,21 +93,29 @@ class _PlannedBatches(keras.utils.PyDataset):
         self._parts = parts
         self._epoch = initial_epoch
         self._rows = plan.epoch(initial_epoch)
+        self._is_read = False
 
     def __len__(self) -> int:
         return len(self._plan)
 
     def __getitem__(self, index: int) -> Any:
+        self._is_read = index == len(self) - 1
         return self._batch(self._rows[index])
 
     def __iter__(self) -> Iterator[Any]:
         batches = self._rows
-        self.on_epoch_end()
+        self._advance()
         return map(self._batch, batches)
 
     def on_epoch_end(self) -> None:
+        # Keras calls this before the first epoch too, when it has seen one batch.
+        if self._is_read:
+            self._advance()
+
+    def _advance(self) -> None:
         self._epoch += 1
         self._rows = self._plan.epoch(self._epoch)
+        self._is_read = False
 
     def _batch(self, rows: Indices) -> Any:
         arrays = tuple(part(rows) for part in self._parts)

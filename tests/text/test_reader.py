@@ -216,7 +216,8 @@ def test_refuses_a_series_with_gaps(dtype: str | None) -> None:
 def test_refuses_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_sentences(["a"], name="corpus", **arguments)
-    assert list(read_sentences(["a b"], max_tokens=np.int64(2)))[0].n_tokens == 2
+    [sentence] = read_sentences(["a b"], max_tokens=np.int64(2))
+    assert sentence.n_tokens == 2
 
 
 def test_damaged_gzip(tmp_path: Path) -> None:
