@@ -23,7 +23,6 @@ from keras_elmo.weights.download import download_named_model
 from keras_elmo.weights.named_models import MODELS
 from tests.tiny_models import LEAST, saved_model
 
-
 DEEP = "[" * 100_000
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from keras_elmo.text import reader
 from keras_elmo.text.reader import OnError
-from keras_elmo.types import PathLike
+from keras_elmo.types import PathLike, check_integer
 
 SHUFFLE_BUFFER = 100_000  # sentences
 FILES_AT_ONCE = 16
@@ -73,7 +73,7 @@ def read_sentences(
     if shuffle_seed is None:
         yield from _words(files, on_error)
         return
-    rng = random.Random(shuffle_seed)
+    rng = random.Random(check_integer("shuffle_seed", shuffle_seed, at_least=0))
     rng.shuffle(files)
     # Several files at once, since the lines of one are often alike.
     buffer: list[list[str]] = []

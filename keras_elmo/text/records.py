@@ -45,18 +45,18 @@ def file_records(
     kind = _FORMATS.get(suffixes[-1], "text") if suffixes else "text"
     if input_format is not None:
         kind = check_one_of("input_format", input_format, get_args(InputFormat))
-    if column is None:
-        if kind != "text":
-            raise ValueError(
-                f"column must name the field that holds the text in {str(path)!r}, which "
-                f"is read as {kind}."
-            )
-        return lambda: map(_text_record, read_lines(path))
-    if kind == "text":
+    if column is None and kind != "text":
+        raise ValueError(
+            f"column must name the field that holds the text in {str(path)!r}, which is "
+            f"read as {kind}."
+        )
+    if column is not None and kind == "text":
         raise ValueError(
             f"column={column!r} is for JSON lines and CSV; {str(path)!r} is read as plain "
             "text. Leave it out, or choose another input_format."
         )
+    if column is None:
+        return lambda: map(_text_record, read_lines(path))
     if kind == "jsonl":
         return lambda: (_json_record(line, column) for line in read_lines(path))
     delimiter = "\t" if kind == "tsv" else ","
@@ -126,8 +126,8 @@ def _row_lines(path: Path, row_start: list[int]) -> Iterator[str]:
         n_bytes = len(data) + (0 if number == row_start[0] else n_bytes)
         if is_cut or n_bytes > MAX_LINE_BYTES:
             raise ValueError(
-                f"{str(path)!r}: the row that begins in line {row_start[0]} is {_TOO_LONG}. "
-                "This is not CSV, or a quote is missing in it."
+                f"{str(path)!r}: the row that begins in line {row_start[0]} is {_TOO_LONG}"
+                ". This is not CSV, or a quote is missing in it."
             )
         yield _decoded(data) + "\n"
 

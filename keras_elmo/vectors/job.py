@@ -91,6 +91,8 @@ class Job:
         target = Path(path)
         make_file = _kind_of_file(target, options)
         if isinstance(corpus, (str, Path)):
+            if corpus == "":
+                raise ValueError("corpus: the name of the file is empty. Name one.")
             corpus = Path(corpus)
             check_apart(target, corpus)
         read = functools.partial(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -35,6 +37,16 @@ def test_labels_stay_with_their_texts() -> None:
     for texts, found in dataset.as_numpy_iterator():
         for text, label in zip(texts, found, strict=True):
             np.testing.assert_array_equal(label, labels[TEXTS.index(text.decode())])
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id,text\n1,the\tcat\n2,\xff\n")
+    dataset = text_dataset(path, [1], column="text", on_error="skip")
+    [(texts, labels)] = dataset.as_numpy_iterator()
+    assert (texts.tolist(), labels.tolist()) == ([b"the cat"], [1])
+    dataset = text_dataset([path, path], input_format="text", on_error="repair")
+    assert batches(dataset) == [[b"id,text", b"1,the cat", "2,\ufffd".encode()] * 2]
 
 
 def test_max_tokens() -> None:
