@@ -126,8 +126,8 @@ def _row_lines(path: Path, row_start: list[int]) -> Iterator[str]:
         n_bytes = len(data) + (0 if number == row_start[0] else n_bytes)
         if is_cut or n_bytes > MAX_LINE_BYTES:
             raise ValueError(
-                f"{str(path)!r}: the row that begins in line {row_start[0]} is {_TOO_LONG}"
-                ". This is not CSV, or a quote is missing in it."
+                f"{str(path)!r}: the row that begins in line {row_start[0]} is "
+                f"{_TOO_LONG}. This is not CSV, or a quote is missing in it."
             )
         yield _decoded(data) + "\n"
 
