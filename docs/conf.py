@@ -76,7 +76,7 @@ autodoc_type_aliases = {
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
     "Layers": "~keras_elmo.vectors.vectors.Layers",
-    "OnError": "~keras_elmo.text.sentences.OnError",
+    "OnError": "~keras_elmo.text.reader.OnError",
     "Model": "~keras_elmo.weights.sources.Model",
     "ArrayLike": "~numpy.typing.ArrayLike",
     "DTypeLike": "~numpy.typing.DTypeLike",

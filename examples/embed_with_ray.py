@@ -39,7 +39,7 @@ import ray.exceptions
 from arguments import integer_from
 
 from keras_elmo import embed_dataset
-from keras_elmo.text.sentences import OnError
+from keras_elmo.text.reader import OnError
 from keras_elmo.vectors.job import DTYPES
 from keras_elmo.vectors.vectors import Layers
 

@@ -7,7 +7,6 @@ from keras_elmo.errors import (
     BadLinesError,
     SourceError,
     VerificationError,
-    WorkerLostError,
 )
 from keras_elmo.hub.saved_model import export_saved_model
 from keras_elmo.hub.verification import Verification, verify
@@ -16,8 +15,6 @@ from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.text.tokenization import tokenize
 from keras_elmo.training import MaskPadding, feature_dataset, join_head
 from keras_elmo.training.datasets import text_dataset
-from keras_elmo.training.distributed_model import DistributedModel
-from keras_elmo.training.training_backup import TrainingBackup
 from keras_elmo.vectors import (
     Embeddings,
     TokenFeatures,
@@ -33,7 +30,6 @@ __version__ = "0.1.0"
 __all__ = [
     "BadLine",
     "BadLinesError",
-    "DistributedModel",
     "ElmoConfig",
     "ElmoEmbeddingLayer",
     "Embeddings",
@@ -42,10 +38,8 @@ __all__ = [
     "ScalarMix",
     "SourceError",
     "TokenFeatures",
-    "TrainingBackup",
     "Verification",
     "VerificationError",
-    "WorkerLostError",
     "batch_to_character_ids",
     "compute_features",
     "embed_corpus",

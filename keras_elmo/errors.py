@@ -22,24 +22,25 @@ class VerificationError(SourceError):
     """The layer does not compute what a module's own graph computes."""
 
 
-class WorkerLostError(RuntimeError):
-    """Another worker that takes part in a training has ended or does not answer."""
-
-
 class BadLine(NamedTuple):
-    """A line that cannot be embedded as it is.
+    """A line of a file, or a text of a collection, that cannot be read as it is.
 
     Attributes:
-        line: Its number, from 1.
+        line: The number of the line, or the position in the collection, from 1.
         problem: What is wrong with it.
+        place: Where it is, such as ``"'news.txt', line 3"`` or ``"texts[2]"``.
     """
 
     line: int
     problem: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place or f'line {self.line}'}: {self.problem}"
 
 
 class BadLinesError(ValueError):
-    """Lines that cannot be embedded, with ``on_error="fail"``.
+    """There are lines that cannot be read as they are, with ``on_error="fail"``.
 
     Attributes:
         bad_lines: The first 20 of them.
@@ -49,12 +50,12 @@ class BadLinesError(ValueError):
     def __init__(self, bad_lines: list[BadLine], n_bad_lines: int) -> None:
         self.bad_lines = bad_lines
         self.n_bad_lines = n_bad_lines
-        told = "".join(f"\nline {line}: {problem}" for line, problem in bad_lines)
+        listed = "".join(f"\n{bad}" for bad in bad_lines)
         if n_bad_lines > len(bad_lines):
-            told += f"\nand {n_bad_lines - len(bad_lines):,} more, of which the log tells"
+            listed += f"\nand {n_bad_lines - len(bad_lines):,} more, which the log lists"
         super().__init__(
-            "corpus: lines cannot be embedded as they are. Mend them, or choose "
-            f"on_error='repair' or 'skip'.{told}"
+            "Texts cannot be read as they are. Correct them, or choose on_error='repair' "
+            f"or 'skip'.{listed}"
         )
 
 

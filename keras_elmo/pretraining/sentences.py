@@ -1,15 +1,19 @@
-"""Reading sentences from text files."""
+"""The sentences of text files as lists of words, in order or shuffled."""
 
 from __future__ import annotations
 
 import glob
+import itertools
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from keras_elmo.types import PathLike
+from keras_elmo.text import reader
+from keras_elmo.text.reader import OnError
+from keras_elmo.types import PathLike, check_integer
 
 SHUFFLE_BUFFER = 100_000  # sentences
+FILES_AT_ONCE = 16
 
 
 def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
@@ -45,54 +49,60 @@ def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
 
 
 def read_sentences(
-    paths: Sequence[PathLike], shuffle_seed: int | None = None
+    paths: Sequence[PathLike], shuffle_seed: int | None = None, on_error: OnError = "fail"
 ) -> Iterator[list[str]]:
     """Reads sentences, one in a line, their words separated by white space.
 
     Args:
-        paths: Text files in UTF-8; those that end in ``.gz`` are decompressed.
-        shuffle_seed: Shuffles the files and, within a buffer of 100,000, the sentences;
-            equal seeds give equal orders if TensorFlow's global seed is equal too.
-            ``None`` keeps the files' order.
+        paths: Text files in UTF-8, plain or compressed by gzip.
+        shuffle_seed: Shuffles the files and, within a buffer of 100,000, the sentences of
+            16 files at a time; equal seeds give equal orders. ``None`` keeps the order.
+        on_error: What to do with bad lines, which are not UTF-8 or longer than 16 MiB:
+            ``"fail"``, ``"repair"`` or ``"skip"``, as in
+            :func:`~keras_elmo.compute_features`.
 
     Yields:
-        The words of each sentence. Lines without words are left out. What is not UTF-8
-        becomes replacement characters.
+        The words of each sentence. Lines without words are left out.
 
     Raises:
-        ValueError: A file cannot be read or decompressed.
+        FileNotFoundError: There is no such file.
+        ValueError: There are bad lines (:class:`~keras_elmo.errors.BadLinesError`), or a
+            file cannot be decompressed.
     """
-    import tensorflow as tf
-
-    files = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
-    if shuffle_seed is not None:
-        files = files.shuffle(len(paths), seed=shuffle_seed)
-
-    def lines(path: tf.Tensor) -> tf.data.Dataset:
-        zipped = tf.strings.regex_full_match(path, r".*\.gz")
-        return tf.data.TextLineDataset(path, tf.where(zipped, "GZIP", ""))
-
+    files = [Path(path) for path in paths]
     if shuffle_seed is None:
-        dataset = files.flat_map(lines)
-    else:
-        # Several files at once: a shard holds what is alike.
-        dataset = files.interleave(lines, cycle_length=min(16, len(paths)))
-        dataset = dataset.shuffle(SHUFFLE_BUFFER, seed=shuffle_seed)
-    for line in _read(dataset, paths):
-        words = line.decode("utf-8", "replace").split()
-        if words:
-            yield words
+        yield from _words(files, on_error)
+        return
+    rng = random.Random(check_integer("shuffle_seed", shuffle_seed, at_least=0))
+    rng.shuffle(files)
+    # Several files at once, since the lines of one are often alike.
+    buffer: list[list[str]] = []
+    for words in _in_turn([_words([file], on_error) for file in files]):
+        buffer.append(words)
+        if len(buffer) > SHUFFLE_BUFFER:
+            i = rng.randrange(len(buffer))
+            buffer[i], buffer[-1] = buffer[-1], buffer[i]
+            yield buffer.pop()
+    rng.shuffle(buffer)
+    yield from buffer
 
 
-def _read(dataset: Any, paths: Sequence[PathLike]) -> Iterator[bytes]:
-    """The lines of files, or one kind of error."""
-    import tensorflow as tf
+def _words(files: Sequence[Path], on_error: OnError) -> Iterator[list[str]]:
+    for sentence in reader.read_sentences(files, input_format="text", on_error=on_error):
+        if sentence.n_tokens:
+            yield sentence.tokens.decode("utf-8").split(" ")
 
-    try:
-        yield from dataset.as_numpy_iterator()
-    except tf.errors.OpError as error:
-        listed = ", ".join(repr(str(path)) for path in paths)
-        raise ValueError(
-            f"texts: cannot read {listed:.500} ({error.message:.300}). A file is damaged, "
-            "or no gzip file: get it again."
-        ) from error
+
+def _in_turn(files: list[Iterator[list[str]]]) -> Iterator[list[str]]:
+    """A sentence of each of the first files, then the next one of each, and so on."""
+    is_open, waiting = files[:FILES_AT_ONCE], iter(files[FILES_AT_ONCE:])
+    while is_open:
+        still_open = []
+        for file in is_open:
+            words = next(file, None)
+            if words is not None:
+                yield words
+                still_open.append(file)
+            else:
+                still_open += itertools.islice(waiting, 1)
+        is_open = still_open

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.types import check_characters_per_token
+
 N_CHARACTERS = 261
 """Rows of the character embedding: 256 bytes and 5 marks, for the ids 1 to 261."""
 
@@ -29,17 +31,22 @@ _BOUNDARY_WORDS = {b"<S>": BEGIN_SENTENCE_ID, b"</S>": END_SENTENCE_ID}
 
 
 def boundary_character_ids(boundary_id: int, length: int) -> NDArray[np.int32]:
-    """The character ids of a begin or end of sentence "word".
-
-    Args:
-        boundary_id: ``BEGIN_SENTENCE_ID`` or ``END_SENTENCE_ID``.
-        length: Length of the row.
-
-    Returns:
-        An int32 array (length,).
-    """
+    """The character ids (length,) of a begin or end of sentence "word"."""
     ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
     ids[:3] = BEGIN_WORD_ID, boundary_id, END_WORD_ID
+    return ids
+
+
+def token_character_ids(token: bytes, length: int) -> NDArray[np.int32]:
+    """The character ids (length,) of a token in UTF-8, as the layer makes them.
+
+    A token of more than ``length - 2`` bytes is cut.
+    """
+    characters = np.frombuffer(token[: length - 2], np.uint8)
+    ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
+    ids[0] = BEGIN_WORD_ID
+    ids[1 : 1 + len(characters)] = characters.astype(np.int32) + 1
+    ids[1 + len(characters)] = END_WORD_ID
     return ids
 
 
@@ -47,7 +54,7 @@ def batch_to_character_ids(
     batch: Sequence[Sequence[str]],
     max_characters_per_token: int = MAX_CHARACTERS_PER_TOKEN,
 ) -> NDArray[np.int32]:
-    """Turns tokenised sentences into padded character ids, as AllenNLP's ``batch_to_ids``.
+    """Turns tokenized sentences into padded character ids, as AllenNLP's ``batch_to_ids``.
 
     The ids are the same as AllenNLP's: the tokens ``<S>`` and ``</S>`` become the
     sentence boundaries, an empty string is a token without characters (in the layer's
@@ -67,29 +74,27 @@ def batch_to_character_ids(
         TypeError: ``batch`` is not a batch of sequences of tokens.
         ValueError: ``max_characters_per_token`` is less than 3.
     """
-    if max_characters_per_token < 3:
-        raise ValueError(
-            "max_characters_per_token must be at least 3 (a character between two "
-            f"marks), not {max_characters_per_token!r}."
-        )
-    if isinstance(batch, (str, bytes)):
-        raise TypeError(_batch_error(batch))
-    rows_by_token: dict[bytes, NDArray[np.int32]] = {}
+    length = check_characters_per_token(
+        "max_characters_per_token", max_characters_per_token
+    )
+    _check_sequence(batch)
+    rows_by_token: dict[bytes, NDArray[np.int32]] = {
+        word: boundary_character_ids(boundary_id, length)
+        for word, boundary_id in _BOUNDARY_WORDS.items()
+    }
     sentences = [_encoded_tokens(sentence) for sentence in batch]
     time = max(map(len, sentences), default=0)
-    ids = np.zeros((len(sentences), time, max_characters_per_token), np.int32)
+    ids = np.zeros((len(sentences), time, length), np.int32)
     for row, tokens in enumerate(sentences):
         for column, token in enumerate(tokens):
             if token not in rows_by_token:
-                rows_by_token[token] = _token_ids(token, max_characters_per_token)
+                rows_by_token[token] = token_character_ids(token, length)
             ids[row, column] = rows_by_token[token]
     return ids
 
 
 def _encoded_tokens(sentence: Sequence[str]) -> list[bytes]:
-    # A string is a sequence of strings too: the commonest mistake, and a silent one.
-    if isinstance(sentence, (str, bytes)) or not hasattr(sentence, "__iter__"):
-        raise TypeError(_batch_error(sentence))
+    _check_sequence(sentence)
     tokens = []
     for token in sentence:
         if isinstance(token, str):
@@ -104,33 +109,11 @@ def _encoded_tokens(sentence: Sequence[str]) -> list[bytes]:
     return tokens
 
 
-def _batch_error(got: object) -> str:
-    return (
-        "batch must be a sequence of sentences, each a sequence of tokens, such as "
-        f"[['First', 'sentence', '.'], ['Another', '.']]; got {got!r:.100}. Split "
-        "sentences into tokens first."
-    )
-
-
-def _token_ids(token: bytes, length: int) -> NDArray[np.int32]:
-    if token in _BOUNDARY_WORDS:
-        return boundary_character_ids(_BOUNDARY_WORDS[token], length)
-    return token_character_ids(token, length)
-
-
-def token_character_ids(token: bytes, length: int) -> NDArray[np.int32]:
-    """The character ids of a token, as the layer makes them of strings.
-
-    Args:
-        token: The token in UTF-8. One of more than ``length - 2`` bytes is cut.
-        length: Length of the row.
-
-    Returns:
-        An int32 array (length,).
-    """
-    characters = np.frombuffer(token[: length - 2], np.uint8)
-    ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
-    ids[0] = BEGIN_WORD_ID
-    ids[1 : 1 + len(characters)] = characters.astype(np.int32) + 1
-    ids[1 + len(characters)] = END_WORD_ID
-    return ids
+def _check_sequence(value: object) -> None:
+    # A string is a sequence of strings too: the commonest mistake, and a silent one.
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise TypeError(
+            "batch must be a sequence of sentences, each a sequence of tokens, such as "
+            f"[['First', 'sentence', '.'], ['Another', '.']]; got {value!r:.100}. Split "
+            "sentences into tokens first."
+        )

@@ -1,71 +1,71 @@
-"""Bytes to lines: plain or gzip, none of them larger than memory."""
+"""Bytes to lines: plain or gzip, in bounded memory."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 MAX_LINE_BYTES = 1 << 24
+
+# Text compresses to a third or a tenth; a small file that unpacks to far more is a trap.
+LARGEST_RATIO = 100
+ALWAYS_ALLOWED = 1 << 28  # bytes
+
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
-    """A line of a file.
+    """A line of a file, without its end; the first ``MAX_LINE_BYTES`` if it is longer."""
 
-    Attributes:
-        number: Of the line, from 1.
-        data: Its bytes, the end of the line included; the first ``MAX_LINE_BYTES`` of them.
-        is_cut: Whether there were more.
-    """
-
-    number: int
+    number: int  # from 1
     data: bytes
     is_cut: bool = False
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Reads a file line by line.
+    r"""Reads a file line by line.
 
-    Args:
-        path: The file. One that begins like gzip is decompressed, whatever its name.
-
-    Yields:
-        Its lines, without a byte order mark. Only a line feed ends a line.
+    ``"\n"`` ends a line, with a ``"\r"`` before it; no other character does. A byte order
+    mark is dropped. A file that begins like gzip is decompressed, whatever its name.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It cannot be decompressed.
+        ValueError: The file cannot be decompressed.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"corpus: there is no file {str(path)!r}.")
     with path.open("rb") as file:
         if file.peek(2)[:2] != _GZIP:
             yield from _lines(file)
             return
+        most = max(ALWAYS_ALLOWED, LARGEST_RATIO * path.stat().st_size)
         with gzip.open(file) as unpacked:
             try:
-                yield from _lines(unpacked)
+                for line in _lines(unpacked):
+                    if unpacked.tell() > most:
+                        raise ValueError(
+                            f"{str(path)!r} unpacks to more than {most:,} bytes, which no "
+                            "text does. If yours does, decompress the file first."
+                        )
+                    yield line
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise ValueError(
-                    f"corpus: cannot decompress {str(path)!r} ({error}). The file is cut "
-                    "or damaged: get it again."
+                    f"{str(path)!r} cannot be decompressed ({error}). The file is cut or "
+                    "damaged: get it again."
                 ) from error
 
 
-def _lines(file: IO[bytes] | io.BufferedIOBase) -> Iterator[Line]:
+def _lines(file: Any) -> Iterator[Line]:
     number = 0
     while data := file.readline(MAX_LINE_BYTES):
         number += 1
-        is_cut = len(data) == MAX_LINE_BYTES and not data.endswith(b"\n")
-        if is_cut:
-            while rest := file.readline(MAX_LINE_BYTES):
-                if rest.endswith(b"\n"):
-                    break
+        last = data
+        while len(last) == MAX_LINE_BYTES and not last.endswith(b"\n"):
+            last = file.readline(MAX_LINE_BYTES)
+        is_cut = last is not data and bool(last)
+        if data.endswith(b"\n"):
+            data = data[:-1].removesuffix(b"\r")
         if number == 1:
             data = data.removeprefix(_BYTE_ORDER_MARK)
         yield Line(number, data, is_cut)

@@ -17,16 +17,13 @@ _N_TRAINING = 240
 def load_reviews() -> tuple[Reviews, Reviews]:
     """Reads the embedded reviews: enough to try a classifier, not to judge one.
 
-    Both parts hold as many positive as negative reviews, and go into ``model.fit`` and
-    ``model.evaluate`` as they are.
-
     Returns:
         ``(train_texts, train_labels), (test_texts, test_labels)``, with 240 reviews to
         train on and 80 to test with. Texts are object arrays (n,) of ``str``, labels
-        float32 arrays (n,): 1 for a positive review, 0 for a negative one.
+        float32 arrays (n,): 1 for a positive review, 0 for a negative one, as many of each.
 
     Example:
-        >>> from keras_elmo.text.reviews import load_reviews
+        >>> from keras_elmo.text import load_reviews
         >>> (train_texts, train_labels), (test_texts, test_labels) = load_reviews()
         >>> train_texts.shape, test_labels.shape
         ((240,), (80,))

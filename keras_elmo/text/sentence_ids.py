@@ -8,26 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.text.characters import token_character_ids
-from keras_elmo.text.texts import split_tokens
-from keras_elmo.vectors.batching import Indices
 
 
 class SentenceIds:
-    """Makes the ids that the layer makes of sentences.
+    """Makes the character ids that the layer makes of sentences.
 
     Each distinct word is turned into ids once, and a batch gathers them.
 
     Args:
         texts: The sentences in UTF-8, which are split on the space character.
-        steps: How many steps each takes in a batch at least, its tokens or more, (n,).
+        steps: The least time of a batch with each sentence, its tokens or more, (n,).
         max_characters_per_token: Length of a token's row of ids.
 
     Call arguments:
-        rows: Which sentences, (batch,).
+        rows: The indices of the sentences, (batch,).
 
     Returns:
         int32 (batch, time, max_characters_per_token), where rows of zeros are padding.
-        Time is that of the sentence with the most steps, and at least 1.
+        Time is the most steps of a sentence in the batch, and at least 1.
     """
 
     def __init__(
@@ -40,15 +38,15 @@ class SentenceIds:
         places: dict[bytes, int] = {}  # 0 is padding
         self._sentences: list[NDArray[np.int32]] = []  # (time_i,) each
         for text in texts:
-            words = [places.setdefault(t, len(places) + 1) for t in split_tokens(text)]
+            tokens = filter(None, text.split(b" "))
+            words = [places.setdefault(token, len(places) + 1) for token in tokens]
             self._sentences.append(np.array(words, np.int32))
         # (1 + words, max_characters_per_token), half as large as what it becomes
         self._table = np.zeros((len(places) + 1, max_characters_per_token), np.int16)
         for token, place in places.items():
             self._table[place] = token_character_ids(token, max_characters_per_token)
 
-    def __call__(self, rows: Indices) -> NDArray[np.int32]:
-        """Pads the sentences and looks their words up."""
+    def __call__(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
         time = max(1, int(self.steps[rows].max()))
         places = np.zeros((len(rows), time), np.int32)  # (batch, time)
         for place, row in zip(places, rows, strict=True):

@@ -9,10 +9,10 @@ _TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|([^\w\s]|_)\1*")
 
 
 def tokenize(text: str) -> list[str]:
-    """Takes plain text apart into words and punctuation marks.
+    """Splits plain text into words and punctuation marks.
 
     The layer splits sentences at spaces only. ELMo models were trained on text whose
-    punctuation stands apart, as ``"mini"`` was on text that this function took apart::
+    punctuation stands apart; ``"mini"`` was trained on text split by this function::
 
         layer = ElmoEmbeddingLayer("mini", input_mode="tokens")
         layer([tokenize("It isn't bad...")])

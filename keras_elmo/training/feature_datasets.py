@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.text.texts import read_labels
-from keras_elmo.training.datasets import Part, array_part, batched_dataset
+from keras_elmo.training.batches import (
+    Lengths,
+    Part,
+    array_part,
+    padded_lengths,
+    padded_part,
+    planned_dataset,
+)
+from keras_elmo.training.labels import read_labels
+from keras_elmo.types import check_integer
 from keras_elmo.vectors.batching import BatchPlan
-from keras_elmo.vectors.token_features import TokenFeatures
 
 
 def feature_dataset(
-    features: NDArray[Any] | TokenFeatures,
+    features: Any,
     labels: Any = None,
     *,
     token_labels: Sequence[Any] | None = None,
@@ -24,88 +31,92 @@ def feature_dataset(
     group_by_length: bool = False,
     shuffle: bool = False,
     seed: int | None = None,
+    initial_epoch: int = 0,
 ) -> Any:
     """Makes a data set of features: in batches, padded, and shuffled.
 
-    Only the batches that are in use are in memory. With the same arguments the order of
-    the texts is that of :func:`~keras_elmo.text_dataset`.
+    Only the batches in use are in memory. With the same arguments the order of the texts is
+    that of :func:`~keras_elmo.text_dataset`.
 
     Args:
-        features: What :func:`~keras_elmo.compute_features` returns: an array (n,
-            n_layers + 1, D) or :class:`~keras_elmo.TokenFeatures`.
-        labels: Numbers (n, ...) in a list, array, pandas Series or tensor, or ``None``.
-        token_labels: In place of ``labels`` for token-level features: for each text an
-            array or list of a label for each of its tokens, (time_i, ...). They are padded
+        features: What :func:`~keras_elmo.compute_features` returns, or an array (n, ...)
+            of vectors of texts, or a sequence of arrays (time_i, ...) of vectors of tokens.
+        labels: Numbers (n, ...) in a list, array, column of a table or tensor, or ``None``.
+        token_labels: Instead of ``labels``, for features of tokens: for each text an array
+            or list with a label for each of its tokens, (time_i, ...). They are padded
             like the features, with zeros.
         batch_size: The most texts in a batch.
-        token_budget: For token-level features: the most steps in a batch, padding
-            included, as for :func:`~keras_elmo.text_dataset`; ``None`` for any number.
-        group_by_length: For token-level features: whether a batch holds texts of similar
+        token_budget: For features of tokens: the most steps in a batch, padding included,
+            as for :func:`~keras_elmo.text_dataset`; ``None`` for any number.
+        group_by_length: For features of tokens: whether a batch holds texts of similar
             length. By itself it sorts the texts, longest first.
         shuffle: Whether each iteration has another order, as for
             :func:`~keras_elmo.text_dataset`.
         seed: Makes the orders repeatable.
+        initial_epoch: How many epochs are done, as for :func:`~keras_elmo.text_dataset`.
 
     Returns:
-        A ``tf.data.Dataset`` of features, or of pairs of them and the labels. Token-level
-        features are (batch, time, n_layers + 1, D) with zeros behind the shorter texts,
-        which :class:`~keras_elmo.MaskPadding` masks. It knows its number of batches.
+        A data set of features, or of pairs of them and the labels, of the kind that
+        :func:`~keras_elmo.text_dataset` makes. Features of tokens are (batch, time, ...),
+        with zeros after the shorter texts, which
+        :class:`~keras_elmo.training.MaskPadding` masks.
 
     Raises:
-        TypeError: The features are no array or :class:`~keras_elmo.TokenFeatures`, or the
-            labels no numbers.
-        ValueError: As many labels are not there, one of them is missing, or another
-            argument is out of its range, or only for token-level features.
+        TypeError: The features are something else, or the labels are not numbers.
+        ValueError: There are more or fewer labels, one of them is missing, or another
+            argument is out of its range, or only for features of tokens.
     """
-    part: Part
-    if isinstance(features, TokenFeatures):
-        lengths, part = features.lengths, _token_part(features)
-    elif isinstance(features, np.ndarray) and features.ndim > 1:
-        _check_pooled(token_labels, token_budget, group_by_length)
-        lengths, part = np.ones(len(features), np.int64), array_part(features)
-    else:
-        raise TypeError(
-            "features must be an array (n, n_layers + 1, D) or TokenFeatures, as "
-            f"keras_elmo.compute_features returns them; got {features!r:.100} of type "
-            f"{type(features).__name__}."
-        )
-    plan = BatchPlan(lengths, batch_size, token_budget, group_by_length, shuffle, seed)
-    parts = [part]
+    check_integer("initial_epoch", initial_epoch, at_least=0)
     if labels is not None and token_labels is not None:
         raise ValueError("labels and token_labels: give one of them; got both.")
+    lengths = _token_lengths(features)
+    if lengths is None:
+        _check_pooled(token_labels, token_budget, group_by_length)
+        array = np.asarray(features)
+        steps, parts = np.ones(len(array), np.int64), [array_part(array)]
+    else:
+        steps = padded_lengths(lengths)
+        parts = [padded_part(features, steps)]
+        if token_labels is not None:
+            parts.append(_token_labels_part(token_labels, lengths, steps))
     if labels is not None:
-        parts.append(array_part(read_labels(labels, len(lengths))))
-    if token_labels is not None:
-        parts.append(_token_part(_divided(token_labels, lengths)))
-    return batched_dataset(plan, parts)
+        parts.append(array_part(read_labels(labels, len(steps))))
+    plan = BatchPlan(steps, batch_size, token_budget, group_by_length, shuffle, seed)
+    return planned_dataset(plan, parts, initial_epoch)
 
 
-def _token_part(rows: TokenFeatures) -> Part:
-    import tensorflow as tf
+def _token_lengths(features: Any) -> Lengths | None:
+    """The number of tokens of each text, or None for features with one row for each."""
+    if isinstance(features, np.ndarray) and features.ndim > 1:
+        return None
+    if hasattr(features, "lengths"):
+        return None if features.lengths is None else np.asarray(features.lengths, np.int64)
+    if isinstance(features, (list, tuple)) and features and all(map(np.ndim, features)):
+        return np.array([len(rows) for rows in features], np.int64)
+    raise TypeError(
+        "features must be an array (n, n_layers + 1, D), a sequence of arrays (time, "
+        "n_layers + 1, D), or what keras_elmo.compute_features returns; got "
+        f"{features!r:.100} of type {type(features).__name__}."
+    )
 
-    shape = (None, None, *rows.values.shape[1:])
-    return rows.padded, tf.TensorSpec(shape, rows.values.dtype)
 
-
-def _divided(token_labels: Sequence[Any], lengths: NDArray[np.int64]) -> TokenFeatures:
-    """Labels of tokens in the form of their features."""
-    if len(token_labels) != len(lengths):
+def _token_labels_part(labels: Sequence[Any], lengths: Lengths, steps: Lengths) -> Part:
+    if len(labels) != len(lengths):
         raise ValueError(
-            f"token_labels must be as many as texts, {len(lengths)}; got "
-            f"{len(token_labels)}."
+            f"token_labels must be as many as texts, {len(lengths)}; got {len(labels)}."
         )
-    for i, (row, length) in enumerate(zip(token_labels, lengths, strict=True)):
+    for i, (row, length) in enumerate(zip(labels, lengths, strict=True)):
         n_labels = len(row) if np.ndim(row) else 0
         if n_labels != length:
             raise ValueError(
-                f"token_labels: the text at position {i} has {length} tokens; got "
-                f"{n_labels} labels. The layer may have cut it to its max_tokens."
+                f"token_labels[{i}] must have a label for each of the {length} tokens of "
+                f"the text; got {n_labels}. The layer may have cut it to its max_tokens."
             )
-    every = [label for row in token_labels for label in row]
+    every = [label for row in labels for label in row]
     if not every:
         raise ValueError("token_labels: the texts have no tokens to label.")
-    offsets = np.concatenate([[0], np.cumsum(lengths)])  # (n + 1,)
-    return TokenFeatures(read_labels(every, len(every)), offsets)
+    values: NDArray[Any] = read_labels(every, len(every))  # (total tokens, ...)
+    return padded_part(np.split(values, np.cumsum(lengths)[:-1]), steps)
 
 
 def _check_pooled(
@@ -118,5 +129,5 @@ def _check_pooled(
     ):
         if value is not None:
             raise ValueError(
-                f"{name} is for token-level features; these have one row for each text."
+                f"{name} is for features of tokens; these have one row for each text."
             )

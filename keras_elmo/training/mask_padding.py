@@ -14,21 +14,21 @@ from keras_elmo.types import Shape, Tensor
 class MaskPadding(keras.Layer):
     """Masks the steps of token-level features that are padding: all zeros.
 
-    A head for token-level features begins with it, so that ``LSTM``, attention and
-    pooling layers skip the padding, and the loss leaves it out.
+    Make it the first layer of a head for token-level features. ``LSTM``, attention and
+    pooling layers then skip the padding, and the loss leaves it out.
     ``keras.layers.Masking`` would mask each ELMo layer by itself.
 
     Args:
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        features: (batch, time, n_layers + 1, D), or with any axes behind time.
+        features: (batch, time, n_layers + 1, D), or with any axes after time.
 
     Returns:
         The features as they are, with a Keras mask (batch, time).
 
     Raises:
-        ValueError: The features have no axis behind time.
+        ValueError: The features have no axis after time.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -36,7 +36,6 @@ class MaskPadding(keras.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
-        """Checks the rank; there are no weights."""
         if len(input_shape) < 3:
             raise ValueError(
                 "features must be of shape (batch, time, n_layers + 1, D); got "
@@ -44,15 +43,12 @@ class MaskPadding(keras.Layer):
             )
 
     def call(self, features: Tensor) -> Tensor:
-        """Returns them."""
         # Not the same tensor, whose mask may be another.
         return ops.copy(features)
 
     def compute_mask(self, features: Tensor, previous_mask: Tensor | None = None) -> Tensor:
-        """Booleans (batch, time), true where any number is not 0."""
         axes = tuple(range(2, len(features.shape)))
         return ops.any(ops.not_equal(features, 0), axis=axes)  # (batch, time)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The shape of the features."""
         return tuple(input_shape)

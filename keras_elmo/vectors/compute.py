@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.text.sentences import Sentence
-from keras_elmo.text.texts import read_texts, token_counts
-from keras_elmo.training.feature_layer import TOKEN_LEVEL, checked_layer
+from keras_elmo.text.reader import Sentence, read_sentences
 from keras_elmo.types import (
     PathLike,
     check_one_of,
@@ -78,14 +76,18 @@ def compute_features(
         MemoryError: There is not enough for a single text. What is done is kept.
         OSError: The disk has not enough room. What is done is kept.
     """
-    checked_layer(layer)
+    _check_layer(layer)
     check_one_of("dtype", dtype, _DTYPES)
     check_positive_integer("batch_size", batch_size)
     check_positive_integer("token_budget", token_budget)
     check_true_or_false("progress", progress)
-    encoded = read_texts(texts)
-    lengths = token_counts(encoded, layer.max_tokens)  # (n,)
-    is_token_level = layer.output_mode == TOKEN_LEVEL
+    pairs = [(s.tokens, s.n_tokens) for s in read_sentences(texts)]
+    if not pairs:
+        raise ValueError("texts must hold at least one text; got none.")
+    encoded, lengths = [tokens for tokens, _ in pairs], np.array([n for _, n in pairs])
+    if layer.max_tokens is not None:
+        lengths = np.minimum(lengths, layer.max_tokens)  # (n,)
+    is_token_level = layer.output_mode == "layers"
     n_rows = lengths if is_token_level else np.ones_like(lengths)  # (n,)
     file = RowFile(
         Path(path),
@@ -114,3 +116,26 @@ def compute_features(
         return TokenFeatures.load(path)
     features: NDArray[Any] = np.load(path, mmap_mode="r")  # (n, n_layers + 1, D)
     return features
+
+
+def _check_layer(layer: Any) -> None:
+    if not isinstance(layer, ElmoEmbeddingLayer):
+        raise TypeError(
+            f"layer must be an ElmoEmbeddingLayer; got {layer!r:.100} of type "
+            f"{type(layer).__name__}."
+        )
+    if layer.output_mode not in ("layers", "pooled_layers"):
+        raise ValueError(
+            "layer: features are all of its layers, which are mixed later; it must have "
+            f"output_mode='pooled_layers' or 'layers'; got {layer.output_mode!r}."
+        )
+    if layer.input_mode != "sentences":
+        raise ValueError(
+            "layer: texts come as strings; it must have input_mode='sentences'; got "
+            f"{layer.input_mode!r}. Join tokens by spaces."
+        )
+    if layer.stateful:
+        raise ValueError(
+            "layer: its vectors depend on the texts before; it must have stateful=False; "
+            "got True."
+        )

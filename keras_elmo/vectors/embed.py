@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_elmo.text.sentences import OnError
+from keras_elmo.text.reader import OnError
 from keras_elmo.types import PathLike, check_true_or_false
 from keras_elmo.vectors.fill import fill
 from keras_elmo.vectors.job import Job, Options

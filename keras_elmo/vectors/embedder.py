@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import NotFiniteError
-from keras_elmo.text.sentences import Sentence
+from keras_elmo.text.reader import Sentence
 from keras_elmo.vectors.batching import Indices, plan_batches
 from keras_elmo.vectors.vectors import Vectors
 
@@ -118,7 +118,7 @@ class Embedder:
             kept = np.ascontiguousarray(rows, self.dtype)
         if not np.isfinite(kept).all():
             raise NotFiniteError(
-                f"dtype: the vectors of text number {sentence.line} do not fit "
+                f"dtype: the vectors of text number {sentence.number} do not fit "
                 f"{self.dtype}: the largest is {np.abs(rows).max()!s}. Use dtype='float32' "
                 "if that is finite; otherwise the layer's weights are wrong. The text "
                 f"begins with {sentence.text[:60]!r}."

@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import NamedTuple
 
-from keras_elmo.text.sentences import Sentence
+from keras_elmo.text.reader import Sentence
 from keras_elmo.vectors.job import Job
 from keras_elmo.vectors.scan import chunks
 

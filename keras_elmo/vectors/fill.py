@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from keras_elmo.errors import NotFiniteError
-from keras_elmo.text.sentences import Sentence
+from keras_elmo.text.reader import Sentence
 from keras_elmo.vectors.embedder import Embedder, Floats
 from keras_elmo.vectors.partial_file import PartialFile, room
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, get_args
 
-from keras_elmo.text.records import corpus_records
-from keras_elmo.text.sentences import OnError
+from keras_elmo.text.reader import OnError, read_sentences
 from keras_elmo.types import (
     PathLike,
     check_one_of,
@@ -90,14 +90,25 @@ class Job:
         self.options = options
         target = Path(path)
         make_file = _kind_of_file(target, options)
-        records = corpus_records(corpus, options.input_format, options.column)
         if isinstance(corpus, (str, Path)):
-            check_apart(target, Path(corpus))
+            if corpus == "":
+                raise ValueError("corpus: the name of the file is empty. Name one.")
+            corpus = Path(corpus)
+            check_apart(target, corpus)
+        read = functools.partial(
+            read_sentences,
+            corpus,
+            name="corpus",
+            input_format=options.input_format,
+            column=options.column,
+            on_error=options.on_error,
+        )
+        read()  # what is wrong with the corpus is an error before the layer is loaded
         vectors = options.vectors
         self.layer = embedding_layer(source, vectors)
         limits = (options.max_tokens, self.layer.max_tokens or options.max_tokens)
         self.scan = scan_corpus(
-            records, options.on_error, min(limits), options.sentence_keys
+            read(max_tokens=min(limits)), options.on_error, options.sentence_keys
         )
         keeps_sentences = not options.forget_sentences
         self.layout = Layout(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.text.sentences import OnError
+from keras_elmo.text.reader import OnError
 from keras_elmo.types import check_positive_integer
 from keras_elmo.vectors.job import Options
 from keras_elmo.vectors.ray_worker import Worker, check_columns

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, make_sentence
 from keras_elmo.text.records import Record
-from keras_elmo.text.sentences import MAX_BAD_LINES_KEPT, Sentence, make_sentence
 from keras_elmo.vectors.embedder import Embedder, Floats
 from keras_elmo.vectors.job import Options
 from keras_elmo.vectors.vectors import embedding_layer
@@ -104,7 +104,7 @@ class Worker:
         kept: list[bool] = []
         bad: list[str] = []
         for row, value in enumerate(table.column(self.options.column).to_pylist(), 1):
-            sentence, problem = make_sentence(_record(row, value), self.max_tokens)
+            sentence, problem = make_sentence(_record(row, value), None, self.max_tokens)
             kept.append(problem is None or on_error == "repair")
             if kept[-1]:
                 sentences.append(sentence)
@@ -187,11 +187,11 @@ def _layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
 
 def _record(row: int, value: Any) -> Record:
     if isinstance(value, str):
-        return Record(row, value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, bytes):
         return Record(row, value)
+    if isinstance(value, bytes):
+        return Record(row, value.decode("utf-8", "surrogateescape"))
     problem = "missing" if value is None else f"no string, but {type(value).__name__}"
-    return Record(row, b"", problem)
+    return Record(row, "", problem)
 
 
 def _beginning(value: Any) -> str:

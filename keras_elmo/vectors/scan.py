@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.text.records import Records
-from keras_elmo.text.sentences import OnError, Sentence, log_bad_line, read_sentences
+from keras_elmo.errors import BadLine, BadLinesError
+from keras_elmo.text.reader import OnError, Sentence, Sentences, logger
 from keras_elmo.vectors.fingerprint import digest
 
 # A chunk is held in memory.
@@ -52,14 +51,13 @@ class Scan(NamedTuple):
 
 
 def scan_corpus(
-    records: Records, on_error: OnError, max_tokens: int, as_keys: bool = False
+    sentences: Sentences, on_error: OnError = "fail", as_keys: bool = False
 ) -> Scan:
     """Looks through a corpus, and tells of its bad lines.
 
     Args:
-        records: The corpus.
-        on_error: What is done with bad lines.
-        max_tokens: More tokens make a line bad.
+        sentences: The corpus.
+        on_error: What is done with texts that are unfit for names.
         as_keys: Whether texts must be fit for the names of HDF5 datasets.
 
     Returns:
@@ -69,11 +67,14 @@ def scan_corpus(
         BadLinesError: There are bad lines, with ``on_error="fail"``.
         ValueError: There are no sentences.
     """
-    read = partial(read_sentences, records, on_error, max_tokens, as_keys=as_keys)
+
+    def read() -> Iterator[Sentence]:
+        return _fit_for_names(sentences, on_error) if as_keys else iter(sentences)
+
     n_tokens = array("i")
     chunk_digests = []
     n_text_bytes = 0
-    for chunk in _cut(read(report=lambda bad: log_bad_line(bad, on_error))):
+    for chunk in _cut(read()):
         n_tokens.extend(sentence.n_tokens for sentence in chunk)
         n_text_bytes += sum(len(sentence.text.encode("utf-8")) for sentence in chunk)
         chunk_digests.append(_chunk_digest(chunk))
@@ -127,3 +128,28 @@ def _cut(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
 def _chunk_digest(chunk: Sequence[Sentence]) -> bytes:
     texts = (part for s in chunk for part in (s.text.encode("utf-8"), s.tokens))
     return digest(texts).encode()
+
+
+def _fit_for_names(sentences: Sentences, on_error: OnError) -> Iterator[Sentence]:
+    """Leaves out, or refuses, sentences that cannot be the names of datasets."""
+    bad: list[BadLine] = []
+    seen: set[str] = set()
+    for sentence in sentences:
+        problem = _why_no_name(sentence.text, seen)
+        seen.add(sentence.text)
+        if problem is None:
+            yield sentence
+            continue
+        bad.append(BadLine(sentence.number, problem))
+        logger.warning("%s%s", bad[-1], "; left out" * (on_error == "skip"))
+    # There is nothing to put in the place of a name.
+    if bad and on_error != "skip":
+        raise BadLinesError(bad[:20], len(bad))
+
+
+def _why_no_name(text: str, others: set[str]) -> str | None:
+    if not text:
+        return "empty, which is no name of a dataset"
+    if "/" in text or "\0" in text or text == ".":
+        return "with a '/', '.' or NUL that the name of a dataset cannot have"
+    return "the same as a sentence before" if text in others else None

@@ -107,12 +107,11 @@ def test_bad_lines(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     code, out, err = run("in.txt", "out.npy", "--max-tokens", "20")
     assert (code, out) == (1, "")
     told = [
-        "line 4: empty",
-        "line 5: not UTF-8 (byte 1)",
-        "line 6: 30 tokens, more than 20",
+        "'in.txt', line 5: not UTF-8 (byte 1)",
+        "'in.txt', line 6: 30 tokens, more than 20",
     ]
     assert err == (
-        "keras-elmo: error: 3 lines of 'in.txt' cannot be embedded as they are. Mend them, "
+        "keras-elmo: error: 2 lines of 'in.txt' cannot be embedded as they are. Mend them, "
         "or use --on-error repair or --on-error skip.\n"
     )
     assert caplog.messages == told
@@ -121,7 +120,7 @@ def test_bad_lines(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     assert run("in.txt", "a.npy", "--on-error", "skip", *limit)[:2] == (0, "")
     assert caplog.messages == [f"{line}; left out" for line in told]
     assert run("in.txt", "b.npy", "--on-error", "repair", *limit)[:2] == (0, "")
-    assert [len(open_embeddings(f"{name}.npy")) for name in "ab"] == [3, 6]
+    assert [len(open_embeddings(f"{name}.npy")) for name in "ab"] == [4, 6]
 
 
 def test_dry_run(run: Run) -> None:

@@ -20,9 +20,7 @@ from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, restore
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.text.lines import read_lines
-from keras_elmo.text.records import corpus_records
-from keras_elmo.text.sentences import read_sentences
-from keras_elmo.text.texts import read_texts
+from keras_elmo.text.reader import read_sentences
 from keras_elmo.vectors.partial_file import PartialFile
 from keras_elmo.vectors.vectors import _layer_of_model
 from tests.fuzzing.containers import (
@@ -181,12 +179,11 @@ class Corpus(Target):
         result = {}
         for path in sorted(folder.iterdir()):
             column = None if ".txt" in path.name else "text"
-            records = corpus_records(path, None, column)
-            result[path.name] = [s.text for s in read_sentences(records, "repair", 100)]
+            options = {"column": column, "max_tokens": 100}
+            repaired = read_sentences(path, on_error="repair", **options)
+            result[path.name] = [sentence.text for sentence in repaired]
             with suppress(BadLinesError):
-                list(read_sentences(records, "fail", 100))
-        read_texts(folder / "a.txt")
-        read_texts(folder / "a.txt.gz")
+                list(read_sentences(path, **options))
         return result, [line.data for line in read_lines(folder / "a.txt")]
 
     def judge(self, expected: Any, found: Any) -> str:

@@ -1,18 +1,19 @@
+"""The sentences of text files for training: in order, shuffled, and which files."""
+
 from __future__ import annotations
 
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from keras_elmo.pretraining import sentences
-from keras_elmo.pretraining.sentences import expand_paths, read_sentences
+from keras_elmo.errors import BadLinesError
+from keras_elmo.pretraining import expand_paths, read_sentences, sentences
 
+pytestmark = pytest.mark.any_backend
 
-def read(content: bytes, folder: Path) -> list[list[str]]:
-    path = folder / "text.txt"
-    path.write_bytes(content)
-    return list(read_sentences([path]))
+SIZES = (20, 25, 15)
 
 
 @pytest.fixture
@@ -31,37 +32,24 @@ def numbers(paths: list[Path], seed: int | None) -> list[int]:
 
 
 def test_a_line_is_a_sentence(tmp_path: Path) -> None:
-    assert read(b"The cat sat .\nA dog\n", tmp_path) == [
-        ["The", "cat", "sat", "."],
-        ["A", "dog"],
-    ]
-    assert read("Größe 東京\nno end of line".encode(), tmp_path) == [
-        ["Größe", "東京"],
-        ["no", "end", "of", "line"],
-    ]
-
-
-def test_lines_without_words_are_left_out(tmp_path: Path) -> None:
-    assert read(b"\n\na\n \t \n\n  b   c  \n\n", tmp_path) == [["a"], ["b", "c"]]
-    assert read(b"", tmp_path) == []
-
-
-def test_windows_line_ends(tmp_path: Path) -> None:
-    assert read(b"a b\r\n\r\nc\r\n", tmp_path) == [["a", "b"], ["c"]]
+    (tmp_path / "a.csv").write_bytes("Größe 東京\n\n \t\n  b   c  \nno end".encode())
+    (tmp_path / "b.txt").write_bytes(b"")
+    paths = [tmp_path / "b.txt", str(tmp_path / "a.csv")]
+    expected = [["Größe", "東京"], ["b", "c"], ["no", "end"]]
+    assert list(read_sentences(paths)) == expected
+    assert sorted(read_sentences(paths, shuffle_seed=0)) == sorted(expected)
+    assert list(read_sentences(paths[:1], shuffle_seed=0)) == []
 
 
 def test_what_is_not_utf_8(tmp_path: Path) -> None:
-    assert read(b"gr\xfcn ist\xff\nna ja\n", tmp_path) == [
-        ["gr\ufffdn", "ist\ufffd"],
-        ["na", "ja"],
-    ]
-
-
-def test_zipped(tmp_path: Path) -> None:
-    path = tmp_path / "text.txt.gz"
-    # Two members in a file, as pigz and cat make them.
-    path.write_bytes(gzip.compress("wörd one\n".encode()) + gzip.compress(b"two\n"))
-    assert list(read_sentences([str(path)])) == [["wörd", "one"], ["two"]]
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"gr\xfcn ist\xff\nna ja\n")
+    for seed in (None, 0):
+        with pytest.raises(BadLinesError, match=r"a.txt', line 1: not UTF-8 \(byte 3\)"):
+            list(read_sentences([path], seed))
+        assert list(read_sentences([path], seed, "skip")) == [["na", "ja"]]
+        found = sorted(read_sentences([path], seed, on_error="repair"))
+        assert found == [["gr\ufffdn", "ist\ufffd"], ["na", "ja"]]
 
 
 def test_order_of_the_files(numbered: list[Path]) -> None:
@@ -69,13 +57,24 @@ def test_order_of_the_files(numbered: list[Path]) -> None:
     assert numbers(numbered[::-1], None) == [*range(45, 60), *range(20, 45), *range(20)]
 
 
-def test_shuffled(numbered: list[Path]) -> None:
-    shuffled = numbers(numbered, 0)
-    assert sorted(shuffled) == list(range(60))
-    assert shuffled != list(range(60))
-    assert shuffled == numbers(numbered, 0)
-    other = numbers(numbered, 1)
-    assert sorted(other) == list(range(60))
+@pytest.mark.parametrize("buffer", [7, 100_000])
+@pytest.mark.parametrize("at_once", [2, 16])
+@pytest.mark.parametrize("n_files", [1, 3])
+def test_shuffled(
+    n_files: int,
+    at_once: int,
+    buffer: int,
+    numbered: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sentences, "SHUFFLE_BUFFER", buffer)
+    monkeypatch.setattr(sentences, "FILES_AT_ONCE", at_once)
+    paths, all_numbers = numbered[:n_files], list(range(sum(SIZES[:n_files])))
+    shuffled = numbers(paths, 0)
+    assert sorted(shuffled) == all_numbers != shuffled
+    assert numbers(paths, np.int64(0)) == shuffled
+    other = numbers(paths, 1)
+    assert sorted(other) == all_numbers
     assert other != shuffled
 
 
@@ -85,39 +84,14 @@ def test_shuffling_mixes_the_files(numbered: list[Path]) -> None:
         assert 2 < len(set(first) & set(part)) < 20
 
 
-def test_nothing_is_lost_with_a_small_buffer(
-    numbered: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sentences, "SHUFFLE_BUFFER", 7)
-    shuffled = numbers(numbered, 5)
-    assert sorted(shuffled) == list(range(60))
-    assert shuffled == numbers(numbered, 5)
-    assert shuffled != numbers(numbered, 6)
-
-
-def test_one_file_is_shuffled_too(numbered: list[Path]) -> None:
-    shuffled = numbers(numbered[:1], 0)
-    assert sorted(shuffled) == list(range(20))
-    assert shuffled != list(range(20))
-
-
-def test_paths_of_files(numbered: list[Path]) -> None:
-    assert expand_paths([numbered[2], str(numbered[0])]) == [
-        str(numbered[0]),
-        str(numbered[2]),
-    ]
-
-
-def test_paths_of_a_directory(numbered: list[Path], tmp_path: Path) -> None:
+def test_paths(numbered: list[Path], tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("not a text to train on")
     (tmp_path / "more.txt").mkdir()
-    assert expand_paths([tmp_path]) == [str(path) for path in numbered]
-
-
-def test_paths_of_a_pattern(numbered: list[Path], tmp_path: Path) -> None:
-    (tmp_path / "more.txt").mkdir()
-    assert expand_paths([f"{tmp_path}/*.txt"]) == [str(numbered[0]), str(numbered[2])]
-    assert expand_paths([tmp_path / "[ab].*"]) == [str(numbered[0]), str(numbered[1])]
+    a, b, c = map(str, numbered)
+    assert expand_paths([numbered[2], a]) == [a, c]
+    assert expand_paths([tmp_path]) == [a, b, c]
+    assert expand_paths([f"{tmp_path}/*.txt"]) == [a, c]
+    assert expand_paths([tmp_path / "[ab].*"]) == [a, b]
 
 
 def test_a_name_may_look_like_a_pattern(tmp_path: Path) -> None:

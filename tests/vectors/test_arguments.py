@@ -38,8 +38,8 @@ def test_shows_the_progress(
         ),
         ({"path": "out.parquet"}, ValueError, "pooled must be True for a Parquet file"),
         ({"path": "none/a.npy"}, FileNotFoundError, "there is no directory 'none'. Make"),
-        ({"corpus": "none.txt"}, FileNotFoundError, "no file 'none.txt'. Put sentences in"),
-        ({"corpus": "."}, ValueError, r"corpus: '\.' is no regular file, which could be"),
+        ({"corpus": "none.txt"}, FileNotFoundError, "no file 'none.txt'"),
+        ({"corpus": "."}, ValueError, r"corpus: '\.' is not a regular file, which can be"),
         (
             {"path": "a" * 250 + ".h5"},
             ValueError,

@@ -199,7 +199,6 @@ def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit, match=r"job\.json: dataset: rows whose") as raised:
         example.main([str(output), str(bad), *options, "--max-tokens", "2"])
     assert str(raised.value).splitlines()[1:] == [
-        "'': empty",
         f"'{'x' * 60}'...: 3 tokens, more than 2",
         "Mend them, or choose on_error='repair' or 'skip'.",
     ]

@@ -1,0 +1,193 @@
+"""The one reader of texts: collections, columns and files to sentences of tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from keras_elmo.errors import BadLine, BadLinesError
+from keras_elmo.text.records import Record, Records, file_records
+from keras_elmo.text.sources import source_values
+from keras_elmo.types import check_one_of, check_positive_integer
+
+OnError = Literal["fail", "repair", "skip"]
+"""What to do with bad lines: raise an error, keep what can be read, or leave them out."""
+
+MAX_BAD_LINES_KEPT = 20
+
+_DONE = {"fail": "", "repair": "; repaired", "skip": "; left out"}
+
+logger = logging.getLogger("keras_elmo")
+
+
+class Sentence(NamedTuple):
+    """A text that has been read.
+
+    Attributes:
+        number: Its line in the file, or its position in the collection, from 1.
+        text: The text as it was found; in a file without the white space around it.
+        tokens: Its tokens in UTF-8, joined by single spaces.
+        n_tokens: How many tokens it has.
+    """
+
+    number: int
+    text: str
+    tokens: bytes
+    n_tokens: int
+
+
+class _Part(NamedTuple):
+    """A file or a collection."""
+
+    records: Records
+    separator: str | None  # of tokens; None for white space of any kind
+    place: Callable[[int], str]  # names a text, for messages
+
+
+class Sentences:
+    """The sentences of a source; made by :func:`read_sentences`.
+
+    Each loop reads them from the beginning; the first one that ends reports bad lines.
+
+    Raises:
+        BadLinesError: There are bad lines, with ``on_error="fail"``. It is raised after the
+            last sentence, so that it lists them all.
+        ValueError: A file cannot be read.
+    """
+
+    def __init__(
+        self,
+        parts: list[_Part],
+        on_error: OnError,
+        max_tokens: int | None,
+        report: Callable[[BadLine], None] | None,
+    ) -> None:
+        self._parts = parts
+        self._on_error = on_error
+        self._max_tokens = max_tokens
+        self._report = report or self._log
+
+    def __iter__(self) -> Iterator[Sentence]:
+        n_bad = 0
+        first_bad: list[BadLine] = []
+        for records, separator, place in self._parts:
+            for record in records():
+                sentence, problem = make_sentence(record, separator, self._max_tokens)
+                if problem is not None:
+                    n_bad += 1
+                    bad = BadLine(record.number, problem, place(record.number))
+                    self._report(bad)
+                    if n_bad <= MAX_BAD_LINES_KEPT:
+                        first_bad.append(bad)
+                if problem is None or self._on_error == "repair":
+                    yield sentence
+        self._report = lambda bad: None
+        if n_bad and self._on_error == "fail":
+            raise BadLinesError(first_bad, n_bad)
+
+    def _log(self, bad: BadLine) -> None:
+        logger.warning("%s%s", bad, _DONE[self._on_error])
+
+
+def read_sentences(
+    source: Any,
+    *,
+    name: str = "texts",
+    input_format: str | None = None,
+    column: str | None = None,
+    on_error: OnError = "fail",
+    max_tokens: int | None = None,
+    report: Callable[[BadLine], None] | None = None,
+) -> Sentences:
+    r"""Reads texts from wherever people have them, by the same rules.
+
+    - In files a byte order mark is dropped, gzip is recognized by its first bytes, only
+      ``"\n"`` ends a line (with a ``"\r"`` before it), and white space of any kind
+      separates tokens.
+    - Strings in memory are taken as they are: spaces separate tokens, as in the layer.
+    - Empty lines and strings are sentences without tokens. A missing value is an error.
+    - A bad line is not UTF-8, longer than 16 MiB or than ``max_tokens``, or not JSON or CSV
+      with the column.
+
+    Args:
+        source: A list, tuple, NumPy array (n,) or (n, 1), pandas or Polars column or string
+            tensor of ``str`` or ``bytes``; or a ``pathlib.Path``, or several.
+        name: The argument of the caller, for messages.
+        input_format: What files hold: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``. By
+            default the suffix decides.
+        column: The field that holds the text, for JSON lines and CSV.
+        on_error: What to do with bad lines: ``"fail"`` raises an error that lists them,
+            ``"skip"`` leaves them out, and ``"repair"`` keeps what can be read: U+FFFD for
+            what is not UTF-8, the first ``max_tokens`` tokens, or no tokens at all.
+        max_tokens: More tokens make a line bad; ``None`` for any number.
+        report: Called with each bad line; by default the logger ``keras_elmo`` warns of it.
+
+    Returns:
+        The sentences, which may be read several times. Files are streamed.
+
+    Raises:
+        TypeError: ``source``, or a text in it, is of another kind.
+        ValueError: A text is missing, the array has another shape, or the arguments do not
+            fit each other.
+        FileNotFoundError: There is no such file.
+    """
+    check_one_of("on_error", on_error, get_args(OnError))
+    if max_tokens is not None:
+        check_positive_integer("max_tokens", max_tokens)
+    values = source_values(source, name)
+    paths = [value for value in values if isinstance(value, Path)]
+    if not paths and (input_format is not None or column is not None):
+        raise ValueError(
+            f"input_format and column are for files; {name} is a collection of texts. "
+            "Leave them out."
+        )
+    parts = [_file(path, name, input_format, column) for path in paths]
+    return Sentences(parts or [_collection(values, name)], on_error, max_tokens, report)
+
+
+def _file(path: Path, name: str, input_format: str | None, column: str | None) -> _Part:
+    records = file_records(path, name, input_format, column)
+    return _Part(records, None, lambda number: f"{str(path)!r}, line {number}")
+
+
+def _collection(values: Any, name: str) -> _Part:
+    def records() -> Iterator[Record]:
+        for number, value in enumerate(values, 1):
+            is_text = isinstance(value, str)
+            text = value if is_text else value.decode("utf-8", "surrogateescape")
+            yield Record(number, text)
+
+    return _Part(records, " ", lambda number: f"{name}[{number - 1}]")
+
+
+def make_sentence(
+    record: Record, separator: str | None, max_tokens: int | None
+) -> tuple[Sentence, str | None]:
+    """Splits a text into tokens.
+
+    Args:
+        record: The text.
+        separator: What separates tokens; ``None`` for white space of any kind.
+        max_tokens: The most tokens that are kept; ``None`` for all.
+
+    Returns:
+        The sentence, repaired if it has to be, and what was wrong with it or ``None``.
+    """
+    _, text, problem = record
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        n_bytes = len(text[: error.start].encode("utf-8"))
+        problem = problem or f"not UTF-8 (byte {n_bytes + 1})"
+        # UTF-16 has a place for a lone surrogate, and knows that it is one.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if separator is None:
+        text = text.strip()
+    tokens = [token for token in text.split(separator) if token]
+    if max_tokens is not None and len(tokens) > max_tokens:
+        problem = problem or f"{len(tokens):,} tokens, more than {max_tokens:,}"
+        del tokens[max_tokens:]
+    joined = " ".join(tokens).encode("utf-8")
+    return Sentence(record.number, text, joined, len(tokens)), problem

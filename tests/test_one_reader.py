@@ -1,0 +1,131 @@
+"""Each way in reads texts by the same rules: data sets, vectors, training, perplexity."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoEmbeddingLayer, compute_features, text_dataset
+from keras_elmo.cli.main import main
+from tests.tiny_models import LEAST, saved_model
+
+TEXTS = ["the cat", "", "a dog ran", "", "café"]
+# A byte order mark, tabs, line ends of Windows, characters that end no line, no line end;
+# and compressed, without a name that says so.
+FILE = gzip.compress(
+    "\ufeffthe\tcat \r\n\r\na\u2028dog\x0c ran\n \t\ncafé".encode(),
+)
+BAD = b"fine\ncaf\xe9\n"
+
+TRAINING = {"n_steps": 1, "log_steps": 1, "batch_size": 1, "window_steps": 4}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_model(tmp_path_factory.mktemp("one_reader") / "model", LEAST)
+
+
+def run(*arguments: object) -> None:
+    """Runs the command, which prints its errors."""
+    if main([str(argument) for argument in arguments]) != 0:
+        raise ValueError("see the standard error")
+
+
+def of_text_dataset(path: Path, model: Path, folder: Path) -> None:
+    batches = text_dataset(path, batch_size=2).as_numpy_iterator()
+    assert [text.decode() for batch in batches for text in batch] == TEXTS
+
+
+def of_compute_features(path: Path, model: Path, folder: Path) -> None:
+    layer = ElmoEmbeddingLayer(model, "pooled_layers")
+    found = compute_features(layer, path, folder / "out.npy", progress=False)
+    check_vectors(found, layer)
+
+
+def of_embed(path: Path, model: Path, folder: Path) -> None:
+    out = folder / "out.npy"
+    run("embed", path, out, "--source", model, "--pooled", "--quiet")
+    check_vectors(np.load(out), ElmoEmbeddingLayer(model, "pooled_layers"))
+
+
+def check_vectors(found: Any, layer: ElmoEmbeddingLayer) -> None:
+    assert len(found) == len(TEXTS)
+    for array, expected in zip(found, np.asarray(layer(TEXTS)), strict=True):
+        pooled = array  # (n_layers + 1, D), or with an axis of tokens before
+        if array.ndim == 3:
+            pooled = array.mean(axis=0) if len(array) else np.zeros_like(expected)
+        np.testing.assert_allclose(pooled, expected, atol=1e-6)
+
+
+def of_train(path: Path, model: Path, folder: Path) -> None:
+    trained(path, folder / "trained")
+    words = (folder / "trained" / "vocabulary.txt").read_text("utf-8").split("\n")
+    assert {*" ".join(TEXTS).split()} == {*words[3:]} - {""}
+
+
+def trained(path: Path, out: Path) -> None:
+    config = out.with_suffix(".json")
+    settings = {**TRAINING, "warmup_steps": 0, "n_samples": None}
+    config.write_text(json.dumps({"model": LEAST.to_options(), "training": settings}))
+    run("train", path, "--config", config, "--out", out, "--quiet")
+
+
+def of_evaluate(path: Path, model: Path, folder: Path) -> None:
+    from keras_elmo.pretraining import evaluate
+
+    clean = folder / "clean.txt"
+    clean.write_text("\n".join(TEXTS), encoding="utf-8")
+    trained(clean, folder / "trained")
+    run("evaluate", folder / "trained", path)
+    found, expected = (evaluate(folder / "trained", [p]) for p in (path, clean))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+WAYS = [
+    of_text_dataset,
+    of_compute_features,
+    of_embed,
+    pytest.param(of_train, marks=pytest.mark.slow),
+    pytest.param(of_evaluate, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_read(
+    way: Callable[[Path, Path, Path], None], model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(FILE)
+    way(path, model, tmp_path)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_not_utf_8(
+    way: Callable[[Path, Path, Path], None],
+    model: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(BAD)
+    with pytest.raises((ValueError, SystemExit), match=r"on_error|standard error|2"):
+        way(path, model, tmp_path)
+    assert f"{str(path)!r}, line 2: not UTF-8 (byte 4)" in caplog.messages
+
+
+@pytest.mark.parametrize("texts", [["a", None], ["a", float("nan")]])
+def test_missing_values(texts: list[Any], model: Path, tmp_path: Path) -> None:
+    for read in (
+        text_dataset,
+        lambda texts: compute_features(
+            ElmoEmbeddingLayer(model, "pooled_layers"), texts, tmp_path / "out.npy"
+        ),
+    ):
+        with pytest.raises(ValueError, match=r"texts\[1\] is missing"):
+            read(texts)
