@@ -72,7 +72,6 @@ class TokenEncoder(keras.Layer):
             )
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the weights, whose shapes the input has no part in."""
         # Ids 1 to 261; id 0 has no row to train.
         self.char_embedding = self.add_weight(
             name="char_embedding",
@@ -99,7 +98,6 @@ class TokenEncoder(keras.Layer):
             stage.build((None, self.n_filters))
 
     def call(self, character_ids: Tensor) -> Tensor:
-        """Encodes each token by itself."""
         batch, time, length = ops.shape(character_ids)
         ids = ops.reshape(character_ids, (-1, length))  # (tokens, length)
         # One more, taken away at the end: TensorFlow's convolution of no tokens at all
@@ -129,15 +127,12 @@ class TokenEncoder(keras.Layer):
         return RandomNormal(stddev=(width * self.char_dim) ** -0.5)
 
     def compute_mask(self, character_ids: Tensor, previous_mask: Tensor = None) -> Tensor:
-        """Booleans (batch, time), true at tokens."""
         return token_mask(character_ids)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The token vectors' shape: (batch, time, projection_dim)."""
         return (*input_shape[:-1], self.projection_dim)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {
             **super().get_config(),
             "projection_dim": self.projection_dim,
