@@ -125,9 +125,12 @@ class ElmoEmbeddingLayer(keras.Layer):
             (nested) lists.
         training: Whether the outputs will be differentiated, as Keras sets it in ``fit``.
             It changes how they are computed, not what they are.
+        return_mask: Whether to return the mask too. A pooled output has none.
 
     Returns:
-        A tensor in the compute dtype, shaped as ``output_mode`` describes.
+        A tensor in the compute dtype, shaped as ``output_mode`` describes; with
+        ``return_mask``, a tuple of it and the mask (batch, time). In a functional model a
+        token-level layer has both as its ``output``.
 
     Raises:
         SourceError: The weights could not be loaded from ``source``.
@@ -187,7 +190,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             self.scalar_mix = ScalarMix(name="scalar_mix", dtype=self.dtype_policy)
         if self._output.pooled:
             self.masked_mean = MaskedMean(name="masked_mean", dtype=self.dtype_policy)
-        # For the stages, which are there now. TensorFlow ignores equal values in assignments.
+        # For the stages, which are there now. An assignment of an equal value does nothing.
         type(self).trainable.fset(self, self.trainable)
         self._create_weights(arrays)
 
@@ -236,24 +239,36 @@ class ElmoEmbeddingLayer(keras.Layer):
         """The ``VocabularyCache`` of the native engine."""
         return self._engine.vocabulary_cache
 
-    def __call__(self, inputs: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, inputs: Any, return_mask: bool = False, **kwargs: Any) -> Any:
         # Before Keras, which takes neither lists nor ragged tensors.
-        return super().__call__(self.character_ids.checked(inputs), **kwargs)
+        inputs = self.character_ids.checked(inputs)
+        if self._output.pooled:
+            return super().__call__(inputs, **kwargs)
+        # In a functional model the mask has to come out of an operation, and Keras lists
+        # all of them in the summary. As a second output of this one it is no operation
+        # more. (Masks that are only on the tensors of each run are not enough:
+        # MultiHeadAttention takes them off the tensors that it reads.)
+        output, mask = super().__call__(inputs, return_mask=True, **kwargs)
+        if isinstance(output, keras.KerasTensor):
+            output._keras_mask = mask
+        return (output, mask) if return_mask else output
 
     def build(self, input_shape: Shape) -> None:
         self._engine.create_state(input_shape[0])
 
-    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+    def call(
+        self, inputs: Tensor, training: bool | None = None, return_mask: bool = False
+    ) -> Any:
         tokens = self.character_ids.tokens(inputs)  # (batch, time), ids with characters
         mask = token_mask(tokens)  # (batch, time)
         # (batch, time, n_layers + 1, D), or one layer (batch, time, D)
-        layers = self._output.selected(self.layers_of_tokens(tokens, mask, training))
+        output = self._output.selected(self.layers_of_tokens(tokens, mask, training))
         if self.masked_mean is not None:
             # Pooling first is exact, since both are linear, and mixes less.
-            layers = self.masked_mean(layers, mask=mask)  # (batch, n_layers + 1, D)
+            output = self.masked_mean(output, mask=mask)  # (batch, n_layers + 1, D)
         if self.scalar_mix is not None:
-            return self.scalar_mix(layers)  # (batch, time, D) or (batch, D)
-        return layers
+            output = self.scalar_mix(output)  # (batch, time, D) or (batch, D)
+        return (output, mask) if return_mask else output
 
     def layers_of_tokens(
         self, tokens: Tensor, mask: Tensor, training: bool | None = None
@@ -273,12 +288,16 @@ class ElmoEmbeddingLayer(keras.Layer):
         return self._engine(tokens, mask, training=training)
 
     def compute_mask(self, inputs: Any, previous_mask: Tensor = None) -> Tensor | None:
-        # Keras hands on the mask of each batch when a model runs. While a model is put
-        # together it needs none, which would be an operation more in its summary.
         if self._output.pooled or isinstance(inputs, keras.KerasTensor):
-            return None
-        inputs = self.character_ids.checked(inputs)
-        return token_mask(self.character_ids.tokens(inputs))  # (batch, time)
+            return None  # a symbolic mask comes out of the call itself
+        return token_mask(self.character_ids.tokens(self.character_ids.checked(inputs)))
+
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None, return_mask: bool = False
+    ) -> Any:
+        shape = self.compute_output_shape(inputs.shape)
+        output = keras.KerasTensor(shape, self.compute_dtype)
+        return (output, keras.KerasTensor(shape[:2], "bool")) if return_mask else output
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         batch, time, _ = self.character_ids.compute_output_shape(input_shape)

@@ -92,7 +92,7 @@ class ElmoBiLM(keras.Layer):
             self.carried_state = CarriedState(
                 sizes, name="carried_state", dtype=self.dtype_policy
             )
-        # For the stages, which are there now. TensorFlow ignores equal values in assignments.
+        # For the stages, which are there now. An assignment of an equal value does nothing.
         type(self).trainable.fset(self, self.trainable)  # type: ignore[attr-defined]
 
     @property
