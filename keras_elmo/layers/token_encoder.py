@@ -11,7 +11,13 @@ from keras.initializers import Constant, RandomNormal, RandomUniform
 
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.text.characters import N_CHARACTERS
-from keras_elmo.types import Shape, Tensor, check_one_of, check_positive_integer
+from keras_elmo.types import (
+    Shape,
+    Tensor,
+    check_integer,
+    check_one_of,
+    check_positive_integer,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -54,9 +60,15 @@ class TokenEncoder(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.projection_dim = check_positive_integer("projection_dim", projection_dim)
-        self.filters = [(int(width), int(count)) for width, count in filters]
+        self.filters = [
+            (
+                check_integer("filters: a width", width, 1),
+                check_integer("filters: a count", count, 1),
+            )
+            for width, count in filters
+        ]
         self.char_dim = check_positive_integer("char_dim", char_dim)
-        self.n_highway = n_highway
+        self.n_highway = check_integer("n_highway", n_highway, 0)
         self.activation = check_one_of("activation", activation, ("relu", "tanh"))
         self.n_filters = sum(count for _, count in self.filters)
         self.highways = [
