@@ -1,22 +1,52 @@
-"""What only the TensorFlow backend of Keras can do, and what to do on the others."""
+"""Differences between the backends of Keras, and advice when one is missing something."""
 
 from __future__ import annotations
 
-import keras
+import sys
 
-_TENSORFLOW = "tensorflow"
+import keras
 
 
 def is_tensorflow() -> bool:
     """Whether Keras runs on TensorFlow."""
-    return str(keras.backend.backend()) == _TENSORFLOW
+    return str(keras.backend.backend()) == "tensorflow"
+
+
+def has_static_shapes() -> bool:
+    """Whether Keras runs on JAX, where shapes cannot depend on values."""
+    return str(keras.backend.backend()) == "jax"
+
+
+def shapes_may_depend_on_values(training: bool | None) -> bool:
+    """Whether the call that runs now may have shapes that depend on its inputs' values.
+
+    They save work, but a program that is compiled as a whole cannot have them, and other
+    runtimes cannot read them: not JAX, which compiles a program for each shape; not a
+    function that XLA or PyTorch compiles; and not an export to ONNX.
+
+    Args:
+        training: The call's argument. Keras passes True or False in ``fit``, ``evaluate``
+            and ``predict``, and ``None`` in an export, which looks the same otherwise.
+    """
+    if is_tensorflow():
+        import tensorflow as tf
+        from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+        if tf.executing_eagerly():
+            return True
+        in_xla = GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+        return training is not None and not in_xla
+    if str(keras.backend.backend()) == "torch":
+        torch = sys.modules["torch"]
+        return not (torch.jit.is_tracing() or torch.compiler.is_compiling())
+    return False
 
 
 def needs_tensorflow(what: str, instead: str) -> None:
-    """Says that something needs the TensorFlow backend, where Keras has another.
+    """Refuses what needs the TensorFlow backend if Keras has another.
 
     Args:
-        what: What was asked for, beginning with the argument's name.
+        what: What was asked for, starting with the argument's name.
         instead: What to use in its place, as an instruction.
 
     Raises:
@@ -31,11 +61,7 @@ def needs_tensorflow(what: str, instead: str) -> None:
 
 
 def n_replicas() -> int:
-    """How many devices a strategy of ``tf.distribute`` has, in whose scope this is called.
-
-    Returns:
-        1 without a strategy, and on other backends.
-    """
+    """The number of devices of the ``tf.distribute`` strategy in scope; 1 without one."""
     if not is_tensorflow():
         return 1
     import tensorflow as tf
@@ -44,13 +70,13 @@ def n_replicas() -> int:
 
 
 def needs_one_replica(what: str) -> None:
-    """Says that something does not work on several devices.
+    """Refuses what does not work on several devices.
 
     Args:
-        what: What was asked for, beginning with the argument's name.
+        what: What was asked for, starting with the argument's name.
 
     Raises:
-        ValueError: This is the scope of a strategy with several devices.
+        ValueError: A strategy with several devices is in scope.
     """
     n = n_replicas()
     if n > 1:
@@ -61,13 +87,10 @@ def needs_one_replica(what: str) -> None:
 
 
 def check_input_mode(input_mode: str) -> None:
-    """Says what to use in place of strings, where the backend has none.
-
-    Args:
-        input_mode: ``"sentences"``, ``"tokens"`` or ``"character_ids"``.
+    """Refuses strings if the backend has none, and names what to use instead.
 
     Raises:
-        ValueError: It means strings, and the backend is not TensorFlow.
+        ValueError: ``input_mode`` takes strings, and the backend is not TensorFlow.
     """
     if input_mode != "character_ids":
         needs_tensorflow(

@@ -1,54 +1,59 @@
-"""The shape of an ELMo model, as its ``options.json`` tells it."""
+"""The sizes of an ELMo model, as its ``options.json`` holds them."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.text.strict_json import parse_json
-from keras_elmo.types import PathLike
-from keras_elmo.weights.names import array_shapes
+from keras_elmo.types import PathLike, check_integer, check_one_of, check_true_or_false
 
-# A configuration is read from files that others made, and is turned into arrays:
-# these bounds keep a wrong number from becoming an allocation of terabytes. The
-# largest released model has 93.6 million parameters.
-_LARGEST_SIZE = 65_536
-_LARGEST_COUNT = 256
+# A configuration is read from files that others made, and becomes layers and arrays. The
+# bounds keep a wrong number from costing more than a small multiple of the files; the
+# largest released model is a quarter or less of each.
+_LARGEST_SIZE = 16_384
+_LARGEST_COUNT = 64
+_LONGEST_TOKEN = 512
 _LARGEST_MODEL = 2_000_000_000
 _LARGEST_CLIP = 1e30  # larger ones are no float32
 
-_ACTIVATIONS = ("relu", "tanh")
+MIX_WEIGHTS = "aggregation/weights"
+MIX_GAMMA = "aggregation/scaling"
+"""The names of a scalar mix's arrays. TF1 Hub modules have them, HDF5 files do not."""
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
 class ElmoConfig:
     """Sizes and switches of an ELMo biLM; the defaults are the original model's.
 
-    Given as ``source`` to :class:`~keras_elmo.ElmoEmbeddingLayer`, it stands for a
-    model of that shape with random weights.
+    As ``source`` of :class:`~keras_elmo.ElmoEmbeddingLayer` it stands for a model of that
+    shape with random weights.
 
     Attributes:
         char_dim: Size of a character embedding.
-        filters: Character convolutions, one ``(width, count)`` pair each: the width
-            in characters and the number of filters.
+        filters: A ``(width, count)`` pair for each character convolution: the width in
+            characters and the number of filters.
         n_highway: Number of highway layers after the convolutions, 0 or more.
         activation: Activation of the convolutions, ``"relu"`` or ``"tanh"``.
-        max_characters_per_token: Length of a token's row of character ids, the begin
-            and end of word marks included.
+        max_characters_per_token: Length of a token's row of character ids, the two word
+            marks included.
         n_layers: Number of LSTM layers in each direction.
         dim: Number of LSTM cells (units) in each direction.
-        projection_dim: Size of a token vector and of each direction's output; the
-            layers are twice as wide. Where it equals ``dim`` the LSTM has no
-            projection.
-        cell_clip: Cell states are clipped to ``[-cell_clip, cell_clip]``; ``None``
-            for no clipping.
+        projection_dim: Size of a token vector and of each direction's output; the layers
+            are twice as wide. If it equals ``dim`` the LSTM has no projection.
+        cell_clip: Cell states are clipped to ``[-cell_clip, cell_clip]``; ``None`` for no
+            clipping.
         projection_clip: The same for the projected outputs (``proj_clip`` in
             ``options.json``).
-        use_skip_connections: Whether each layer after the first adds its input to
-            its output.
+        use_skip_connections: Whether each layer after the first adds its input to its
+            output.
 
     Raises:
         ValueError: A value is out of its range; the message names it.
@@ -75,42 +80,33 @@ class ElmoConfig:
     use_skip_connections: bool = True
 
     def __post_init__(self) -> None:
-        """Checks every field, so that a configuration that exists is a sound one."""
-        for name in ("char_dim", "dim", "projection_dim"):
-            _check_integer(name, getattr(self, name), 1, _LARGEST_SIZE)
-        _check_integer(
-            "max_characters_per_token", self.max_characters_per_token, 3, _LARGEST_SIZE
-        )
-        _check_integer("n_highway", self.n_highway, 0, _LARGEST_COUNT)
-        _check_integer("n_layers", self.n_layers, 1, _LARGEST_COUNT)
+        for name, at_least, at_most in (
+            ("char_dim", 1, _LARGEST_SIZE),
+            ("n_highway", 0, _LARGEST_COUNT),
+            ("max_characters_per_token", 3, _LONGEST_TOKEN),
+            ("n_layers", 1, _LARGEST_COUNT),
+            ("dim", 1, _LARGEST_SIZE),
+            ("projection_dim", 1, _LARGEST_SIZE),
+        ):
+            self._set(name, check_integer(name, getattr(self, name), at_least, at_most))
         for name in ("cell_clip", "projection_clip"):
-            _check_clip(name, getattr(self, name))
-        if self.activation not in _ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {_ACTIVATIONS}, not {self.activation!r:.200}."
-            )
-        if not isinstance(self.use_skip_connections, bool):
-            raise ValueError(
-                "use_skip_connections must be True or False, not "
-                f"{self.use_skip_connections!r:.200}."
-            )
-        # JSON and callers give lists; tuples keep the dataclass hashable.
-        object.__setattr__(self, "filters", _checked_filters(self.filters))
-        for width, _ in self.filters:
-            if width > self.max_characters_per_token:
-                raise ValueError(
-                    f"filters: a width of {width} is more than "
-                    f"max_characters_per_token = {self.max_characters_per_token}."
-                )
+            self._set(name, _checked_clip(name, getattr(self, name)))
+        check_one_of("activation", self.activation, ("relu", "tanh"))
+        check_true_or_false("use_skip_connections", self.use_skip_connections)
+        self._set("filters", _checked_filters(self.filters, self.max_characters_per_token))
+        check_integer("filters: the sum of the counts", self.n_filters, 1, _LARGEST_SIZE)
         if self.n_parameters > _LARGEST_MODEL:
             raise ValueError(
                 f"The configuration describes a model of {self.n_parameters:,} "
                 f"parameters; at most {_LARGEST_MODEL:,} are accepted."
             )
 
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen
+
     @property
     def n_filters(self) -> int:
-        """Number of character filters in all: the width of the highway layers."""
+        """Number of character filters: the width of the highway layers."""
         return sum(count for _, count in self.filters)
 
     @property
@@ -130,26 +126,54 @@ class ElmoConfig:
 
     @property
     def n_parameters(self) -> int:
-        """Number of weights in the biLM, without the scalar mix."""
-        return sum(math.prod(shape) for shape in array_shapes(self).values())
+        """Number of weights of the biLM, without the scalar mix."""
+        return sum(math.prod(shape) for shape in self.array_shapes().values())
+
+    def array_shapes(self, depth: int | None = None) -> Shapes:
+        """The arrays of the model's files, in the order data flows.
+
+        The names are those of bilm-tf's and AllenNLP's HDF5 files.
+
+        Args:
+            depth: How many LSTM layers to list; ``None`` for all.
+
+        Returns:
+            The shape of each array by its name.
+        """
+        n_filters, size = self.n_filters, self.projection_dim
+        shapes: Shapes = {"char_embed": (N_CHARACTERS, self.char_dim)}
+        for i, (width, count) in enumerate(self.filters):
+            shapes[f"CNN/W_cnn_{i}"] = (1, width, self.char_dim, count)
+            shapes[f"CNN/b_cnn_{i}"] = (count,)
+        for i in range(self.n_highway):
+            for gate in ("carry", "transform"):
+                shapes[f"CNN_high_{i}/W_{gate}"] = (n_filters, n_filters)
+                shapes[f"CNN_high_{i}/b_{gate}"] = (n_filters,)
+        if self.has_token_projection:
+            shapes["CNN_proj/W_proj"] = (n_filters, size)
+            shapes["CNN_proj/b_proj"] = (size,)
+        for direction in (0, 1):  # forward, backward
+            for layer in range(self.n_layers if depth is None else depth):
+                prefix = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+                shapes[f"{prefix}/W_0"] = (2 * size, 4 * self.dim)  # rows: input, state
+                shapes[f"{prefix}/B"] = (4 * self.dim,)
+                if self.has_lstm_projection:
+                    shapes[f"{prefix}/W_P_0"] = (self.dim, size)
+        return shapes
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> ElmoConfig:
         """Reads the parsed content of an ``options.json``.
 
-        The defaults are bilm-tf's, whose format this is: one LSTM layer, no
-        clipping, no skip connections and no highway unless the file says otherwise.
-        Entries that only matter for training are passed over.
+        The defaults are bilm-tf's, whose format this is: one LSTM layer, and no clipping,
+        skip connections or highway unless the file has them. Entries that only matter for
+        training are ignored.
 
         Args:
-            options: The file's content, with the entries ``"lstm"`` and
-                ``"char_cnn"``.
-
-        Returns:
-            The configuration.
+            options: The file's content, with the entries ``"lstm"`` and ``"char_cnn"``.
 
         Raises:
-            ValueError: An entry is missing, has the wrong type or is out of range.
+            ValueError: An entry is missing, or its value is out of its range.
         """
         if not isinstance(options, Mapping):
             raise ValueError(
@@ -169,10 +193,11 @@ class ElmoConfig:
                 "char_cnn.n_characters must be 262 (or 261, as in training), not "
                 f"{n_characters!r:.200}: other alphabets than bytes are not supported."
             )
+        n_highway, skips = char_cnn.get("n_highway"), lstm.get("use_skip_connections")
         return cls(
             char_dim=_entry(_section(char_cnn, "embedding", "char_cnn."), "dim"),
             filters=_entry(char_cnn, "filters"),
-            n_highway=_or_default(char_cnn.get("n_highway"), 0),
+            n_highway=0 if n_highway is None else n_highway,
             activation=_entry(char_cnn, "activation"),
             max_characters_per_token=_entry(char_cnn, "max_characters_per_token"),
             n_layers=lstm.get("n_layers", 1),
@@ -180,18 +205,12 @@ class ElmoConfig:
             projection_dim=_entry(lstm, "projection_dim"),
             cell_clip=lstm.get("cell_clip"),
             projection_clip=lstm.get("proj_clip"),
-            use_skip_connections=_or_default(lstm.get("use_skip_connections"), False),
+            use_skip_connections=False if skips is None else skips,
         )
 
     @classmethod
     def from_json(cls, path: PathLike) -> ElmoConfig:
         """Reads an ``options.json`` file.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The configuration.
 
         Raises:
             OSError: The file cannot be read.
@@ -215,7 +234,7 @@ class ElmoConfig:
                 "filters": [list(pair) for pair in self.filters],
                 "n_highway": self.n_highway,
                 "embedding": {"dim": self.char_dim},
-                "n_characters": 262,
+                "n_characters": N_CHARACTERS + 1,
                 "max_characters_per_token": self.max_characters_per_token,
             },
         }
@@ -234,45 +253,31 @@ def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> Any:
 def _entry(section: Mapping[str, Any], name: str) -> Any:
     if name not in section:
         raise ValueError(
-            f"The options have no entry {name!r} beside {sorted(section)!s:.500}."
+            f"The options have no entry {name!r} among {sorted(section)!s:.500}."
         )
     return section[name]
 
 
-def _or_default(value: Any, default: Any) -> Any:
-    return default if value is None else value
-
-
-def _is_integer(value: object) -> bool:
-    # bool is an int in Python; here True is a mistake.
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_integer(name: str, value: object, smallest: int, largest: int) -> None:
-    if not _is_integer(value) or not smallest <= value <= largest:  # type: ignore[operator]
-        raise ValueError(
-            f"{name} must be an integer from {smallest} to {largest}, not {value!r:.200}."
-        )
-
-
-def _check_clip(name: str, value: object) -> None:
+def _checked_clip(name: str, value: object) -> float | None:
     if value is None:
-        return
-    if not (_is_integer(value) or isinstance(value, float)) or not (
-        0 < value <= _LARGEST_CLIP  # type: ignore[operator]
-    ):
-        raise ValueError(f"{name} must be a positive number or None, not {value!r:.200}.")
+        return None
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= _LARGEST_CLIP:  # type: ignore[operator]
+        raise ValueError(f"{name} must be a positive number or None; got {value!r:.200}.")
+    return float(value)  # type: ignore[arg-type]
 
 
-def _checked_filters(filters: Any) -> tuple[tuple[int, int], ...]:
-    if not isinstance(filters, (list, tuple)) or not 1 <= len(filters) <= _LARGEST_COUNT:
+def _checked_filters(filters: Any, longest: int) -> tuple[tuple[int, int], ...]:
+    if not isinstance(filters, list | tuple) or not 1 <= len(filters) <= _LARGEST_COUNT:
         raise ValueError(
-            f"filters must be a list of 1 to {_LARGEST_COUNT} (width, count) pairs, "
-            f"not {filters!r:.200}."
+            f"filters must be a list of 1 to {_LARGEST_COUNT} (width, count) pairs; got "
+            f"{filters!r:.200}."
         )
+    pairs = []
     for pair in filters:
-        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            raise ValueError(f"filters must hold (width, count) pairs, not {pair!r:.200}.")
-        _check_integer("filters: a width", pair[0], 1, _LARGEST_SIZE)
-        _check_integer("filters: a count", pair[1], 1, _LARGEST_SIZE)
-    return tuple((width, count) for width, count in filters)
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError(f"filters must hold (width, count) pairs; got {pair!r:.200}.")
+        # A filter cannot be wider than a token.
+        width = check_integer("filters: a width", pair[0], 1, longest)
+        pairs.append((width, check_integer("filters: a count", pair[1], 1, _LARGEST_SIZE)))
+    return tuple(pairs)

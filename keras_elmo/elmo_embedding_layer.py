@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
-from keras_elmo.hub.engines import check_hub_engine, hub_engine, native_engine
+from keras_elmo.hub.engine import HubEngine
 from keras_elmo.hub.module import HubModule
-from keras_elmo.layers import CharacterIds, ElmoBiLM, MaskedMean, ScalarMix, TokenMask
+from keras_elmo.hub.verification import load_verified
+from keras_elmo.layers import CharacterIds, MaskedMean, ScalarMix
+from keras_elmo.layers.arrays import assign_mix
 from keras_elmo.layers.character_ids import PAD_TOKEN
-from keras_elmo.layers.distinct_words import distinct_words
-from keras_elmo.layers.inputs import checked_inputs
+from keras_elmo.layers.engine import Engine
+from keras_elmo.layers.native_engine import NativeEngine
 from keras_elmo.layers.output_modes import OUTPUTS
-from keras_elmo.layers.vocabulary_cache import VocabularyCache, encode_words
+from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.types import (
     Arrays,
-    Engine,
+    EngineName,
     FineTune,
     InputMode,
     OutputMode,
@@ -32,13 +34,6 @@ from keras_elmo.types import (
     check_one_of,
     check_stateful,
 )
-from keras_elmo.weights.assign import (
-    assign_arrays,
-    assign_mix,
-    collect_arrays,
-    create_from_arrays,
-    variables_by_name,
-)
 from keras_elmo.weights.sources import save_model
 
 
@@ -46,22 +41,22 @@ from keras_elmo.weights.sources import save_model
 class ElmoEmbeddingLayer(keras.Layer):
     """Contextual word embeddings from a bidirectional language model: ELMo.
 
-    Deep contextualized word representations, Peters et al. 2018. Strings go in; a
-    vector for each sentence (``output_mode="default"``) or for each token comes out. A
-    sentence's vectors depend on that sentence alone, unless ``stateful``.
+    Deep contextualized word representations, Peters et al. 2018. The layer takes strings
+    and returns a vector for each sentence (``output_mode="default"``) or for each token.
+    A sentence's vectors depend on that sentence alone, unless ``stateful``.
 
     Masking: token-level outputs carry a Keras mask (batch, time), true at tokens, and
     are zeros elsewhere. Padding may stand before, between or after tokens. A sentence
     without tokens has zero vectors.
 
-    Saving: the layer keeps the weights it needs for its ``output_mode``, and a saved
-    model holds them: loading it does not read ``source`` again. ``get_config``
-    therefore holds the model's shape in place of ``source``, and a copy made from it
-    (``keras.models.clone_model``) starts from random weights, as for every Keras
-    layer; follow it by ``copy.set_weights(layer.get_weights())``.
+    Saving: a saved model holds the weights that the ``output_mode`` needs, and loading it
+    does not read ``source`` again. ``get_config`` therefore holds the model's shape in
+    place of ``source``, and a copy made from it (``keras.models.clone_model``) starts from
+    random weights, as for every Keras layer; follow it by
+    ``copy.set_weights(layer.get_weights())``.
 
     Args:
-        source: Where the weights come from:
+        source: The weights:
 
             - the handle of a TF1 Hub module on TF-Hub (the default is Google's ELMo) or,
               as ``kaggle://...``, on Kaggle; or its directory or ``.tar.gz`` archive. The
@@ -71,10 +66,10 @@ class ElmoEmbeddingLayer(keras.Layer):
               :func:`~keras_elmo.list_models`.
             - a directory or ``.zip`` archive with ``options.json`` (or
               ``*_options.json``) and one ``*.hdf5``, or that ``.hdf5`` file with its
-              options beside it.
+              options next to it.
             - the URL of a ``.zip``, ``.hdf5`` or ``.tar.gz`` file.
             - an :class:`ElmoConfig`, for random weights.
-        output_mode: What comes out, with D twice the projection (1024 in the released
+        output_mode: The output, where D is twice the projection (1024 in the released
             models):
 
             - ``"default"``: (batch, D), the mean over tokens of ``"elmo"``.
@@ -85,7 +80,7 @@ class ElmoEmbeddingLayer(keras.Layer):
               vector twice.
             - ``"pooled_layers"``: (batch, n_layers + 1, D), the mean over tokens of
               ``"layers"``.
-        input_mode: What goes in:
+        input_mode: The input:
 
             - ``"sentences"``: strings (batch,) or (batch, 1), split on the space
               character.
@@ -97,45 +92,48 @@ class ElmoEmbeddingLayer(keras.Layer):
               need TensorFlow.
         fine_tune: What ``trainable=True`` trains: ``"aggregation"``, the weights w and
             gamma of the mix, as the modules elmo/2 and elmo/3 do; ``"lstm"``, the LSTMs
-            too, as elmo/1 does; ``"all"``, the token encoder too. Only what has a part in
-            the output is there to train.
+            too, as elmo/1 does; ``"all"``, the token encoder too. Only weights that the
+            output depends on are trainable.
         pad_token: In ``"tokens"`` mode this token is padding, as is ``""``.
-        max_tokens: Keep the first ``max_tokens`` tokens of each sentence (padding does
-            not count); ``None`` for all. Where it cuts, the time axis ends at
-            ``max_tokens``, or at the last kept token if padding has moved that further
-            back. On the JAX backend, where shapes do not depend on values, the time axis
-            keeps its length, and what is cut is padding.
-        stateful: What each row starts from:
+        max_tokens: Keep the first ``max_tokens`` tokens of each sentence, not counting
+            padding; ``None`` for all. If it cuts, the time axis ends at ``max_tokens``,
+            or at the last kept token if padding has moved that further back. On the JAX
+            backend, where shapes do not depend on values, the time axis keeps its length,
+            and what is cut is padding.
+        stateful: The LSTM states that each row starts from:
 
             - ``False``: zeros; it is a sentence of its own.
-            - ``True``: the LSTM states that the same row of the batch before ended in, as
-              in bilm-tf and AllenNLP. Each row is read from the begin to the end of a
+            - ``True``: the states that the same row of the batch before ended in, as in
+              bilm-tf and AllenNLP. Each row is read from the begin to the end of a
               sentence, in both directions.
             - ``"pieces"``: the same row of the batches before, which are pieces of one long
-              text. The forward direction reads on, as if the text had not been cut; the
-              backward direction begins at the end of each piece, because it cannot know
+              text. The forward direction continues as if the text had not been cut; the
+              backward direction starts at the end of each piece, because it cannot know
               what comes after.
 
             The batch size must be known when the layer is built
             (``keras.Input(batch_shape=...)``, or the first eager call); later batches may
-            be smaller. :meth:`reset_state` begins anew.
-        engine: ``"native"``, the layer's own computation, or ``"hub"``, the own graph of
-            a TF1 Hub module, frozen, under the layer's mix: for modules whose weights
-            cannot be read as arrays. It takes strings, trains the mix only, and needs the
+            be smaller. :meth:`reset_state` sets the states back to zeros.
+        engine: ``"native"``, the layer's own computation, or ``"hub"``, a TF1 Hub module's
+            own graph, frozen, under the layer's mix: for modules whose weights cannot be
+            read as arrays. It takes strings, trains the mix only, and needs the
             TensorFlow backend.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``.
 
     Call arguments:
-        inputs: As ``input_mode`` says: a tensor, a symbolic tensor, a NumPy array or
+        inputs: As ``input_mode`` describes: a tensor, a symbolic tensor, a NumPy array or
             (nested) lists.
-        training: Whether the outputs will be differentiated, as Keras says it in ``fit``.
+        training: Whether the outputs will be differentiated, as Keras sets it in ``fit``.
             It changes how they are computed, not what they are.
+        return_mask: Whether to return the mask too. A pooled output has none.
 
     Returns:
-        A tensor in the compute dtype, shaped as ``output_mode`` says.
+        A tensor in the compute dtype, shaped as ``output_mode`` describes; with
+        ``return_mask``, a tuple of it and the mask (batch, time). In a functional model a
+        token-level layer has both as its ``output``.
 
     Raises:
-        SourceError: No weights can be had from ``source``.
+        SourceError: The weights could not be loaded from ``source``.
         VerificationError: The layer would not compute what a TF1 Hub module computes,
             which is checked the first time; see :func:`~keras_elmo.verify`.
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or
@@ -162,85 +160,62 @@ class ElmoEmbeddingLayer(keras.Layer):
         pad_token: str = PAD_TOKEN,
         max_tokens: int | None = None,
         stateful: Stateful = False,
-        engine: Engine = "native",
+        engine: EngineName = "native",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.output_mode = check_one_of("output_mode", output_mode, get_args(OutputMode))
         self.fine_tune = check_one_of("fine_tune", fine_tune, get_args(FineTune))
-        self.engine = check_one_of("engine", engine, get_args(Engine))
+        self.engine = check_one_of("engine", engine, get_args(EngineName))
         self.stateful = check_stateful(stateful)
         self.input_mode = check_one_of("input_mode", input_mode, get_args(InputMode))
-        self.pad_token = pad_token
-        self.max_tokens = max_tokens
         self.source = source
         self._output = OUTPUTS[output_mode]
-        arrays = self._create_engine()
-        self._create_shared_stages()
-        # Passes trainable=False on to the stages.
-        keras.Layer.trainable.fset(self, self.trainable)
-        self._create_weights(arrays)
-
-    def _create_engine(self) -> dict[str, NDArray[np.float32]]:
-        """Creates what computes the layers; returns the arrays of the source."""
-        self.bilm: ElmoBiLM | HubModule
-        if self.engine == "hub":
-            check_hub_engine(self.fine_tune, self.stateful, self.input_mode)
-            self.bilm, arrays = hub_engine(self.source, self.dtype_policy)
-        else:
-            # Says what the backend cannot do before anything is read or downloaded.
-            backends.check_input_mode(self.input_mode)
-            self.bilm, arrays = native_engine(
-                self.source,
-                self.output_mode,
-                self.fine_tune,
-                self.stateful,
-                self.dtype_policy,
-            )
-        self.config: ElmoConfig | None = getattr(self.bilm, "config", None)
-        self.n_layers, self.output_dim = self.bilm.n_layers, self.bilm.output_dim
-        self.max_characters_per_token = self.bilm.max_characters_per_token
-        return arrays
-
-    def _create_shared_stages(self) -> None:
-        """Creates what both engines need for the input and the output."""
-        # These two also stand in the model's graph by themselves, where they make the
-        # mask, so their names have to be unique.
+        self._engine, arrays = self._load_engine(source)
+        self.config: ElmoConfig | None = getattr(self._engine, "config", None)
+        self.n_layers, self.output_dim = self._engine.n_layers, self._engine.output_dim
+        self.max_characters_per_token = self._engine.max_characters_per_token
         self.character_ids = CharacterIds(
-            self.input_mode,
-            self.pad_token,
-            self.max_tokens,
+            input_mode,
+            pad_token,
+            max_tokens,
             self.max_characters_per_token,
-            name=f"{self.name}_character_ids",
+            name="character_ids",
         )
-        self.vocabulary_cache = VocabularyCache(
-            self.output_dim // 2, name="vocabulary_cache", dtype=self.dtype_policy
-        )
-        self.token_mask = TokenMask(name=f"{self.name}_token_mask")
+        self.pad_token, self.max_tokens = pad_token, self.character_ids.max_tokens
+        self.supports_jit = self.character_ids.supports_jit
         self.scalar_mix: ScalarMix | None = None
         self.masked_mean: MaskedMean | None = None
         if self._output.mixed:
             self.scalar_mix = ScalarMix(name="scalar_mix", dtype=self.dtype_policy)
         if self._output.pooled:
             self.masked_mean = MaskedMean(name="masked_mean", dtype=self.dtype_policy)
-        self.supports_jit = self.character_ids.supports_jit
+        # For the stages, which are there now. An assignment of an equal value does nothing.
+        type(self).trainable.fset(self, self.trainable)
+        self._create_weights(arrays)
 
-    def __call__(self, inputs: Any, **kwargs: Any) -> Tensor:
-        """Converts lists, arrays and ragged tensors before Keras sees them."""
-        inputs = checked_inputs(inputs, self.input_mode, self.max_characters_per_token)
-        return super().__call__(inputs, **kwargs)
-
-    def build(self, input_shape: Shape) -> None:
-        """Creates the carried state; all weights are there already."""
-        ids_shape = (input_shape[0], None, self.max_characters_per_token)
-        if isinstance(self.bilm, ElmoBiLM):
-            self.bilm.build(ids_shape)
-        # Without weights, but Keras takes a layer for incomplete that has unbuilt ones.
-        self.character_ids.build(input_shape)
-        self.token_mask.build(ids_shape)
-        self.vocabulary_cache.build((None,))
-        if self.masked_mean is not None:
-            self.masked_mean.build((None, None, self.n_layers + 1, self.output_dim))
+    def _load_engine(self, source: Any) -> tuple[Engine, dict[str, NDArray[np.float32]]]:
+        """The engine without weights, and the arrays of the source."""
+        if self.engine == "hub":
+            HubEngine.check(self.fine_tune, self.stateful, self.input_mode)
+            return HubEngine.load(source, self.dtype_policy)
+        # Reports what the backend cannot do before anything is read or downloaded.
+        backends.check_input_mode(self.input_mode)
+        if isinstance(source, ElmoConfig):
+            config, arrays = source, {}
+        else:
+            config, loaded, _ = load_verified(source)
+            arrays = dict(loaded)  # creating weights takes them out
+        engine = NativeEngine(
+            config,
+            self.output_mode,
+            self.input_mode,
+            self.fine_tune,
+            self.stateful,
+            name="native",
+            dtype=self.dtype_policy,
+        )
+        return engine, arrays
 
     def _create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Creates the weights and sets them to the source's.
@@ -252,78 +227,87 @@ class ElmoEmbeddingLayer(keras.Layer):
             if self.scalar_mix is not None:
                 self.scalar_mix.build((None, None, self.n_layers + 1, self.output_dim))
                 assign_mix(self.scalar_mix, arrays)
-            if isinstance(self.bilm, ElmoBiLM):
-                create_from_arrays(self.bilm, arrays)
+            self._engine.create_weights(arrays)
 
     @property
-    def trainable(self) -> bool:
-        """Whether the layer trains what ``fine_tune`` names."""
-        return bool(super().trainable)
+    def bilm(self) -> Any:
+        """From character ids to layers: the ``ElmoBiLM``, or ``HubModule`` of the hub."""
+        return self._engine.bilm
 
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        keras.Layer.trainable.fset(self, value)
-        bilm = self.bilm
-        if isinstance(bilm, ElmoBiLM) and bilm.token_encoder.trainable:
-            self.vocabulary_cache.clear()  # training makes it untrue
+    @property
+    def vocabulary_cache(self) -> Any:
+        """The ``VocabularyCache`` of the native engine."""
+        return self._engine.vocabulary_cache
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Follows the text through the stages."""
-        if self.input_mode == "character_ids":
-            ids = self.character_ids(inputs)  # (batch, time, characters)
-            mask = self.token_mask(ids)  # (batch, time)
-            layers = self.bilm(ids)
-        else:
-            tokens = self.character_ids.tokens(inputs)  # (batch, time)
-            mask = tokens != ""  # (batch, time)
-            layers = self.layers_of_tokens(tokens, mask, training)
+    def __call__(self, inputs: Any, return_mask: bool = False, **kwargs: Any) -> Any:
+        # Before Keras, which takes neither lists nor ragged tensors.
+        inputs = self.character_ids.checked(inputs)
+        if self._output.pooled:
+            return super().__call__(inputs, **kwargs)
+        # In a functional model the mask has to come out of an operation, and Keras lists
+        # all of them in the summary. As a second output of this one it is no operation
+        # more. (Masks that are only on the tensors of each run are not enough:
+        # MultiHeadAttention takes them off the tensors that it reads.)
+        output, mask = super().__call__(inputs, return_mask=True, **kwargs)
+        if isinstance(output, keras.KerasTensor):
+            output._keras_mask = mask
+        return (output, mask) if return_mask else output
+
+    def build(self, input_shape: Shape) -> None:
+        self._engine.create_state(input_shape[0])
+
+    def call(
+        self, inputs: Tensor, training: bool | None = None, return_mask: bool = False
+    ) -> Any:
+        tokens = self.character_ids.tokens(inputs)  # (batch, time), ids with characters
+        mask = token_mask(tokens)  # (batch, time)
         # (batch, time, n_layers + 1, D), or one layer (batch, time, D)
-        layers = self._output.selected(layers)
+        output = self._output.selected(self.layers_of_tokens(tokens, mask, training))
         if self.masked_mean is not None:
             # Pooling first is exact, since both are linear, and mixes less.
-            layers = self.masked_mean(layers, mask=mask)  # (batch, n_layers + 1, D)
+            output = self.masked_mean(output, mask=mask)  # (batch, n_layers + 1, D)
         if self.scalar_mix is not None:
-            return self.scalar_mix(layers)  # (batch, time, D) or (batch, D)
-        return layers
+            output = self.scalar_mix(output)  # (batch, time, D) or (batch, D)
+        return (output, mask) if return_mask else output
 
     def layers_of_tokens(
-        self, tokens: Tensor, mask: Tensor, training: bool = False
+        self, tokens: Tensor, mask: Tensor, training: bool | None = None
     ) -> Tensor:
-        """The layers that the output is made of, in the TensorFlow graph.
+        """The layers that the output is made of.
 
         Args:
-            tokens: Strings (batch, time).
+            tokens: Strings (batch, time), or character ids (batch, time, length).
             mask: Booleans (batch, time), true at tokens. An empty string among them is a
                 word without characters; with ``engine="hub"``, which has no mask, padding.
             training: Whether the result will be differentiated.
 
         Returns:
-            (batch, time, n_layers + 1, D), or fewer layers where the output needs fewer.
+            (batch, time, n_layers + 1, D), or fewer layers if the output needs fewer.
             Padding is zeros.
         """
-        if isinstance(self.bilm, HubModule):
-            return self.bilm(tokens)
-        words, places = distinct_words(tokens)  # (words,), (batch, time)
-        vectors = self._word_vectors(words)  # (1 + words + 1, D / 2)
-        return self.bilm.layers_of_words(vectors, places, mask, training)
+        return self._engine(tokens, mask, training=training)
 
-    def _word_vectors(self, words: Tensor) -> Tensor:
-        """Token vectors of words and boundaries, those that are cached from there."""
-        rows = None  # (words,)
-        if not self.bilm.token_encoder.trainable:
-            rows = self.vocabulary_cache.rows(words)
-        if rows is None:
-            return self.bilm.word_vectors(self.character_ids.word_ids(words))
-        return self.vocabulary_cache.completed(
-            rows,
-            self.bilm.word_vectors(self.character_ids.word_ids(words[rows == 0])),
-        )
+    def compute_mask(self, inputs: Any, previous_mask: Tensor = None) -> Tensor | None:
+        if self._output.pooled or isinstance(inputs, keras.KerasTensor):
+            return None  # a symbolic mask comes out of the call itself
+        return token_mask(self.character_ids.tokens(self.character_ids.checked(inputs)))
+
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None, return_mask: bool = False
+    ) -> Any:
+        shape = self.compute_output_shape(inputs.shape)
+        output = keras.KerasTensor(shape, self.compute_dtype)
+        return (output, keras.KerasTensor(shape[:2], "bool")) if return_mask else output
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        batch, time, _ = self.character_ids.compute_output_shape(input_shape)
+        return self._output.shape(batch, time, self.n_layers, self.output_dim)
 
     def cache_vocabulary(self, words: Iterable[str]) -> None:
         """Computes the token vectors of words once, for all calls to come.
 
         Other words go through the character CNN as before, and the results are the same.
-        A cache replaces the one before. It is saved with the layer, and left out while
+        A cache replaces the one before. It is saved with the layer, and not used while
         the token encoder is trainable. Loaded weights come with their own cache or none;
         after ``set_weights`` call this again.
 
@@ -335,48 +319,23 @@ class ElmoEmbeddingLayer(keras.Layer):
                 ``input_mode="character_ids"``), or it is trainable.
             TypeError: ``words`` is one string, or holds something else than strings.
         """
-        if isinstance(self.bilm, HubModule) or self.input_mode == "character_ids":
-            raise ValueError(
-                "cache_vocabulary: needs engine='native' and strings as input; got "
-                f"engine={self.engine!r} and input_mode={self.input_mode!r}."
-            )
-        encoder = self.bilm.token_encoder
-        if encoder.trainable:
-            raise ValueError(
-                "cache_vocabulary: the token encoder is trainable, so that its vectors do "
-                "not stay what they are. Use another fine_tune than 'all', or set "
-                "layer.trainable = False."
-            )
-        self.vocabulary_cache.fill(
-            *encode_words(words, self.character_ids.ids, self.bilm.word_vectors)
-        )
-
-    def compute_mask(self, inputs: Tensor, previous_mask: Tensor = None) -> Tensor | None:
-        """Booleans (batch, time), true at tokens; ``None`` for pooled outputs."""
-        if self._output.pooled:
-            return None
-        return self.token_mask(self.character_ids(inputs))
-
-    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The shape of the output, as ``output_mode`` says."""
-        batch, time, _ = self.character_ids.compute_output_shape(input_shape)
-        return self._output.shape(batch, time, self.n_layers, self.output_dim)
+        self._engine.cache_vocabulary(words)
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""
-        if isinstance(self.bilm, ElmoBiLM):
-            self.bilm.reset_state()
+        self._engine.reset_state()
 
     def use_arrays(self, arrays: Arrays) -> None:
         """Sets the weights.
 
         Args:
             arrays: All arrays of a model of this shape, by the names of the HDF5 files
-                (:mod:`keras_elmo.weights.names`); those of a scalar mix may be among them.
+                (:meth:`ElmoConfig.array_shapes`); those of a scalar mix may be among them.
+
+        Raises:
+            ValueError: The engine is ``"hub"``.
         """
-        self.vocabulary_cache.clear()
-        if isinstance(self.bilm, ElmoBiLM):
-            assign_arrays(variables_by_name(self.bilm), arrays)
+        self._engine.assign_arrays(arrays)
         if self.scalar_mix is not None:
             assign_mix(self.scalar_mix, arrays)
 
@@ -386,32 +345,21 @@ class ElmoEmbeddingLayer(keras.Layer):
         The scalar mix has no place in this format.
 
         Args:
-            directory: Where to; made if it does not exist.
+            directory: The directory to write; made if it does not exist.
 
         Raises:
-            ValueError: The output mode has no need of all LSTM layers, and the layer
+            ValueError: The output mode does not need all LSTM layers, and the layer
                 therefore does not hold them; or the engine is ``"hub"``.
             OSError: The files cannot be written.
         """
-        if isinstance(self.bilm, HubModule):
-            raise ValueError("save_hdf5: with engine='hub' the layer holds no arrays.")
-        if self.bilm.depth < self.bilm.config.n_layers:
-            raise ValueError(
-                f"save_hdf5: with output_mode={self.output_mode!r} the layer does not hold "
-                "the whole model; use output_mode='elmo'."
-            )
-        config = self.bilm.config
-        save_model(directory, config, collect_arrays(variables_by_name(self.bilm), config))
+        arrays = self._engine.collect_arrays()
+        assert self.config is not None  # the engine has arrays
+        save_model(directory, self.config, arrays)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, with the model's shape as source."""
-        if self.config is not None:
-            source = self.config.to_options()
-        else:
-            source = {"hub_output_dim": self.output_dim}
         return {
             **super().get_config(),
-            "source": source,
+            "source": self._engine.source_config(),
             "output_mode": self.output_mode,
             "input_mode": self.input_mode,
             "fine_tune": self.fine_tune,
@@ -423,12 +371,11 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes a layer from :meth:`get_config`; its weights are random until loaded."""
         shape = config["source"]
         source: Any
         if config.get("engine") == "hub":
             source = HubModule(
-                shape["hub_output_dim"], name="bilm", dtype=config.get("dtype")
+                shape["hub_output_dim"], name="module", dtype=config.get("dtype")
             )
         else:
             source = ElmoConfig.from_options(shape)

@@ -1,4 +1,4 @@
-"""Types that the whole package shares, and checks of arguments, each of which names one."""
+"""Type aliases of the whole package, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -31,51 +31,59 @@ OutputMode = Literal[
     "layers",
     "pooled_layers",
 ]
-"""What comes out of an :class:`~keras_elmo.ElmoEmbeddingLayer`."""
+"""Outputs of an :class:`~keras_elmo.ElmoEmbeddingLayer`."""
 
 InputMode = Literal["sentences", "tokens", "character_ids"]
-"""What goes into it."""
+"""Inputs of it."""
 
 FineTune = Literal["aggregation", "lstm", "all"]
 """What its ``trainable=True`` trains."""
 
 Stateful = bool | Literal["pieces"]
-"""What each row of its batches goes on from."""
+"""What the rows of its batches start from."""
 
-Engine = Literal["native", "hub"]
+EngineName = Literal["native", "hub"]
 """What computes it."""
 
 T = TypeVar("T")
 
 
 def check_one_of(name: str, value: T, choices: Sequence[str]) -> T:
-    """Returns ``value``, or says which choices the argument ``name`` has."""
+    """Returns ``value``, or reports the choices of the argument ``name``."""
     if not isinstance(value, str) or value not in choices:
         choice = "one of " * (len(choices) > 1) + ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be {choice}; got {value!r}.")
     return value
 
 
-def check_integer(name: str, value: object, at_least: int) -> int:
-    """Returns ``value`` as an ``int``, or says how small the argument ``name`` may be."""
-    # bool is an integer to Python; here True is a mistake.
-    if isinstance(value, bool | np.bool_) or not isinstance(value, SupportsIndex):
-        number = None
-    else:
+def check_integer(
+    name: str, value: object, at_least: int, at_most: int | None = None
+) -> int:
+    """Returns ``value`` as an ``int``, or reports the range of the argument ``name``.
+
+    NumPy's integers are integers; ``True`` and ``False`` are not, unlike in Python.
+    """
+    number = None
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool | np.bool_):
         number = operator.index(value)
-    if number is None or number < at_least:
-        kind = "a positive integer" if at_least == 1 else f"an integer from {at_least} on"
-        raise ValueError(f"{name} must be {kind}; got {value!r}.")
+    if number is None or number < at_least or (at_most is not None and number > at_most):
+        if at_most is not None:
+            kind = f"an integer from {at_least} to {at_most}"
+        else:
+            kind = (
+                "a positive integer" if at_least == 1 else f"an integer from {at_least} on"
+            )
+        raise ValueError(f"{name} must be {kind}; got {value!r:.200}.")
     return number
 
 
 def check_positive_integer(name: str, value: object) -> int:
-    """Returns ``value``, or says that the argument ``name`` must be 1 or more."""
+    """Returns ``value`` as an ``int``, or reports that it must be 1 or more."""
     return check_integer(name, value, at_least=1)
 
 
 def check_characters_per_token(name: str, value: object) -> int:
-    """Returns ``value``, or says that the argument ``name`` must be 3 or more."""
+    """Returns ``value`` as an ``int``, or reports that it must be 3 or more."""
     characters = check_positive_integer(name, value)
     if characters < 3:
         raise ValueError(
@@ -85,14 +93,14 @@ def check_characters_per_token(name: str, value: object) -> int:
 
 
 def check_true_or_false(name: str, value: object) -> bool:
-    """Returns ``value``, or says that the argument ``name`` must be True or False."""
+    """Returns ``value``, or reports that it must be True or False."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False; got {value!r}.")
     return value
 
 
 def check_stateful(value: object) -> Stateful:
-    """Returns ``value``, or says what the argument ``stateful`` may be."""
+    """Returns ``value``, or reports the choices of the argument ``stateful``."""
     if value is True or value is False or value == "pieces":
         return value
     raise ValueError(f"stateful must be True, False or 'pieces'; got {value!r}.")

@@ -8,20 +8,28 @@ from typing import Any
 import keras
 import numpy as np
 
+from tests.any_backend import to_numpy, to_tensor
 
-def check_layer(layer: keras.Layer, inputs: Any, folder: Path) -> np.ndarray:
-    """Checks config, symbolic call, static shape, saving and mixed precision.
+
+def check_layer(
+    layer: keras.Layer, inputs: Any, folder: Path, expected: Any = None
+) -> np.ndarray:
+    """Checks values, config, symbolic call, static shape, saving and mixed precision.
 
     Args:
         layer: A layer with one input and one output.
-        inputs: A tensor for it.
+        inputs: A tensor or array for it.
         folder: Where a model may be saved.
+        expected: The values of its output, padding included.
 
     Returns:
-        The layer's output for ``inputs``, so that the caller can check the values.
+        The values that were found.
     """
-    output = layer(inputs)
-    values = keras.ops.convert_to_numpy(output)
+    inputs = inputs if keras.ops.is_tensor(inputs) else to_tensor(inputs)
+    values = to_numpy(layer(inputs))
+    expected = values if expected is None else np.asarray(expected)
+    assert values.shape == expected.shape
+    np.testing.assert_allclose(values * 1.0, expected * 1.0, rtol=0, atol=1e-5)
 
     copy = type(layer).from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
@@ -34,19 +42,19 @@ def check_layer(layer: keras.Layer, inputs: Any, folder: Path) -> np.ndarray:
     assert len(model.output.shape) == values.ndim
     for static, actual in zip(model.output.shape, values.shape, strict=True):
         assert static in (None, actual)
-    np.testing.assert_allclose(_numpy(model(inputs)), values, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(model(inputs)), values, rtol=1e-6, atol=1e-6)
 
-    path = folder / "model.keras"
-    model.save(path)
-    loaded = keras.saving.load_model(path)
-    np.testing.assert_array_equal(_numpy(loaded(inputs)), _numpy(model(inputs)))
+    model.save(folder / "model.keras")
+    loaded = keras.saving.load_model(folder / "model.keras")
+    np.testing.assert_array_equal(to_numpy(loaded(inputs)), to_numpy(model(inputs)))
 
     if values.dtype == np.float32:
         half = type(layer).from_config({**layer.get_config(), "dtype": "mixed_float16"})
-        assert keras.backend.standardize_dtype(half(inputs).dtype) == "float16"
+        half.build(inputs.shape)
+        half.set_weights(layer.get_weights())
+        found = half(inputs)
+        assert keras.backend.standardize_dtype(found.dtype) == "float16"
         assert {v.dtype for v in half.variables} <= {"float32"}
+        largest = np.abs(expected).max()
+        np.testing.assert_allclose(to_numpy(found), expected, rtol=0, atol=0.01 * largest)
     return values
-
-
-def _numpy(tensor: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(tensor)

@@ -1,23 +1,39 @@
+"""The layer: every output of every input, masks, models, and what it refuses.
+
+Runs on every backend; on others than TensorFlow with character ids.
+"""
+
 from __future__ import annotations
 
-from typing import get_args
+import dataclasses
+from pathlib import Path
+from typing import Any, get_args
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from hypothesis import given
+from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
+from keras_elmo.hub.module import HubModule
+from keras_elmo.hub.saved_model import export_saved_model
+from keras_elmo.layers import CharacterIds, MaskedMean
 from keras_elmo.types import OutputMode
+from tests.any_backend import INPUT_MODES, STRINGS_OR_IDS, given, to_numpy, to_tensor
 from tests.numpy_elmo import NumpyElmo, scalar_mix
-from tests.tiny_models import LEAST, TINY, random_arrays
+from tests.tiny_models import LEAST, TINY, random_arrays, saved_model
+
+pytestmark = pytest.mark.any_backend
+
+BACKEND = keras.backend.backend()
+without_strings = pytest.mark.skipif(BACKEND == "tensorflow", reason="for the others")
 
 MODES = get_args(OutputMode)
 POOLED = ("default", "pooled_layers")
 SENTENCES = ["the cat sat on the mat", "a", "", "naïve café 北京 🙂"]
 TOKENS = [sentence.split() for sentence in SENTENCES]
+IDS = batch_to_character_ids(TOKENS)
 SHAPES = {
     "default": (4, 16),
     "elmo": (4, 6, 16),
@@ -27,19 +43,15 @@ SHAPES = {
     "layers": (4, 6, 3, 16),
     "pooled_layers": (4, 3, 16),
 }
-
-
-def expected_layers() -> np.ndarray:
-    """The layers of SENTENCES (4, 6, 3, 16), by the NumPy ELMo."""
-    reference = NumpyElmo(TINY, random_arrays(TINY))
-    result = np.zeros((4, 6, 3, 16))
-    for row, tokens in enumerate(TOKENS):
-        result[row, : len(tokens)] = reference.layers([t.encode() for t in tokens])[1:-1]
-    return result
+MASK = np.arange(6) < np.array([[6], [1], [0], [4]])
 
 
 def expected_output(mode: str) -> np.ndarray:
-    layers = expected_layers()
+    """The outputs for SENTENCES, by the NumPy ELMo."""
+    reference = NumpyElmo(TINY, random_arrays(TINY))
+    layers = np.zeros((4, 6, 3, 16))
+    for row, tokens in enumerate(TOKENS):
+        layers[row, : len(tokens)] = reference.layers([t.encode() for t in tokens])[1:-1]
     lengths = np.array([[[6]], [[1]], [[1]], [[4]]])  # 1 where there is nothing to divide
     pooled = layers.sum(axis=1) / lengths
     return {
@@ -53,104 +65,91 @@ def expected_output(mode: str) -> np.ndarray:
     }[mode]
 
 
+def symbolic(input_mode: str, rows: int | None = None) -> keras.KerasTensor:
+    shape = {"sentences": (), "tokens": (None,), "character_ids": (None, 50)}[input_mode]
+    dtype = "int32" if input_mode == "character_ids" else "string"
+    return keras.Input(batch_shape=(rows, *shape), dtype=dtype)
+
+
+def fed(tokens: list[list[str]], input_mode: str) -> Any:
+    """Sentences as a model takes them."""
+    layer = CharacterIds(input_mode)
+    return layer.checked(given(tokens, input_mode))
+
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("input_mode", ["sentences", "tokens", "character_ids"])
+@pytest.mark.parametrize("input_mode", INPUT_MODES)
 def test_every_output_of_every_input(source: str, mode: str, input_mode: str) -> None:
-    inputs = {
-        "sentences": SENTENCES,
-        "tokens": TOKENS,
-        "character_ids": batch_to_character_ids(TOKENS),
-    }[input_mode]
     layer = ElmoEmbeddingLayer(source, mode, input_mode)
-    output = layer(inputs)
-    assert output.shape == SHAPES[mode]
-    np.testing.assert_allclose(output, expected_output(mode), rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_symbolic_calls_tell_the_shape(source: str, mode: str) -> None:
-    inputs = keras.Input((), dtype="string")
-    output = ElmoEmbeddingLayer(source, mode)(inputs)
+    output = layer(given(TOKENS, input_mode))
+    expected = expected_output(mode)
+    np.testing.assert_allclose(to_numpy(output), expected, rtol=1e-5, atol=1e-5)
+    mask = getattr(output, "_keras_mask", None)
+    if mode in POOLED:
+        assert mask is None
+        assert not to_numpy(output)[2].any()  # the sentence without tokens
+    else:
+        np.testing.assert_array_equal(to_numpy(mask), MASK)
+        assert not to_numpy(output)[~MASK].any()
+    inputs = symbolic(input_mode)
+    outputs = layer(inputs)
     rest = SHAPES[mode][1:] if mode in POOLED else (None, *SHAPES[mode][2:])
-    assert output.shape == (None, *rest)
-    assert output.dtype == "float32"
-    model = keras.Model(inputs, output)
-    predicted = model.predict(tf.constant(SENTENCES), verbose=0)
-    np.testing.assert_allclose(predicted, expected_output(mode), rtol=1e-5, atol=1e-5)
+    assert outputs.shape == (None, *rest)
+    assert outputs.dtype == "float32"
+    if mode in ("default", "layers"):
+        model = keras.Model(inputs, outputs)
+        found = model.predict(fed(TOKENS, input_mode), verbose=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_what_a_user_may_pass(source: str) -> None:
-    layer = ElmoEmbeddingLayer(source)
-    expected = layer(SENTENCES)
-    column = np.array(SENTENCES, dtype=object)[:, None]
-    for inputs in (
-        tf.constant(SENTENCES),
-        tf.constant(SENTENCES)[:, None],
-        np.array(SENTENCES, dtype=object),
-        column,
-        np.array(SENTENCES),
-        tuple(SENTENCES),
-        [s.encode() for s in SENTENCES],
-    ):
-        np.testing.assert_array_equal(layer(inputs), expected)
-
-
-@pytest.mark.parametrize("shape", [(), (1,)])
-@pytest.mark.parametrize(
-    "texts",
-    [
-        np.array(SENTENCES, dtype=object),
-        tf.constant(SENTENCES),
-        tf.constant(SENTENCES)[:, None],
-    ],
-    ids=["objects", "tensor", "column"],
-)
-def test_fit_takes_what_keras_takes(texts: object, shape: tuple[int, ...]) -> None:
-    inputs = keras.Input(shape, dtype="string")
-    outputs = keras.layers.Dense(1)(ElmoEmbeddingLayer(LEAST)(inputs))
+@pytest.mark.parametrize("input_mode", INPUT_MODES)
+@pytest.mark.parametrize("n_calls", [1, 2])
+def test_summary_shows_the_layer_once(input_mode: str, n_calls: int) -> None:
+    """And no helpers, though what follows gets a mask."""
+    inputs = [symbolic(input_mode) for _ in range(n_calls)]
+    layer = ElmoEmbeddingLayer(LEAST, "elmo", input_mode, name="elmo")
+    lstm = keras.layers.LSTM(2, name="lstm")
+    outputs = [lstm(layer(x)) for x in inputs]
     model = keras.Model(inputs, outputs)
-    model.compile("sgd", "mse")
-    labels = np.array([0.0, 1.0, 0.0, 1.0])
-    first = model.evaluate(texts, labels, verbose=0)
-    assert model.fit(texts, labels, verbose=0).history["loss"] == [pytest.approx(first)]
-    dataset = tf.data.Dataset.from_tensor_slices((texts, labels)).batch(3)
-    np.testing.assert_allclose(
-        model.predict(dataset, verbose=0), model.predict(texts, verbose=0), atol=1e-6
-    )
+    names = [x.name for x in model.layers if not isinstance(x, keras.layers.InputLayer)]
+    assert names == ["elmo", "lstm"]
+    assert [x.name for x in model.operations] == [x.name for x in model.layers]
+    lines: list[str] = []
+    model.summary(print_fn=lambda line, **_: lines.append(line), line_length=200)
+    assert "".join(lines).count("elmo (ElmoEmbeddingLayer)") == 1
 
 
 # ------------------------------------------------------------------ masks and padding
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_masks(source: str, mode: str) -> None:
-    output = ElmoEmbeddingLayer(source, mode)(SENTENCES)
-    mask = getattr(output, "_keras_mask", None)
-    if mode in POOLED:
-        assert mask is None
-        assert not output.numpy()[2].any()  # the sentence without tokens
-    else:
-        expected = np.arange(6) < np.array([[6], [1], [0], [4]])
-        np.testing.assert_array_equal(mask, expected)
-        assert not output.numpy()[~expected].any()
-
-
-def test_masks_reach_the_layers_downstream(source: str) -> None:
+@pytest.mark.parametrize("input_mode", STRINGS_OR_IDS)
+def test_masks_reach_the_layers_downstream(source: str, input_mode: str) -> None:
     """An LSTM, an attention and a pooling layer that see padding give other results."""
-    inputs = keras.Input((None,), dtype="string")
-    vectors = ElmoEmbeddingLayer(source, "elmo", "tokens")(inputs)
+    inputs = symbolic(input_mode)
+    vectors = ElmoEmbeddingLayer(source, "elmo", input_mode)(inputs)
     outputs = [
         keras.layers.LSTM(3)(vectors),
+        keras.layers.Bidirectional(keras.layers.LSTM(3))(
+            keras.layers.Dropout(0.5)(vectors)
+        ),
         keras.layers.GlobalAveragePooling1D()(
             keras.layers.MultiHeadAttention(2, 4)(vectors, vectors)
         ),
         keras.layers.GlobalAveragePooling1D()(vectors),
     ]
     model = keras.Model(inputs, outputs)
-    bare = model(tf.constant([["a", "b", "c"]]))
-    padded = model(tf.constant([["a", "", "b", "c", "--PAD--", ""], ["d"] * 6]))
-    for without, among in zip(bare, padded, strict=True):
-        np.testing.assert_allclose(among[:1], without, atol=1e-5)
+    inner = symbolic(input_mode)
+    nested = keras.Model(inner, model(inner))
+    tokens = [["a", "", "b", "c", "", ""], ["d"] * 6]
+    if input_mode == "tokens":
+        padded = to_tensor([["a", "", "b", "c", "--PAD--", ""], ["d"] * 6])
+    else:
+        padded = batch_to_character_ids(tokens)
+        padded[0, [1, 4, 5]] = 0
+    bare = model.predict(fed([["a", "b", "c"]], input_mode), verbose=0)
+    for found in (model.predict(padded, verbose=0), nested.predict(padded, verbose=0)):
+        for without, among in zip(bare, found, strict=True):
+            np.testing.assert_allclose(among[:1], without, atol=1e-5)
 
 
 WORDS = st.sampled_from(
@@ -159,46 +158,41 @@ WORDS = st.sampled_from(
 SENTENCE = st.lists(WORDS, max_size=5)
 
 
-@pytest.fixture(scope="module")
-def invariant_layer(tmp_path_factory: pytest.TempPathFactory) -> ElmoEmbeddingLayer:
-    from tests.tiny_models import saved_model
-
+@pytest.fixture(scope="module", params=STRINGS_OR_IDS)
+def invariant_layer(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ElmoEmbeddingLayer:
     model = saved_model(tmp_path_factory.mktemp("model"))
-    return ElmoEmbeddingLayer(model, "layers", "tokens")
+    return ElmoEmbeddingLayer(model, "layers", request.param)
 
 
-@given(SENTENCE, st.lists(SENTENCE, max_size=4), st.data())
+@pytest.mark.tensorflow  # elsewhere each shape is compiled
+@hypothesis_given(SENTENCE, st.lists(SENTENCE, max_size=4), st.data())
 def test_a_sentence_depends_on_itself_alone(
     invariant_layer: ElmoEmbeddingLayer,
     sentence: list[str],
     companions: list[list[str]],
     data: st.DataObject,
 ) -> None:
-    alone = invariant_layer([sentence]).numpy()[0, : len(sentence)]
+    def run(batch: list[list[str]]) -> np.ndarray:
+        tokens = CharacterIds("tokens")(batch)  # "" and --PAD-- become zeros
+        if invariant_layer.input_mode == "character_ids":
+            return invariant_layer(tokens).numpy()
+        return invariant_layer(batch).numpy()
+
+    alone = run([sentence])[0, : len(sentence)]
     row = data.draw(st.integers(0, len(companions)), label="row")
-    padded, places = _with_padding(sentence, data)
-    batch = [*companions[:row], padded, *companions[row:]]
-    output = invariant_layer(batch).numpy()[row]
-    np.testing.assert_allclose(output[places], alone, atol=1e-5, rtol=0)
-    others = np.delete(output, places, axis=0)
-    assert not others.any()
-
-
-def _with_padding(sentence: list[str], data: st.DataObject) -> tuple[list[str], list[int]]:
-    """The sentence with padding before, between and after, and where its tokens went."""
     pads = st.lists(st.sampled_from(["", "--PAD--"]), max_size=2)
     padded, places = data.draw(pads), []
     for token in sentence:
         places.append(len(padded))
         padded += [token, *data.draw(pads)]
-    return padded, places
+    output = run([*companions[:row], padded, *companions[row:]])[row]
+    np.testing.assert_allclose(output[places], alone, atol=1e-5, rtol=0)
+    assert not np.delete(output, places, axis=0).any()
 
 
-def test_the_same_sentence_twice_is_the_same_twice(source: str) -> None:
-    layer = ElmoEmbeddingLayer(source)
-    np.testing.assert_array_equal(layer(SENTENCES), layer(SENTENCES))
-
-
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("mode", MODES)
 def test_nothing_is_ever_nan(source: str, mode: str) -> None:
     layer = ElmoEmbeddingLayer(source, mode)
@@ -207,106 +201,157 @@ def test_nothing_is_ever_nan(source: str, mode: str) -> None:
     assert layer(np.array([], dtype=object)).shape[0] == 0
 
 
+def test_nothing_to_compute(source: str) -> None:
+    layer = ElmoEmbeddingLayer(source, "elmo", "character_ids")
+    assert tuple(layer(IDS[:0]).shape) == (0, 6, 16)
+    assert not to_numpy(layer(IDS[:, :0])).any()
+    below = np.where(IDS.any(axis=-1, keepdims=True), IDS, -1)
+    expected = to_numpy(layer(IDS))
+    np.testing.assert_allclose(to_numpy(layer(to_tensor(below))), expected, atol=1e-6)
+    np.testing.assert_array_equal(to_numpy(layer(IDS)), expected)  # the same twice
+
+
+@pytest.mark.tensorflow
 def test_a_sentence_of_5000_tokens(source: str) -> None:
-    model = keras.Sequential([keras.Input((), dtype="string"), ElmoEmbeddingLayer(source)])
-    vector = model.predict(tf.constant(["word " * 5000]), verbose=0)
+    inputs = symbolic("sentences")
+    model = keras.Model(inputs, ElmoEmbeddingLayer(source)(inputs))
+    vector = model.predict(to_tensor(["word " * 5000]), verbose=0)
     # So long a row of one word comes to rest, and its mean with it.
-    shorter = model.predict(tf.constant(["word " * 4000]), verbose=0)
+    shorter = model.predict(to_tensor(["word " * 4000]), verbose=0)
     np.testing.assert_allclose(vector, shorter, atol=1e-2)
 
 
-@pytest.mark.parametrize("input_mode", ["sentences", "tokens"])
+@pytest.mark.parametrize("input_mode", INPUT_MODES)
 def test_max_tokens(source: str, input_mode: str) -> None:
-    inputs = SENTENCES if input_mode == "sentences" else TOKENS
-    cut = ElmoEmbeddingLayer(source, "elmo", input_mode, max_tokens=2)(inputs)
-    short = [tokens[:2] for tokens in TOKENS]
-    np.testing.assert_allclose(
-        cut, ElmoEmbeddingLayer(source, "elmo", "tokens")(short), atol=1e-6
-    )
-    np.testing.assert_array_equal(cut._keras_mask, [[1, 1], [1, 0], [0, 0], [1, 1]])
+    layer = ElmoEmbeddingLayer(source, "elmo", input_mode, max_tokens=2)
+    expected = ElmoEmbeddingLayer(source, "elmo", "character_ids")(IDS[:, :2])
+    output = layer(given(TOKENS, input_mode))
+    inputs = symbolic(input_mode)
+    model = keras.Model(inputs, layer(inputs))
+    for found in (to_numpy(output), model.predict(fed(TOKENS, input_mode), verbose=0)):
+        assert found.shape[1] == (6 if BACKEND == "jax" else 2)
+        np.testing.assert_allclose(found[:, :2], to_numpy(expected), atol=1e-6)
+        assert not found[:, 2:].any()
+    mask = to_numpy(output._keras_mask)
+    np.testing.assert_array_equal(mask[:, :2], MASK[:, :2])
+    assert not mask[:, 2:].any()
 
 
+@pytest.mark.tensorflow
 def test_pad_token(source: str) -> None:
     layer = ElmoEmbeddingLayer(source, "elmo", "tokens", pad_token="<pad>")
     output = layer([["a", "<pad>", "--PAD--"]])
     np.testing.assert_array_equal(output._keras_mask, [[True, False, True]])
+    np.testing.assert_array_equal(layer.compute_mask([["a", "<pad>"]]), [[True, False]])
 
 
-def test_ragged_tokens(source: str) -> None:
+# ------------------------------------------------------------------ forms of inputs
+
+
+@pytest.mark.tensorflow
+def test_forms_of_sentences_and_tokens(source: str) -> None:
+    import tensorflow as tf
+
+    layer = ElmoEmbeddingLayer(source)
+    expected = layer(SENTENCES)
+    for inputs in (
+        tf.constant(SENTENCES),
+        tf.constant(SENTENCES)[:, None],
+        np.array(SENTENCES, dtype=object),
+        np.array(SENTENCES, dtype=object)[:, None],
+        np.array(SENTENCES),
+        tuple(SENTENCES),
+        [s.encode() for s in SENTENCES],
+    ):
+        np.testing.assert_array_equal(layer(inputs), expected)
     ragged = tf.ragged.constant(TOKENS)
     layer = ElmoEmbeddingLayer(source, "elmo", "tokens")
     np.testing.assert_array_equal(layer(ragged), layer(TOKENS))
     inputs = keras.Input((None,), dtype="string", ragged=True)
-    model = keras.Model(inputs, keras.layers.LSTM(2)(layer(inputs)))
-    dense_inputs = keras.Input((None,), dtype="string")
-    dense_model = keras.Model(dense_inputs, model.layers[-1](layer(dense_inputs)))
-    dense = ragged.to_tensor("")
-    np.testing.assert_allclose(
-        model.predict(ragged, verbose=0), dense_model.predict(dense, verbose=0), atol=1e-6
-    )
+    model = keras.Model(inputs, layer(inputs))
+    found = model.predict(ragged, verbose=0)
+    np.testing.assert_allclose(found, layer(TOKENS), atol=1e-6)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_fit_takes_what_keras_takes(shape: tuple[int, ...]) -> None:
+    import tensorflow as tf
+
+    inputs = keras.Input(shape, dtype="string")
+    model = keras.Model(inputs, keras.layers.Dense(1)(ElmoEmbeddingLayer(LEAST)(inputs)))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    labels = np.array([0.0, 1.0, 0.0, 1.0])
+    losses, predictions = [], []
+    for texts in (
+        np.array(SENTENCES, dtype=object),
+        tf.constant(SENTENCES),
+        tf.constant(SENTENCES)[:, None],
+    ):
+        losses += model.fit(texts, labels, verbose=0).history["loss"]
+        dataset = tf.data.Dataset.from_tensor_slices((texts, labels)).batch(3)
+        predictions += [model.predict(x, verbose=0) for x in (texts, dataset)]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+    for one in predictions:
+        np.testing.assert_allclose(one, predictions[0], atol=1e-6)
 
 
 # ------------------------------------------------------------------ in models
 
 
-def test_two_instances_and_two_names(source: str) -> None:
-    inputs = keras.Input((), dtype="string")
-    first = ElmoEmbeddingLayer(source, "elmo")(inputs)
-    second = ElmoEmbeddingLayer(source, "lstm_outputs1")(inputs)
-    both = keras.layers.LSTM(2)(keras.layers.Concatenate()([first, second]))
-    model = keras.Model(inputs, both)
-    assert model.predict(tf.constant(SENTENCES), verbose=0).shape == (4, 2)
-    names = [layer.name for layer in model.layers]
-    assert len(names) == len(set(names))
-
-
-def test_one_layer_for_two_inputs(source: str) -> None:
-    left, right = keras.Input((), dtype="string"), keras.Input((), dtype="string")
-    layer = ElmoEmbeddingLayer(source)
-    model = keras.Model(
-        [left, right], keras.layers.Dot(1, normalize=True)([layer(left), layer(right)])
-    )
-    same = model.predict([tf.constant(SENTENCES[:2])] * 2, verbose=0)
+@pytest.mark.tensorflow
+def test_two_layers_and_one_layer_twice(source: str) -> None:
+    left, right = symbolic("sentences"), symbolic("sentences")
+    first = ElmoEmbeddingLayer(source, "elmo")
+    second = ElmoEmbeddingLayer(source, "lstm_outputs1")
+    both = keras.layers.Concatenate()([first(left), second(left)])
+    pooled = [MaskedMean()(first(x)) for x in (left, right)]
+    similarity = keras.layers.Dot(1, normalize=True)(pooled)
+    model = keras.Model([left, right], [keras.layers.LSTM(2)(both), similarity])
+    texts = to_tensor(SENTENCES[:2])
+    summary, same = model.predict([texts, texts], verbose=0)
+    assert summary.shape == (2, 2)
     np.testing.assert_allclose(same, [[1], [1]], atol=1e-6)
-    assert len(model.trainable_variables) == 2  # shared
+    assert len({layer.name for layer in model.layers}) == len(model.layers)
+    assert len(model.trainable_variables) == 2 + 3  # the mix is shared
 
 
+@pytest.mark.tensorflow
 def test_stages_compose_in_a_functional_model(source: str) -> None:
     """The public stages, wired by hand, are the layer."""
-    from keras_elmo.layers import MaskedMean
-
     layer = ElmoEmbeddingLayer(source)
-    inputs = keras.Input((), dtype="string")
-    expected = keras.Model(inputs, layer(inputs))
+    inputs = symbolic("sentences")
     bilm = layer.bilm
     bounded = bilm.sentence_boundaries(layer.character_ids(inputs))
     layers, _ = keras.tree.flatten(bilm.lstms(bilm.token_encoder(bounded)))[:2]
-    mixed = ScalarMix()(layers)
-    model = keras.Model(inputs, MaskedMean()(mixed))
-    np.testing.assert_allclose(
-        model(tf.constant(SENTENCES)), expected(tf.constant(SENTENCES)), atol=1e-6
-    )
+    model = keras.Model(inputs, MaskedMean()(ScalarMix()(layers)))
+    expected = layer(SENTENCES)
+    np.testing.assert_allclose(model(to_tensor(SENTENCES)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["layers", "pooled_layers"])
 def test_a_scalar_mix_on_features_is_the_layers_own(source: str, mode: str) -> None:
-    own = ElmoEmbeddingLayer(source, "elmo" if mode == "layers" else "default")
+    own = ElmoEmbeddingLayer(
+        source, "elmo" if mode == "layers" else "default", "character_ids"
+    )
     mix = ScalarMix()
-    features = ElmoEmbeddingLayer(source, mode)(SENTENCES)
+    features = ElmoEmbeddingLayer(source, mode, "character_ids")(IDS)
     mix.build(features.shape)
-    own.build((None,))
     for scalar_mix_layer in (mix, own.scalar_mix):
         scalar_mix_layer.layer_weights.assign([0.7, -1.3, 2.1])
         scalar_mix_layer.gamma.assign(1.7)
-    np.testing.assert_allclose(mix(features), own(SENTENCES), rtol=1e-5, atol=1e-6)
+    found = to_numpy(mix(features))
+    np.testing.assert_allclose(found, to_numpy(own(IDS)), rtol=1e-5, atol=1e-6)
 
 
-def test_random_weights(source: str) -> None:
-    keras.utils.set_random_seed(1)
-    first = ElmoEmbeddingLayer(TINY)(SENTENCES)
-    keras.utils.set_random_seed(1)
-    np.testing.assert_array_equal(ElmoEmbeddingLayer(TINY)(SENTENCES), first)
-    assert np.abs(first - ElmoEmbeddingLayer(source)(SENTENCES)).max() > 1e-3
+def test_random_weights() -> None:
+    outputs = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        layer = ElmoEmbeddingLayer(TINY, input_mode="character_ids")
+        outputs.append(to_numpy(layer(IDS)))
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert np.abs(outputs[0] - outputs[2]).max() > 1e-3
 
 
 # ------------------------------------------------------------------ errors
@@ -315,28 +360,20 @@ def test_random_weights(source: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (
-            {"output_mode": "pooled"},
-            ValueError,
-            "output_mode must be one of 'default', 'elmo",
-        ),
-        (
-            {"input_mode": "word"},
-            ValueError,
-            "input_mode must be one of 'sentences', 'tokens'",
-        ),
-        (
-            {"fine_tune": True},
-            ValueError,
-            "fine_tune must be one of 'aggregation', .* got True",
-        ),
+        ({"output_mode": "pooled"}, ValueError, "output_mode must be one of 'default', 'e"),
+        ({"input_mode": "word"}, ValueError, "input_mode must be one of 'sentences', 'tok"),
+        ({"fine_tune": True}, ValueError, "fine_tune must be one of 'aggr.* got True"),
         ({"engine": "tf"}, ValueError, "engine must be one of 'native', 'hub'; got 'tf'"),
         ({"max_tokens": -1}, ValueError, "max_tokens must be a positive integer; got -1"),
         ({"pad_token": None}, TypeError, "pad_token must be a string; got None"),
+        ({"source": 3}, TypeError, "source must be a name, a path, a URL or an ElmoConfig"),
         (
-            {"source": 3},
-            TypeError,
-            "source must be a name, a path, a URL or an ElmoConfig; got 3",
+            {
+                "source": dataclasses.replace(TINY, n_layers=1),
+                "output_mode": "lstm_outputs2",
+            },
+            ValueError,
+            "'lstm_outputs2' needs 2 LSTM layers; this model has 1",
         ),
     ],
 )
@@ -344,25 +381,46 @@ def test_refuses(
     source: str, arguments: dict[str, object], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        ElmoEmbeddingLayer(**{"source": source, **arguments})
+        ElmoEmbeddingLayer(**{"source": source, "input_mode": "character_ids", **arguments})
 
 
-def test_refuses_a_layer_that_the_model_does_not_have() -> None:
-    import dataclasses
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        (["a", None], TypeError, "expected strings, got None of type NoneType"),
+        ([["a", "b"]], ValueError, "use input_mode='tokens'"),
+        (to_tensor([1]), TypeError, r"takes strings of shape .* got int32"),
+    ],
+)
+def test_refuses_inputs(inputs: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        ElmoEmbeddingLayer(LEAST)(inputs)
 
-    shallow = dataclasses.replace(TINY, n_layers=1)
-    with pytest.raises(
-        ValueError, match="'lstm_outputs2' needs 2 LSTM layers; this model has 1"
+
+@without_strings
+@pytest.mark.parametrize("input_mode", ["sentences", "tokens"])
+def test_strings_need_tensorflow(input_mode: str) -> None:
+    message = (
+        f"input_mode='{input_mode}' takes strings and needs the TensorFlow backend of "
+        f"Keras; this is the '{BACKEND}' backend. Use input_mode='character_ids', with the "
+        "ids that keras_elmo.text_dataset or keras_elmo.batch_to_character_ids makes"
+    )
+    for make in (
+        lambda: ElmoEmbeddingLayer(TINY, input_mode=input_mode),
+        lambda: CharacterIds(input_mode),
     ):
-        ElmoEmbeddingLayer(shallow, "lstm_outputs2")
-    assert ElmoEmbeddingLayer(shallow, "layers")(["a"]).shape == (1, 1, 2, 16)
+        with pytest.raises(ValueError, match=message):
+            make()
 
 
-def test_refuses_inputs(source: str) -> None:
-    layer = ElmoEmbeddingLayer(source)
-    with pytest.raises(TypeError, match="expected strings, got None of type NoneType"):
-        layer(["a", None])
-    with pytest.raises(ValueError, match="use input_mode='tokens'"):
-        layer([["a", "b"]])
-    with pytest.raises(TypeError, match=r"takes strings of shape .* got int32"):
-        layer(tf.constant([1]))
+@without_strings
+def test_graphs_need_tensorflow(tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(TINY, input_mode="character_ids")
+    with pytest.raises(ValueError, match="export_saved_model writes a TensorFlow graph"):
+        export_saved_model(layer, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="engine='hub' runs a TensorFlow graph and needs"):
+        ElmoEmbeddingLayer("no/such/module", engine="hub")
+    with pytest.raises(ValueError, match=r"HubModule runs a TensorFlow graph and needs"):
+        HubModule(16)

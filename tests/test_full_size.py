@@ -47,13 +47,14 @@ OURS = """
 os.environ["KERAS_ELMO_VERIFY"] = "0"
 import functools, keras
 from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.hub import verification
+from keras_elmo import elmo_embedding_layer
 start = time.process_time()
 layer = ElmoEmbeddingLayer(path)
 layer.build((None,))
 report(start)
 # From here on nothing is measured, and one reading of the files is enough.
-verification.load_verified = functools.cache(verification.load_verified)
+load_verified = functools.cache(elmo_embedding_layer.load_verified)
+elmo_embedding_layer.load_verified = load_verified
 outputs = {}
 for mode in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
     for input_mode, inputs in (("sentences", sentences), ("tokens", tokens)):
@@ -63,9 +64,12 @@ np.savez(out, **outputs)
 """
 
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not Path("/proc/self/status").exists(), reason="peak memory is read from /proc"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_our_models_load_in_safe_mode(saved: Path) -> None:
         ("source", 3, "must be a JSON object, not int"),
         ("source", None, "must be a JSON object, not NoneType"),
         ("source", {"lstm": {}, "char_cnn": {}}, "no object 'char_cnn.embedding'"),
-        ("source", HUGE, "dim must be an integer from 1 to 65536"),
+        ("source", HUGE, "dim must be an integer from 1 to 16384"),
         ("output_mode", "evil", "output_mode"),
         ("output_mode", ["default"], "output_mode"),
         ("input_mode", 1, "input_mode"),

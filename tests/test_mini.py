@@ -51,6 +51,7 @@ def test_shape() -> None:
     assert vocabulary.words[3:6] == ("the", ".", ",")
 
 
+@pytest.mark.slow
 def test_perplexity(tmp_path: Path) -> None:
     """Film reviews are much more likely as they are than with their words shuffled."""
     (texts, _), _ = load_reviews()
@@ -89,6 +90,7 @@ def test_context_counts() -> None:
     assert cosine(same, like) > cosine(same, other) + 0.1
 
 
+@pytest.mark.slow
 def test_sentiment_of_the_embedded_reviews() -> None:
     """Frozen features and ridge regression, in closed form."""
     (texts, labels), (test_texts, test_labels) = load_reviews()

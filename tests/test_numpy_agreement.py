@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
+from keras_elmo.layers.arrays import assign_arrays
 from keras_elmo.text.characters import token_character_ids
-from keras_elmo.weights.assign import assign_arrays, variables_by_name
 from tests.any_backend import to_numpy
 from tests.numpy_elmo import NumpyElmo, relative_error, scalar_mix
 from tests.tiny_models import Arrays, configs, random_arrays
@@ -37,7 +37,7 @@ def layer_with(
     layer = ElmoEmbeddingLayer(config, input_mode=INPUT_MODE, pad_token="", **arguments)
     ids = (config.max_characters_per_token,) * (INPUT_MODE == "character_ids")
     layer.build((rows, None, *ids))
-    assign_arrays(variables_by_name(layer.bilm), arrays)
+    assign_arrays(layer.bilm, arrays)
     return layer
 
 

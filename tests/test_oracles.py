@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
+from keras_elmo.layers import TokenMask
 from tests.any_backend import to_numpy
 
 pytestmark = pytest.mark.any_backend
@@ -112,7 +113,7 @@ def test_allennlp_layers_with_boundaries(
     layer.build(shape())
     ids = layer.character_ids(prepared(inputs[batch]))
     bounded = layer.bilm.sentence_boundaries(ids)
-    mask = to_numpy(layer.token_mask(bounded))
+    mask = to_numpy(TokenMask()(bounded))
     layers, _ = with_boundaries(layer).bilm.lstms(layer.bilm.token_encoder(bounded))
     expected_mask = outputs[f"{batch}/mask_with_boundaries"]
     # The end of sentence stands behind the padding here and before it there: the real

@@ -59,7 +59,8 @@ def test_cell_state_sums_up_what_is_small(policy: str) -> None:
     """Half of a unit of the last place, a hundred times: lost if c were in bfloat16."""
     cell = ProjectedLSTMCell(1, dtype=policy)
     cell.build((None, 1))
-    cell.kernel.assign(np.zeros((2, 4)))
+    for kernel in (cell.kernel, cell.recurrent_kernel):
+        kernel.assign(np.zeros((1, 4)))
     # The input gate is half open, the forget gate entirely.
     cell.bias.assign([0.0, 2.0**-8, 30.0, 0.0])
     c = np.array([[1.0]], np.float32)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids
 from tests.processes import LOAD_AND_PREDICT, SERVE, run_python
 from tests.tiny_models import LEAST, saved_model
 
 SENTENCES = ["the cat sat on the mat", "a", "", "naïve café"]
+TEXTS, LABELS = np.array(SENTENCES, dtype=object), np.arange(4.0)
 
 
 def trained_model(
@@ -29,7 +30,7 @@ def trained_model(
     model = keras.Model(inputs, keras.layers.Dense(1)(x))
     # The first graph takes longer than these two steps.
     model.compile("adam", "mse", run_eagerly=True)
-    model.fit(np.array(SENTENCES, dtype=object), np.arange(4.0), epochs=2, verbose=0)
+    model.fit(TEXTS, LABELS, epochs=2, verbose=0)
     model.compile(model.optimizer, "mse")
     return model
 
@@ -38,34 +39,26 @@ def predictions(model: keras.Model) -> np.ndarray:
     return model(tf.constant(SENTENCES)).numpy()
 
 
-def test_keras_files_without_the_source_in_a_new_process(tmp_path: Path) -> None:
+@pytest.mark.slow  # two new processes
+def test_files_in_a_new_process(tmp_path: Path) -> None:
+    """A ``.keras`` file without the source; a SavedModel with TensorFlow alone."""
     source = saved_model(tmp_path / "source")
-    expected = {}
+    expected, served = {}, {}
     for mode in ("default", "elmo"):
         model = trained_model(source, mode, fine_tune="lstm")
-        path = str(tmp_path / f"{mode}.keras")
-        model.save(path)
-        expected[path] = model.predict(tf.constant(SENTENCES), verbose=0)
+        model.save(tmp_path / f"{mode}.keras")
+        model.export(tmp_path / mode, verbose=False)
+        expected[str(tmp_path / f"{mode}.keras")] = model.predict(TEXTS, verbose=0)
+        served[str(tmp_path / mode)] = predictions(model).ravel()
     shutil.rmtree(source)
     sentences = tmp_path / "sentences.npy"
-    np.save(sentences, np.array(SENTENCES, dtype=object))
+    np.save(sentences, TEXTS)
     run_python(LOAD_AND_PREDICT, str(sentences), *expected)
     for path, values in expected.items():
         np.testing.assert_array_equal(np.load(f"{path}.npy"), values)
-
-
-def test_saved_models_take_strings_and_need_only_tensorflow(
-    source: str, tmp_path: Path
-) -> None:
-    expected = {}
-    for mode in ("default", "elmo"):
-        model = trained_model(source, mode)
-        model.export(tmp_path / mode, verbose=False)
-        expected[str(tmp_path / mode)] = predictions(model).ravel()
-    printed = run_python(SERVE, *expected).splitlines()
-    for line, values in zip(printed, expected.values(), strict=True):
-        served = [float(x) for x in line.split()]
-        np.testing.assert_allclose(served, values, atol=1e-6)
+    printed = run_python(SERVE, *served).splitlines()
+    for line, values in zip(printed, served.values(), strict=True):
+        np.testing.assert_allclose([float(x) for x in line.split()], values, atol=1e-6)
 
 
 def test_a_loaded_model_trains_on(source: str, tmp_path: Path) -> None:
@@ -75,33 +68,43 @@ def test_a_loaded_model_trains_on(source: str, tmp_path: Path) -> None:
     assert [v.path for v in loaded.trainable_variables] == [
         v.path for v in model.trainable_variables
     ]
-    texts, labels = np.array(SENTENCES, dtype=object), np.arange(4.0)
-    histories = [m.fit(texts, labels, epochs=2, verbose=0).history for m in (model, loaded)]
+    histories = [m.fit(TEXTS, LABELS, epochs=2, verbose=0).history for m in (model, loaded)]
     np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-5)
 
 
-def test_weights_file(source: str, tmp_path: Path) -> None:
-    model = trained_model(source)
-    model.save_weights(tmp_path / "model.weights.h5")
-    other = keras.models.clone_model(model)
-    assert np.abs(predictions(other) - predictions(model)).max() > 1e-4
-    other.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(predictions(other), predictions(model))
-
-
-def test_clone_and_set_weights(source: str) -> None:
+def test_weights_and_configurations(source: str, tmp_path: Path) -> None:
     model = trained_model(source, "elmo")
+    expected = predictions(model)
     clone = keras.models.clone_model(model)
+    assert np.abs(predictions(clone) - expected).max() > 1e-4
     clone.set_weights(model.get_weights())
-    np.testing.assert_array_equal(predictions(clone), predictions(model))
     assert len(clone.trainable_variables) == len(model.trainable_variables)
-
-
-def test_json(source: str) -> None:
-    model = trained_model(source)
     twin = keras.models.model_from_json(model.to_json())
-    twin.set_weights(model.get_weights())
-    np.testing.assert_array_equal(predictions(twin), predictions(model))
+    model.save_weights(tmp_path / "model.weights.h5")
+    twin.load_weights(tmp_path / "model.weights.h5")
+    for other in (clone, twin):
+        np.testing.assert_array_equal(predictions(other), expected)
+
+
+@pytest.mark.parametrize("input_mode", ["sentences", "character_ids"])
+def test_one_layer_twice_in_a_file(source: str, tmp_path: Path, input_mode: str) -> None:
+    """Each call's mask stays with its own input, also if only one of them is used."""
+    ids = input_mode == "character_ids"
+    shape, dtype = ((None, 50), "int32") if ids else ((), "string")
+    inputs = [keras.Input(shape, dtype=dtype) for _ in range(2)]
+    layer = ElmoEmbeddingLayer(source, "elmo", input_mode)
+    left, right = (layer(x) for x in inputs)
+    outputs = [keras.ops.sum(left, axis=1), keras.layers.LSTM(2)(right)]
+    model = keras.Model(inputs, outputs)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    halves = SENTENCES[:2], SENTENCES[2:]
+    if ids:
+        texts = [batch_to_character_ids([s.split() for s in half]) for half in halves]
+    else:
+        texts = [tf.constant(half) for half in halves]
+    for found, expected in zip(loaded(texts), model(texts), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -131,19 +134,6 @@ def test_config_round_trip(source: str, arguments: dict[str, object]) -> None:
     for name in arguments.keys() - {"dtype"}:
         assert getattr(twin, name) == arguments[name]
     assert twin.dtype_policy.name == arguments.get("dtype", "float32")
-
-
-def test_stateful_models_save(source: str, tmp_path: Path) -> None:
-    inputs = keras.Input(batch_shape=(2,), dtype="string")
-    layer = ElmoEmbeddingLayer(source, stateful=True)
-    model = keras.Model(inputs, layer(inputs))
-    model.predict(tf.constant(["a b", "c"]), verbose=0)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    following = tf.constant(["d", "e f"])
-    np.testing.assert_array_equal(
-        loaded.predict(following, verbose=0), model.predict(following, verbose=0)
-    )
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -212,6 +202,5 @@ def test_a_sequential_model(source: str, tmp_path: Path) -> None:
     )
     expected = predictions(model)
     model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(
-        predictions(keras.saving.load_model(tmp_path / "model.keras")), expected
-    )
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(predictions(loaded), expected)

@@ -1,4 +1,4 @@
-"""What a server does to a model: threads, thousands of calls; and runs that repeat."""
+"""Few programs whatever the shapes; threads, thousands of calls; and runs that repeat."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import tensorflow as tf
 # Of which TensorFlow offers the opposite only.
 from tensorflow.python.framework.config import disable_op_determinism
 
-from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids, text_dataset
 from keras_elmo.layers import ElmoBiLM
 from tests.tiny_models import LEAST
 
@@ -34,9 +34,9 @@ TEXTS = [
 BATCHES = [tf.constant(TEXTS[i : i + n]) for n in (1, 2, 3, 5, 8) for i in range(0, 40, 8)]
 
 
-def classifier() -> keras.Model:
+def classifier(mode: str = "default", **arguments: object) -> keras.Model:
     text = keras.Input((), dtype="string")
-    vectors = ElmoEmbeddingLayer(LEAST)(text)
+    vectors = ElmoEmbeddingLayer(LEAST, mode, **arguments)(text)
     return keras.Model(text, keras.layers.Dense(1)(vectors))
 
 
@@ -55,6 +55,48 @@ def traces() -> Iterator[list[str]]:
         yield found
 
 
+def texts(n: int, longest: int) -> np.ndarray:
+    """Texts of up to ``longest`` words of up to 30 letters."""
+    words = ["a" * k for k in range(1, 31)]
+    lengths = [longest, *RNG.integers(0, longest + 1, n - 1)]
+    rows = [" ".join(RNG.choice(words, length)) for length in lengths]
+    return np.array(rows, dtype=object)
+
+
+@pytest.mark.parametrize(("mode", "by_ids"), [("default", False), ("elmo", True)])
+def test_traced_for_the_first_shape_and_for_all_others(
+    traces: list[str], mode: str, by_ids: bool
+) -> None:
+    if by_ids:
+        ids = keras.Input((None, 50), dtype="int32")
+        vectors = ElmoEmbeddingLayer(LEAST, mode, "character_ids", fine_tune="all")(ids)
+        model = keras.Model(ids, keras.layers.Dense(1)(vectors))
+    else:
+        model = classifier(mode, fine_tune="all")
+    model.compile("sgd", "mse")
+    batches = [texts(n, longest=2 * n) for n in range(1, 8)]
+    if by_ids:
+        batches = [batch_to_character_ids([t.split() for t in batch]) for batch in batches]
+    traces.clear()
+    targets = [np.zeros_like(model.predict_on_batch(batch)) for batch in batches]
+    assert len(traces) <= 3
+    traces.clear()
+    for batch, target in zip(batches, targets, strict=True):
+        model.train_on_batch(batch, target)
+    # Once more, since the first time creates the optimizer's variables.
+    assert len(traces) <= 4
+
+
+def test_traced_twice_at_most_for_data_sets_of_any_shapes(traces: list[str]) -> None:
+    model = classifier()
+    corpus = texts(40, longest=20)
+    dataset = text_dataset(corpus, batch_size=7, token_budget=60, group_by_length=True)
+    traces.clear()
+    assert model.predict(dataset, verbose=0).shape == (40, 1)
+    assert model.predict(dataset.take(3), verbose=0).shape[1] == 1
+    assert len(traces) <= 2
+
+
 @pytest.fixture(scope="module")
 def model(traces: list[str]) -> keras.Model:
     return classifier()
@@ -67,30 +109,29 @@ def predictions(model: keras.Model, traces: list[str]) -> list[np.ndarray]:
     return [model.predict_on_batch(batch) for batch in BATCHES]
 
 
+@pytest.mark.slow
 def test_eight_threads_at_once(model: keras.Model, predictions: list[np.ndarray]) -> None:
     """Each gets what it gets by itself, bit for bit."""
     orders = [np.random.default_rng(i).permutation(len(BATCHES)) for i in range(N_THREADS)]
 
     def predict_all(order: np.ndarray) -> None:
         for i in order:
-            np.testing.assert_array_equal(
-                model.predict_on_batch(BATCHES[i]), predictions[i]
-            )
+            found = model.predict_on_batch(BATCHES[i])
+            np.testing.assert_array_equal(found, predictions[i])
 
     with concurrent.futures.ThreadPoolExecutor(N_THREADS) as pool:
         for done in [pool.submit(predict_all, order) for order in orders]:
             done.result(timeout=120)
 
 
+@pytest.mark.slow
 def test_a_thousand_predictions(
     model: keras.Model,
     predictions: list[np.ndarray],
     traces: list[str],
     report_figure: Callable[[str, str], None],
 ) -> None:
-    """Two programs at most, whatever the shapes, and no memory that is kept."""
-    # Traced for the first shape, and once for all others.
-    assert len(traces) <= 2
+    """No program for another shape, and no memory that is kept."""
     traces.clear()
     for i in range(100):
         model.predict_on_batch(BATCHES[i % len(BATCHES)])
@@ -115,10 +156,11 @@ def _resident_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_training() -> None:
     """Bit for bit, with TensorFlow's operations in their deterministic forms."""
     labels = np.arange(12.0)
-    texts = np.array(TEXTS[:12], dtype=object)
+    inputs = np.array(TEXTS[:12], dtype=object)
 
     def trained() -> list[np.ndarray]:
         keras.utils.set_random_seed(7)
@@ -127,7 +169,7 @@ def test_one_seed_gives_one_training() -> None:
         outputs = keras.layers.Dense(1)(keras.layers.Dropout(0.5)(vectors))
         model = keras.Model(text, outputs)
         model.compile("adam", "mse")
-        model.fit(texts, labels, batch_size=4, epochs=1, verbose=0)
+        model.fit(inputs, labels, batch_size=4, epochs=1, verbose=0)
         return [np.asarray(weight) for weight in model.get_weights()]
 
     tf.config.experimental.enable_op_determinism()

@@ -1,91 +1,116 @@
-"""What is trained, and that it moves."""
+"""What is trained, and that it moves; on every backend with character ids."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from keras_elmo.types import OutputMode
+from tests.any_backend import STRINGS_OR_IDS, to_numpy
+from tests.test_elmo_embedding_layer import fed, symbolic
 
-TEXTS = np.array(["a good film", "a bad film", "good", "so bad it hurts"], dtype=object)
+pytestmark = pytest.mark.any_backend
+
+TOKENS = [
+    ["a", "good", "film"],
+    ["a", "bad", "film"],
+    ["good"],
+    ["so", "bad", "it", "hurts"],
+]
+TEXTS = [" ".join(tokens) for tokens in TOKENS]
 LABELS = np.array([1.0, 0.0, 1.0, 0.0])
 
 MIX = {"scalar_mix/layer_weights", "scalar_mix/gamma"}
 TOKEN_ENCODER = {
-    "bilm/token_encoder/char_embedding",
+    "char_embedding",
+    *(f"convolution_{i}_{part}" for i in range(3) for part in ("kernel", "bias")),
     *(
-        f"bilm/token_encoder/convolution_{i}_{part}"
-        for i in range(3)
-        for part in ("kernel", "bias")
-    ),
-    *(
-        f"bilm/token_encoder/highway_{i}/{gate}_{part}"
+        f"highway_{i}/{gate}_{part}"
         for i in range(2)
         for gate in ("carry", "transform")
         for part in ("kernel", "bias")
     ),
-    "bilm/token_encoder/projection/kernel",
-    "bilm/token_encoder/projection/bias",
+    "projection/kernel",
+    "projection/bias",
 }
 
 
-def lstms(depth: int) -> set[str]:
-    return {
-        f"bilm/lstms/{direction}_{layer}/cell/{name}"
-        for direction in ("forward", "backward")
-        for layer in range(depth)
-        for name in ("kernel", "bias", "projection_kernel")
-    }
-
-
 def intended(mode: str, fine_tune: str) -> set[str]:
+    """The paths of the variables that training moves."""
     depth = {"word_emb": 0, "lstm_outputs1": 1}.get(mode, 2)
     names = set(MIX) if mode in ("default", "elmo") else set()
     if fine_tune in ("lstm", "all"):
-        names |= lstms(depth)
+        names |= {
+            f"native/bilm/lstms/{direction}_{layer}/cell/{name}"
+            for direction in ("forward", "backward")
+            for layer in range(depth)
+            for name in ("kernel", "recurrent_kernel", "bias", "projection_kernel")
+        }
     if fine_tune == "all":
-        names |= TOKEN_ENCODER
+        names |= {f"native/bilm/token_encoder/{name}" for name in TOKEN_ENCODER}
     return names
 
 
-def paths(layer: ElmoEmbeddingLayer) -> dict[str, keras.Variable]:
-    return {v.path.split("/", 1)[1]: v for v in layer.variables}
-
-
 def model_of(layer: ElmoEmbeddingLayer) -> keras.Model:
-    inputs = keras.Input((), dtype="string")
+    inputs = symbolic(layer.input_mode)
     outputs = layer(inputs)
     if len(outputs.shape) > 2:
         outputs = keras.layers.Flatten()(keras.ops.sum(outputs, axis=1))
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(outputs))
 
 
-@pytest.mark.parametrize("fine_tune", ["aggregation", "lstm", "all"])
-@pytest.mark.parametrize("mode", get_args(OutputMode))
-def test_fit_moves_what_is_intended_and_nothing_else(
-    source: str, mode: str, fine_tune: str
-) -> None:
-    layer = ElmoEmbeddingLayer(source, mode, fine_tune=fine_tune, name="elmo")
+# Each input mode with what the other leaves out: graphs take long to make.
+GRAPHS = [("word_emb", "all"), ("lstm_outputs1", "all"), ("elmo", "lstm")]
+EAGERLY = [
+    (mode, fine_tune)
+    for mode in get_args(OutputMode)
+    for fine_tune in ("aggregation", "lstm", "all")
+    if (mode, fine_tune) not in GRAPHS
+]
+
+
+def check_fit(layer: ElmoEmbeddingLayer, eagerly: bool) -> keras.Model:
+    """Fits once; plain gradient descent moves nothing that has no gradient."""
     model = model_of(layer)
-    variables = paths(layer)
-    before = {name: v.numpy() for name, v in variables.items()}
+    variables = {v.path.split("/", 1)[1]: v for v in layer.variables}
+    before = {name: to_numpy(v).copy() for name, v in variables.items()}
     trainable = {name for name, v in variables.items() if v.trainable}
-    assert trainable == intended(mode, fine_tune)
-    # Plain gradient descent moves nothing that has no gradient. In graphs, which take
-    # long to make, no LSTM, one and two of them are enough.
-    eagerly = mode not in ("word_emb", "lstm_outputs1", "elmo")
+    assert trainable == intended(layer.output_mode, layer.fine_tune)
     sgd = keras.optimizers.SGD(0.5)
     model.compile(sgd, "binary_crossentropy", run_eagerly=eagerly)
-    model.fit(TEXTS, LABELS, verbose=0)
-    moved = {name for name, v in variables.items() if (v.numpy() != before[name]).any()}
+    model.fit(fed(TOKENS, layer.input_mode), LABELS, verbose=0)
+    moved = {name for name, v in variables.items() if (to_numpy(v) != before[name]).any()}
     assert moved == trainable
+    return model
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("mode", "fine_tune"), EAGERLY)
+def test_fit_moves_what_is_intended(source: str, mode: str, fine_tune: str) -> None:
+    check_fit(ElmoEmbeddingLayer(source, mode, fine_tune=fine_tune), eagerly=True)
+
+
+@pytest.mark.parametrize("input_mode", STRINGS_OR_IDS)
+@pytest.mark.parametrize(("mode", "fine_tune"), GRAPHS)
+def test_fit_in_a_graph_and_a_file(
+    source: str, mode: str, fine_tune: str, input_mode: str, tmp_path: Path
+) -> None:
+    layer = ElmoEmbeddingLayer(source, mode, input_mode, fine_tune=fine_tune)
+    model = check_fit(layer, eagerly=False)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    inputs = fed(TOKENS, input_mode)
+    found, expected = (m.predict(inputs, verbose=0) for m in (loaded, model))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
 def test_the_seeds_model_at_full_size() -> None:
     """262,661 trainable parameters, 4 of them the layer's, and fit moves all of them."""
     inputs = keras.Input((1,), dtype="string")
@@ -98,30 +123,34 @@ def test_the_seeds_model_at_full_size() -> None:
     assert layer.count_params() == 93_600_848 + 4
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     before = [v.numpy() for v in model.trainable_variables]
-    model.fit(TEXTS, LABELS, verbose=0)
+    model.fit(np.array(TEXTS, dtype=object), LABELS, verbose=0)
     for variable, old in zip(model.trainable_variables, before, strict=True):
         assert (variable.numpy() != old).any(), variable.path
 
 
 def test_trainable_can_be_switched(source: str) -> None:
-    layer = ElmoEmbeddingLayer(source, fine_tune="lstm", trainable=False)
-    layer(["a"])
+    layer = ElmoEmbeddingLayer(
+        source, input_mode="character_ids", fine_tune="lstm", trainable=False
+    )
+    layer(fed([["a"]], "character_ids"))
     assert layer.trainable_variables == []
     assert not any(v.trainable for v in layer.variables)
     layer.trainable = True
-    assert len(layer.trainable_variables) == 14
+    assert len(layer.trainable_variables) == 18
     model = model_of(layer)
     model.trainable = False
     assert model.trainable_variables == []
     model.trainable = True
-    assert len(layer.trainable_variables) == 14
+    assert len(layer.trainable_variables) == 18
     assert not layer.bilm.token_encoder.trainable_variables
 
 
+@pytest.mark.tensorflow
 def test_gradient_of_the_mix_against_finite_differences(source: str) -> None:
+    import tensorflow as tf
+
     layer = ElmoEmbeddingLayer(source)
-    texts = tf.constant(list(TEXTS))
-    layer(texts)
+    texts = tf.constant(TEXTS)
     direction = tf.random.normal((4, 16), seed=0)
 
     def loss() -> tf.Tensor:
@@ -145,26 +174,32 @@ def test_gradient_of_the_mix_against_finite_differences(source: str) -> None:
             assert gradient.numpy()[index] == pytest.approx(difference, rel=1e-2, abs=1e-3)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("fine_tune", ["lstm", "all"])
 def test_fine_tuning_lowers_the_loss(source: str, fine_tune: str) -> None:
     model = model_of(ElmoEmbeddingLayer(source, fine_tune=fine_tune))
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
-    losses = model.fit(TEXTS, LABELS, epochs=15, verbose=0).history["loss"]
+    texts = np.array(TEXTS, dtype=object)
+    losses = model.fit(texts, LABELS, epochs=15, verbose=0).history["loss"]
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_padding_has_no_gradient(source: str) -> None:
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("input_mode", STRINGS_OR_IDS)
+def test_padding_has_no_gradient(source: str, input_mode: str) -> None:
     """Training on a padded batch is training on the sentences, each by itself."""
-    layer = ElmoEmbeddingLayer(source, fine_tune="all")
-    layer(["a"])
+    import tensorflow as tf
+
+    layer = ElmoEmbeddingLayer(source, input_mode=input_mode, fine_tune="all")
     variables = [v.value for v in layer.trainable_variables]
 
-    def gradients(batches: list[list[str]]) -> list[np.ndarray]:
+    def gradients(batches: list[list[list[str]]]) -> list[np.ndarray]:
         with tf.GradientTape() as tape:
-            loss = sum(tf.reduce_sum(tf.sin(layer(batch))) for batch in batches)
+            outputs = [layer(fed(batch, input_mode), training=True) for batch in batches]
+            loss = sum(tf.reduce_sum(tf.sin(output)) for output in outputs)
         return [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, variables)]
 
-    together = gradients([list(TEXTS)])
-    apart = gradients([[text] for text in TEXTS])
+    together = gradients([TOKENS])
+    apart = gradients([[tokens] for tokens in TOKENS])
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4 * max(1, np.abs(one).max()))

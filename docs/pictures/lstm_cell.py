@@ -13,7 +13,7 @@ def lstm_cell() -> Canvas:
     cell = model().bilm.forward_lstms[0].cell
     units, size = cell.units, cell.projection_dim
     clip = f"\N{PLUS-MINUS SIGN}{cell.cell_clip:g}"
-    features = cell.kernel.shape[0] - size
+    features, columns = cell.kernel.shape
     canvas = Canvas(32, 13)
 
     # What goes in.
@@ -22,7 +22,7 @@ def lstm_cell() -> Canvas:
     canvas.box(0.4, 9.4, 3.6, 1.4, f"$h_{{t-1}}$  ({size})", GREEN, rounded=True)
     canvas.box(5.2, 6, 3.8, 4.8, fill=YELLOW)
     canvas.text(7.1, 7.5, "$W$", ha="center", size=12)
-    canvas.text(7.1, 8.6, f"{tuple(cell.kernel.shape)}", ha="center", size=7)
+    canvas.text(7.1, 8.6, f"{(features + size, columns)}", ha="center", size=7)
     canvas.text(7.1, 9.6, "$+\\; b$", ha="center")
     canvas.arrow((4, 6.7), (5.2, 6.7))
     canvas.arrow((4, 10.1), (5.2, 10.1))

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_elmo import backends
 from keras_elmo.layers import CharacterIds, MaskedMean
 from keras_elmo.types import PathLike, Tensor
@@ -98,7 +96,6 @@ def servable(layer: Any) -> Any:
             "layer: with engine='hub' it runs a module's own graph, which has these "
             "signatures itself. Use engine='native'; or model.export, for one endpoint."
         )
-    layers_of_tokens = _LayersOfTokens(layer)
     splitting = CharacterIds("sentences", max_tokens=layer.max_tokens)
     pooling = MaskedMean(dtype="float32")
 
@@ -111,7 +108,7 @@ def servable(layer: Any) -> Any:
     @function(any_tokens, tf.TensorSpec((None, None), tf.bool, "mask"))
     def outputs(tokens: Tensor, mask: Tensor) -> dict[str, Tensor]:
         # (batch, time, depth + 1, D), zeros at padding
-        layers = layers_of_tokens(tokens, mask)
+        layers = layer.layers_of_tokens(tokens, mask)
         found = {"word_emb": layers[:, :, 0, : layer.output_dim // 2]}
         for k in range(1, layers.shape[2]):
             found[f"lstm_outputs{k}"] = layers[:, :, k]  # (batch, time, D)
@@ -145,18 +142,6 @@ def servable(layer: Any) -> Any:
     )
     module.vocabulary = layer.vocabulary_cache.table
     return module
-
-
-class _LayersOfTokens(keras.Layer):
-    """A layer's own layers: as a call, so that Keras casts variables in mixed precision."""
-
-    def __init__(self, layer: Any) -> None:
-        super().__init__(name="layers_of_tokens", dtype=layer.dtype_policy)
-        self.layer = layer
-        self.built = True  # the layer has all its weights
-
-    def call(self, tokens: Tensor, is_token: Tensor) -> Tensor:
-        return self.layer.layers_of_tokens(tokens, is_token)
 
 
 def write_servable(module: Any, path: Path) -> None:

@@ -19,17 +19,16 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.config import ElmoConfig
+from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
 from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.hub.module import load_module, without_states
 from keras_elmo.hub.sources import load_path, read_located
 from keras_elmo.hub.tf_hub import is_tf_hub_module
 from keras_elmo.layers import ElmoBiLM
+from keras_elmo.layers.arrays import create_from_arrays
 from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import Arrays, PathLike
-from keras_elmo.weights.assign import create_from_arrays
 from keras_elmo.weights.download import cache_directory
-from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import Model
 
 VERIFY_VARIABLE = "KERAS_ELMO_VERIFY"

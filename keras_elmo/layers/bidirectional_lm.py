@@ -18,10 +18,9 @@ from keras_elmo.types import Shape, Tensor, check_positive_integer
 class BidirectionalLM(keras.Layer):
     """The stacked forward and backward LSTMs of ELMo (Peters et al. 2018).
 
-    The two directions never mix: each has its own layers, the forward ones reading
-    from the begin of sentence to its end and the backward ones from the end to the
-    begin. Both carry their state unchanged through masked steps, so that padding may
-    stand anywhere.
+    The two directions never mix: each has its own layers. The forward ones read a
+    sentence from its begin to its end, the backward ones from the end to the begin. Both
+    carry their state unchanged through masked steps, so that padding may stand anywhere.
 
     Args:
         n_layers: Number of LSTM layers in each direction.
@@ -47,7 +46,7 @@ class BidirectionalLM(keras.Layer):
     Returns:
         The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
         steps if ``return_boundaries``. Layer 0 is the token vector twice; the other
-        layers are forward beside backward. Masked positions are zeros. With
+        layers are forward next to backward. Masked positions are zeros. With
         ``return_state``, a tuple of that and the list of states, ordered as
         ``initial_state``.
     """
@@ -81,6 +80,11 @@ class BidirectionalLM(keras.Layer):
         self.forward_lstms = [self._lstm("forward", i) for i in range(n_layers)]
         self.backward_lstms = [self._lstm("backward", i) for i in range(n_layers)]
 
+    @property
+    def cells(self) -> list[ProjectedLSTMCell]:
+        """The cells, layer by layer, of the forward and then the backward direction."""
+        return [lstm.cell for lstm in self.forward_lstms + self.backward_lstms]
+
     def _lstm(self, direction: str, layer: int) -> keras.layers.RNN:
         cell = ProjectedLSTMCell(
             self.units,
@@ -102,7 +106,6 @@ class BidirectionalLM(keras.Layer):
         )
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the weights."""
         if input_shape[-1] != self.projection_dim:
             raise ValueError(
                 f"inputs: expected token vectors of size projection_dim = "
@@ -117,7 +120,6 @@ class BidirectionalLM(keras.Layer):
         mask: Tensor | None = None,
         initial_state: list[Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Runs all layers in both directions over the same tokens."""
         if mask is None:
             mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")  # (batch, time + 2)
         layers, states = self.run((inputs, inputs), (mask, mask), initial_state)
@@ -133,7 +135,7 @@ class BidirectionalLM(keras.Layer):
         initial_state: list[Tensor] | None = None,
         dropout: Callable[[Tensor], Tensor] = lambda x: x,
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Runs all layers, where the directions may read different texts.
+        """Runs all layers; the directions may read different texts.
 
         Args:
             inputs: Token vectors (batch, steps, projection_dim) for the forward and for
@@ -175,7 +177,7 @@ class BidirectionalLM(keras.Layer):
     def run_piece(
         self, inputs: Tensor, mask: Tensor, states: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Runs all layers over a piece of a text that the forward direction reads on.
+        """Runs all layers over a piece of a text; the forward direction continues it.
 
         Args:
             inputs: Token vectors (batch, time + 2, projection_dim), sentence boundaries
@@ -247,13 +249,11 @@ class BidirectionalLM(keras.Layer):
         return both * _as_factor(packing.mask, both)[..., None]
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
-        """The mask, without the boundaries if the output is without them."""
         if mask is not None and not self.return_boundaries:
             mask = mask[:, 1:-1]  # (batch, time)
         return [mask] + [None] * (4 * self.n_layers) if self.return_state else mask
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
-        """The layers' shape, and the states' if they are returned."""
         batch, time, _ = input_shape
         if time is not None and not self.return_boundaries:
             time -= 2
@@ -262,7 +262,6 @@ class BidirectionalLM(keras.Layer):
         return (layers, state * 2 * self.n_layers) if self.return_state else layers
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {
             **super().get_config(),
             "n_layers": self.n_layers,

@@ -16,10 +16,8 @@ from keras_elmo.types import Shape, Tensor
 class CarriedState(keras.Layer):
     """Variables that hold the state each row of a batch ended in.
 
-    A batch may have fewer rows than there are; it uses the first ones and leaves the
-    others as they are.
-
-    There are as many rows as the batch has that the layer is built for.
+    There are as many rows as the batch has that the layer is built for. A batch with fewer
+    rows uses the first ones and leaves the others as they are.
 
     Args:
         sizes: The size of each state.
@@ -32,7 +30,6 @@ class CarriedState(keras.Layer):
         self.states: list[keras.Variable] = []
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the states, zeros, for batches of ``input_shape``."""
         rows = input_shape[0]
         if rows is None:
             raise ValueError(
@@ -43,10 +40,7 @@ class CarriedState(keras.Layer):
         self.rows = rows
         self.states = [
             self.add_weight(
-                name=f"state_{i}",
-                shape=(self.rows, size),
-                initializer="zeros",
-                trainable=False,
+                name=f"state_{i}", shape=(rows, size), initializer="zeros", trainable=False
             )
             for i, size in enumerate(self.sizes)
         ]
@@ -59,15 +53,14 @@ class CarriedState(keras.Layer):
                 known when it runs, ``InvalidArgumentError``).
         """
         message = f"The state was built for batches of up to {self.rows} rows"
-        if isinstance(n_rows, int):
-            if n_rows > self.rows:
-                raise ValueError(
-                    f"{message}; got {n_rows}. Build the layer with the largest batch."
-                )
-        else:
+        if not isinstance(n_rows, int):
             import tensorflow as tf
 
             tf.debugging.assert_less_equal(n_rows, self.rows, message)
+        elif n_rows > self.rows:
+            raise ValueError(
+                f"{message}; got {n_rows}. Build the layer with the largest batch."
+            )
         # Copies: on PyTorch, which changes variables in place, a step that differentiates
         # would miss what it has read.
         return [ops.copy(state)[:n_rows] for state in self.states]
@@ -80,10 +73,9 @@ class CarriedState(keras.Layer):
             state.assign(ops.concatenate([new, rest], axis=0))  # (rows, size)
 
     def reset(self) -> None:
-        """Back to zeros."""
+        """Sets all states to zeros."""
         for state in self.states:
             state.assign(ops.zeros(state.shape, state.dtype))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {**super().get_config(), "sizes": self.sizes}

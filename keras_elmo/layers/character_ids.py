@@ -1,4 +1,4 @@
-"""From text to character ids, in the TensorFlow graph."""
+"""From text to tokens and their character ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from keras import ops
 from keras_elmo import backends
 from keras_elmo.layers.inputs import checked_inputs
 from keras_elmo.layers.token_mask import token_mask
-from keras_elmo.layers.truncation import first_tokens, truncated_time
 from keras_elmo.text.characters import (
     BEGIN_WORD_ID,
     CHARACTER_PADDING_ID,
@@ -43,8 +42,8 @@ class CharacterIds(keras.Layer):
         input_mode: ``"sentences"``, ``"tokens"`` (a token may contain spaces) or
             ``"character_ids"``, which only applies ``max_tokens``.
         pad_token: In ``"tokens"`` mode this token is padding, as is ``""``.
-        max_tokens: Keep the first ``max_tokens`` tokens of each sentence, where padding
-            does not count; ``None`` for all.
+        max_tokens: Keep the first ``max_tokens`` tokens of each sentence, not counting
+            padding; ``None`` for all.
         max_characters_per_token: Length of a token's row of ids.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
@@ -57,9 +56,9 @@ class CharacterIds(keras.Layer):
         int32 (batch, time, max_characters_per_token). Rows of zeros are padding. Tokens
         and ids stay in their positions. Time is that of the longest sentence, and at
         least 1.
-        Where ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the last
-        kept token if padding has moved that further back. On the JAX backend, where
-        shapes do not depend on values, it keeps its length.
+        If ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the last kept
+        token if padding has moved that further back. On the JAX backend, where shapes do
+        not depend on values, it keeps its length.
 
     Raises:
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or
@@ -82,83 +81,69 @@ class CharacterIds(keras.Layer):
             raise TypeError(f"pad_token must be a string; got {pad_token!r}.")
         self.pad_token = pad_token
         if max_tokens is not None:
-            check_positive_integer("max_tokens", max_tokens)
+            max_tokens = check_positive_integer("max_tokens", max_tokens)
         self.max_tokens = max_tokens
         self.max_characters_per_token = check_characters_per_token(
             "max_characters_per_token", max_characters_per_token
         )
-        # XLA has no strings.
-        self.supports_jit = input_mode == "character_ids"
+        self.supports_jit = input_mode == "character_ids"  # XLA has no strings
         self.built = True
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Tensor:
-        """Converts lists, arrays and ragged tensors before Keras sees them."""
-        inputs = checked_inputs(inputs, self.input_mode, self.max_characters_per_token)
-        return super().__call__(inputs, **kwargs)
+        return super().__call__(self.checked(inputs), **kwargs)
+
+    def checked(self, inputs: Any) -> Tensor:
+        """Lists, arrays and ragged tensors as tensors; raises as the call does."""
+        return checked_inputs(inputs, self.input_mode, self.max_characters_per_token)
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Splits, cuts and looks up."""
+        tokens = self.tokens(inputs)
         if self.input_mode == "character_ids":
-            # Below 0 is padding too, as in many a pipeline.
-            ids = ops.maximum(ops.cast(inputs, "int32"), 0)  # (batch, time, characters)
-            kept, time = first_tokens(token_mask(ids), self.max_tokens)  # (batch, time)
-            return _with_a_step(ops.where(kept[..., None], ids, 0)[:, :time])
-        return self.ids(self.tokens(inputs))
-
-    def ids(self, tokens: Tensor) -> Tensor:
-        """The ids of tokens.
-
-        Args:
-            tokens: Strings of any shape, where ``""`` is padding.
-
-        Returns:
-            int32 (..., max_characters_per_token); zeros at padding.
-        """
-        ids = self.word_ids(tokens)  # (..., length)
-        return ops.where((tokens != "")[..., None], ids, 0)  # (..., length)
-
-    def word_ids(self, words: Tensor) -> Tensor:
-        """The ids of words.
-
-        Args:
-            words: Strings of any shape, where ``""`` is a word of no characters.
-
-        Returns:
-            int32 (..., max_characters_per_token).
-        """
-        return _word_ids(words, self.max_characters_per_token)
+            return tokens
+        ids = word_ids(tokens, self.max_characters_per_token)
+        return ops.where(token_mask(tokens)[..., None], ids, 0)
 
     def tokens(self, inputs: Tensor) -> Tensor:
-        """The tokens that the ids are made of.
+        """The first step: splits, and keeps ``max_tokens``.
 
         Args:
-            inputs: A string tensor as for the call; not character ids.
+            inputs: A tensor, as for the call.
 
         Returns:
-            Strings (batch, time), where ``""`` is padding.
+            Strings (batch, time), where ``""`` is padding. In ``"character_ids"`` mode,
+            what the call returns.
         """
+        if self.input_mode == "character_ids":
+            # Below 0 is padding too, as in many pipelines.
+            ids = ops.maximum(ops.cast(inputs, "int32"), 0)  # (batch, time, length)
+            if self.max_tokens is not None:
+                kept, time = _first_tokens(token_mask(ids), self.max_tokens)
+                ids = ops.where(kept[..., None], ids, 0)[:, :time]
+            return _with_a_step(ids)
+
         import tensorflow as tf
 
         if self.input_mode == "sentences":
             return _with_a_step(_split(inputs, self.max_tokens))  # (batch, time)
-        tokens = tf.where(tf.equal(inputs, self.pad_token), "", inputs)  # (batch, time)
-        kept, time = first_tokens(tf.not_equal(tokens, ""), self.max_tokens)
-        return _with_a_step(tf.where(kept, tokens, "")[:, :time])  # (batch, time)
+        tokens = tf.where(inputs == self.pad_token, "", inputs)  # (batch, time)
+        if self.max_tokens is not None:
+            kept, time = _first_tokens(token_mask(tokens), self.max_tokens)
+            tokens = tf.where(kept, tokens, "")[:, :time]
+        return _with_a_step(tokens)
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
-        """The ids' shape and dtype."""
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), "int32")
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The ids' shape: (batch, time, max_characters_per_token)."""
+        batch, *rest = input_shape
         time = None
-        if self.input_mode != "sentences":
-            time = truncated_time(input_shape[1], self.max_tokens)
-            time = time if time is None else max(time, 1)
-        return (input_shape[0], time, self.max_characters_per_token)
+        if self.input_mode != "sentences" and rest[0] is not None:
+            is_cut = self.max_tokens is not None and rest[0] > self.max_tokens
+            if backends.has_static_shapes() or not is_cut:
+                time = max(rest[0], 1)
+        return (batch, time, self.max_characters_per_token)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {
             **super().get_config(),
             "input_mode": self.input_mode,
@@ -168,8 +153,32 @@ class CharacterIds(keras.Layer):
         }
 
 
+def word_ids(words: Tensor, length: int) -> Tensor:
+    """The character ids of words, in the TensorFlow graph.
+
+    Args:
+        words: Strings of any shape, where ``""`` is a word without characters.
+        length: Length of a word's row of ids.
+
+    Returns:
+        int32 (..., length).
+    """
+    import tensorflow as tf
+
+    n_bytes = tf.minimum(tf.strings.length(words), length - 2)  # (...)
+    # One byte more than fits, so that the end mark has a place after the last.
+    data = tf.io.decode_raw(words, tf.uint8, fixed_length=length - 1)
+    ids = tf.cast(data, tf.int32) + 1  # (..., length - 1)
+    positions = tf.range(length - 1)  # (length - 1,)
+    end = n_bytes[..., None]  # (..., 1)
+    ids = tf.where(positions < end, ids, CHARACTER_PADDING_ID)
+    ids = tf.where(positions == end, END_WORD_ID, ids)  # (..., length - 1)
+    before = [[0, 0]] * words.shape.rank + [[1, 0]]
+    return tf.pad(ids, before, constant_values=BEGIN_WORD_ID)  # (..., length)
+
+
 def _split(sentences: Tensor, max_tokens: int | None) -> Tensor:
-    """Splits sentences (batch,) or (batch, 1) into tokens (batch, time), "" behind."""
+    """Splits sentences (batch,) or (batch, 1) into tokens (batch, time), "" after them."""
     import tensorflow as tf
 
     if sentences.shape.rank == 2:
@@ -179,6 +188,19 @@ def _split(sentences: Tensor, max_tokens: int | None) -> Tensor:
     return pieces[:, :max_tokens].to_tensor("")  # (batch, time)
 
 
+def _first_tokens(mask: Tensor, max_tokens: int) -> tuple[Tensor, int | Tensor]:
+    """Which tokens (batch, time) are kept, and the length to cut the time axis to."""
+    time = ops.shape(mask)[1]
+    counts = ops.cumsum(ops.cast(mask, "int32"), axis=1)  # (batch, time)
+    kept = ops.logical_and(mask, counts <= max_tokens)  # (batch, time)
+    if backends.has_static_shapes():
+        return kept, time
+    ends = ops.where(kept, ops.arange(1, time + 1, dtype="int32"), 0)  # (batch, time)
+    # The initial value is for batches without rows or columns.
+    last = ops.max(ends, initial=0)  # ()
+    return kept, ops.maximum(last, ops.minimum(time, max_tokens))
+
+
 def _with_a_step(rows: Tensor) -> Tensor:
     """Gives rows (batch, time, ...) that are all empty one step of padding.
 
@@ -186,30 +208,10 @@ def _with_a_step(rows: Tensor) -> Tensor:
     """
     if rows.shape[1] not in (0, None):
         return rows
-    if rows.shape[1] is None:
-        import tensorflow as tf
-
-        missing = tf.maximum(1 - tf.shape(rows)[1], 0)
-        shape = tf.concat([tf.shape(rows)[:1], [missing], tf.shape(rows)[2:]], axis=0)
-        return tf.concat([rows, tf.zeros(shape, rows.dtype)], axis=1)
-    if keras.backend.standardize_dtype(rows.dtype) == "string":
-        import tensorflow as tf
-
-        return tf.fill([tf.shape(rows)[0], 1], "")
-    return ops.zeros((ops.shape(rows)[0], 1, *rows.shape[2:]), rows.dtype)
-
-
-def _word_ids(tokens: Tensor, length: int) -> Tensor:
-    """Character ids (batch, time, length) of string tokens (batch, time)."""
+    if not backends.is_tensorflow():
+        return ops.zeros((ops.shape(rows)[0], 1, *rows.shape[2:]), rows.dtype)
     import tensorflow as tf
 
-    n_bytes = tf.minimum(tf.strings.length(tokens), length - 2)  # (batch, time)
-    # One byte more than fits, so that the end mark has a place after the last.
-    data = tf.io.decode_raw(tokens, tf.uint8, fixed_length=length - 1)
-    ids = tf.cast(data, tf.int32) + 1  # (batch, time, length - 1)
-    positions = tf.range(length - 1)  # (length - 1,)
-    end = n_bytes[..., None]  # (batch, time, 1)
-    ids = tf.where(positions < end, ids, CHARACTER_PADDING_ID)
-    ids = tf.where(positions == end, END_WORD_ID, ids)  # (batch, time, length - 1)
-    before = [[0, 0]] * tokens.shape.rank + [[1, 0]]
-    return tf.pad(ids, before, constant_values=BEGIN_WORD_ID)  # (batch, time, length)
+    missing = tf.maximum(1 - tf.shape(rows)[1], 0)
+    shape = tf.concat([tf.shape(rows)[:1], [missing], tf.shape(rows)[2:]], axis=0)
+    return tf.concat([rows, tf.zeros(shape, rows.dtype)], axis=1)

@@ -7,14 +7,15 @@ from typing import Any, Self, get_args
 import keras
 from keras import ops
 
+from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
+from keras_elmo.layers.distinct_words import distinct_words
 from keras_elmo.layers.packing import pack
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
-from keras_elmo.text.characters import CHARACTER_PADDING_ID
 from keras_elmo.types import FineTune, Shape, Stateful, Tensor, check_one_of, check_stateful
 
 
@@ -28,14 +29,16 @@ class ElmoBiLM(keras.Layer):
         fine_tune: What ``trainable=True`` trains: ``"aggregation"``, nothing in here;
             ``"lstm"``, the LSTMs; ``"all"``, the token encoder too.
         stateful: Whether each row starts in the states that the same row of the batch
-            before ended in; or ``"pieces"``, where only the forward direction does, and
-            reads the begin of a sentence once and its end never. The batch size must be
-            known when the layer is built.
+            before ended in. With ``"pieces"`` only the forward direction does, and reads
+            the begin of a sentence once and its end never. The batch size must be known
+            when the layer is built.
         kernel_initializer: A Keras initializer for the LSTMs' kernels and projections.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
         character_ids: Integers (batch, time, max_characters_per_token), 0 for padding.
+        training: Whether the result will be differentiated. It changes how it is
+            computed, not what it is.
 
     Returns:
         The layers (batch, time, depth + 1, 2 * projection_dim), layer 0 being the token
@@ -89,22 +92,8 @@ class ElmoBiLM(keras.Layer):
             self.carried_state = CarriedState(
                 sizes, name="carried_state", dtype=self.dtype_policy
             )
-        self._set_trainable(self.trainable)
-
-    @property
-    def n_layers(self) -> int:
-        """How many LSTM layers the model has, also those that are not needed here."""
-        return self.config.n_layers
-
-    @property
-    def output_dim(self) -> int:
-        """Size of the vectors of a layer."""
-        return self.config.output_dim
-
-    @property
-    def max_characters_per_token(self) -> int:
-        """How many character ids a token has."""
-        return self.config.max_characters_per_token
+        # For the stages, which are there now. An assignment of an equal value does nothing.
+        type(self).trainable.fset(self, self.trainable)  # type: ignore[attr-defined]
 
     @property
     def trainable(self) -> bool:
@@ -113,9 +102,6 @@ class ElmoBiLM(keras.Layer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._set_trainable(value)
-
-    def _set_trainable(self, value: bool) -> None:
         # Keras passes the flag on to all stages; those not fine-tuned stay frozen.
         keras.Layer.trainable.fset(self, value)
         if self.lstms is not None and self.fine_tune == "aggregation":
@@ -124,34 +110,31 @@ class ElmoBiLM(keras.Layer):
             self.token_encoder.trainable = False
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the weights, and the carried state for batches of ``input_shape``."""
         self.create_weights()
         if self.carried_state is not None:
             self.carried_state.build(tuple(input_shape))
 
     def create_weights(self) -> None:
         """Creates the weights, which do not depend on the input; once."""
+        ids_shape = (None, None, self.config.max_characters_per_token)
         with keras.name_scope(self.name, caller=self):
-            if not self.token_encoder.built:
-                self.token_encoder.build((None, None, self.config.max_characters_per_token))
-            if not self.sentence_boundaries.built:
-                self.sentence_boundaries.build(
-                    (None, None, self.config.max_characters_per_token)
-                )
-            if self.lstms is not None and not self.lstms.built:
-                self.lstms.build((None, None, self.config.projection_dim))
+            for stage, shape in (
+                (self.token_encoder, ids_shape),
+                (self.sentence_boundaries, ids_shape),
+                (self.lstms, (None, None, self.config.projection_dim)),
+            ):
+                if stage is not None and not stage.built:
+                    stage.build(shape)
 
-    def call(self, character_ids: Tensor) -> Tensor:
-        """Follows the ids through the stages."""
+    def call(self, character_ids: Tensor, training: bool | None = None) -> Tensor:
         mask = token_mask(character_ids)  # (batch, time)
-        if self.lstms is None:
-            vectors = self.token_encoder(character_ids)  # (batch, time, projection_dim)
-            return self._only_layer(vectors, mask)
-        bounded = self.sentence_boundaries(character_ids)  # (batch, time + 2, characters)
-        vectors = self.token_encoder(bounded)  # (batch, time + 2, projection_dim)
-        if not self.token_encoder.trainable:
-            vectors = ops.stop_gradient(vectors)
-        return self._finished(self._through_lstms(vectors, mask))
+        if backends.shapes_may_depend_on_values(training):
+            words, places = distinct_words(character_ids)  # (words, length), (batch, time)
+            vectors = self.word_vectors(words)  # (1 + words + 1, projection_dim)
+            return self.layers_of_words(vectors, places, mask, training)
+        bounded = self.sentence_boundaries(character_ids)  # (batch, time + 2, length)
+        vectors = self._encode(bounded)  # (batch, time + 2, projection_dim)
+        return self._through_lstms(vectors, mask)
 
     def word_vectors(self, character_ids: Tensor) -> Tensor:
         """The first stages, for words that tokens will be put together from.
@@ -163,14 +146,13 @@ class ElmoBiLM(keras.Layer):
             Token vectors (1 + words + 1, projection_dim), the first and the last those of
             the begin and the end of sentence.
         """
-        bounded = self.sentence_boundaries(character_ids[None])  # (1, words + 2, ...)
-        vectors = self.token_encoder(self._cut(bounded))[0]  # (words + 2, projection_dim)
-        return vectors if self.token_encoder.trainable else ops.stop_gradient(vectors)
+        bounded = self.sentence_boundaries(character_ids[None])  # (1, words + 2, length)
+        return self._encode(self._cut(bounded))[0]  # (words + 2, projection_dim)
 
     def layers_of_words(
-        self, vectors: Tensor, places: Tensor, mask: Tensor, training: bool = False
+        self, vectors: Tensor, places: Tensor, mask: Tensor, training: bool | None = None
     ) -> Tensor:
-        """The other stages, in the TensorFlow graph; no step works on padding.
+        """The other stages. On TensorFlow, no step works on padding.
 
         Args:
             vectors: As :meth:`word_vectors` returns them.
@@ -181,25 +163,53 @@ class ElmoBiLM(keras.Layer):
         Returns:
             What the call returns.
         """
-        places = places + 1  # behind the begin of sentence
+        places = places + 1  # after the begin of sentence
         end = ops.shape(vectors)[0] - 1
-        if self.lstms is None:
-            return self._only_layer(ops.take(vectors, places, axis=0), mask)
-        if self.carried_state is not None:
+        if (
+            self.lstms is None
+            or self.carried_state is not None
+            or not backends.is_tensorflow()
+        ):
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
             ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
             places = ops.concatenate([places, ends], axis=1)  # (batch, time + 2)
-            tokens = ops.take(vectors, places, axis=0)  # (batch, time + 2, dim)
-            return self._finished(self._through_lstms(tokens, mask))
+            return self._through_lstms(ops.take(vectors, places, axis=0), mask)
         packing = pack(places, mask, begin=0, end=end)
-        differentiable = training and not self._frozen
+        differentiable = bool(training) and not self._frozen
         return self._finished(self.lstms.run_packed(vectors, packing, differentiable))
 
-    @staticmethod
-    def _only_layer(vectors: Tensor, mask: Tensor) -> Tensor:
-        """Token vectors (batch, time, projection_dim) as layer 0."""
-        vectors = vectors * ops.cast(mask, vectors.dtype)[..., None]
-        return ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
+    def _encode(self, character_ids: Tensor) -> Tensor:
+        vectors = self.token_encoder(character_ids)
+        return vectors if self.token_encoder.trainable else ops.stop_gradient(vectors)
+
+    def _cut(self, words: Tensor) -> Tensor:
+        """Cuts words (1, words, length) where all of them only repeat a character.
+
+        From there on, all windows of a convolution are the same one; it is kept.
+        """
+        changes = ops.any(words[..., 1:] != words[..., :-1], axis=(0, 1))  # (length - 1,)
+        places = ops.arange(1, ops.shape(words)[-1], dtype="int32")  # (length - 1,)
+        last = ops.max(ops.where(changes, places, 0))  # ()
+        widest = max(width for width, _ in self.config.filters)
+        return words[..., : last + widest]
+
+    def _through_lstms(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """The layers of token vectors (batch, time + 2, projection_dim)."""
+        if self.lstms is None:
+            vectors = vectors[:, 1:-1] * ops.cast(mask, vectors.dtype)[..., None]
+            return ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
+        # As numbers: booleans that tf2onnx pads are not loaded by ONNX Runtime.
+        bounded = ops.pad(ops.cast(mask, "int32"), [[0, 0], [1, 1]], constant_values=1)
+        bounded = bounded != 0  # (batch, time + 2)
+        if self.carried_state is None:
+            return self._finished(self.lstms(vectors, mask=bounded)[0])
+        states = self.carried_state.first_rows(ops.shape(vectors)[0])
+        if self.stateful == "pieces":
+            layers, states = self.lstms.run_piece(vectors, mask, states)
+        else:
+            layers, states = self.lstms(vectors, mask=bounded, initial_state=states)
+        self.carried_state.update(states)
+        return self._finished(layers)
 
     @property
     def _frozen(self) -> bool:
@@ -210,31 +220,7 @@ class ElmoBiLM(keras.Layer):
         # Without this the LSTMs would be differentiated for nothing.
         return ops.stop_gradient(layers) if self._frozen else layers
 
-    def _through_lstms(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """The layers of token vectors (batch, time + 2, projection_dim)."""
-        assert self.lstms is not None  # no layers are needed of a model without
-        # As numbers: booleans that tf2onnx pads are not loaded by ONNX Runtime.
-        bounded = ops.pad(ops.cast(mask, "int32"), [[0, 0], [1, 1]], constant_values=1)
-        bounded = bounded != 0  # (batch, time + 2)
-        if self.carried_state is None:
-            return self.lstms(tokens, mask=bounded)[0]
-        states = self.carried_state.first_rows(ops.shape(tokens)[0])
-        if self.stateful == "pieces":
-            layers, states = self.lstms.run_piece(tokens, mask, states)
-        else:
-            layers, states = self.lstms(tokens, mask=bounded, initial_state=states)
-        self.carried_state.update(states)
-        return layers
-
-    def _cut(self, words: Tensor) -> Tensor:
-        """Cuts padding that no convolution can tell from the padding that stays."""
-        is_character = (words != 0) & (words != CHARACTER_PADDING_ID)
-        longest = ops.max(ops.sum(ops.cast(is_character, "int32"), axis=-1))
-        widest = max(width for width, _ in self.config.filters)
-        return words[:, :, : longest + widest]
-
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The layers' shape: (batch, time, depth + 1, 2 * projection_dim)."""
         return (*input_shape[:2], self.depth + 1, self.config.output_dim)
 
     def reset_state(self) -> None:
@@ -243,7 +229,6 @@ class ElmoBiLM(keras.Layer):
             self.carried_state.reset()
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {
             **super().get_config(),
             "config": self.config.to_options(),
@@ -255,5 +240,4 @@ class ElmoBiLM(keras.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes a layer from :meth:`get_config`."""
         return cls(**{**config, "config": ElmoConfig.from_options(config["config"])})

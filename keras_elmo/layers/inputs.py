@@ -1,8 +1,8 @@
-"""What a user may pass to the layers: lists and arrays too, checked and converted."""
+"""The inputs of the layers: checked, and lists and arrays turned into tensors."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -18,11 +18,10 @@ _EXPECTED = {
 }
 # Large enough for 261.
 _INTEGERS = ("int16", "int32", "int64", "uint16", "uint32", "uint64")
-_RANKS = {"sentences": (1, 2), "tokens": (2,), "character_ids": (3,)}
 
 
 def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
-    """Brings a layer's inputs into dense tensors, or says what is wrong with them.
+    """Turns a layer's inputs into dense tensors, or reports what is wrong with them.
 
     Args:
         inputs: A tensor (dense, ragged or symbolic), a NumPy array or (nested) lists.
@@ -36,88 +35,72 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
         TypeError: Values of another type than the mode takes.
         ValueError: A wrong rank or shape.
     """
-    if _is_ragged(inputs):
-        inputs = inputs.to_tensor()  # fills up with "" or 0: padding
-    elif not _is_tensor(inputs):
+    if hasattr(inputs, "row_splits") and hasattr(inputs, "to_tensor"):
+        inputs = inputs.to_tensor()  # a ragged tensor, filled up with "" or 0: padding
+    elif not (isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)):
         if input_mode == "character_ids":
             inputs = _integers_from_python(inputs)
         else:
             inputs = _strings_from_python(inputs, input_mode)
     _check_dtype(inputs, input_mode)
-    _check_shape(_static_shape(inputs, input_mode), input_mode, max_characters)
+    _check_shape(inputs, input_mode, max_characters)
     return inputs
 
 
-def _static_shape(inputs: Tensor, input_mode: str) -> tuple[int | None, ...]:
-    try:
-        return tuple(inputs.shape)
-    except ValueError as error:  # TensorFlow's, for a tensor of unknown rank
-        raise ValueError(
-            f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got a "
-            "tensor of unknown rank. Set its shape, for example by tf.ensure_shape."
-        ) from error
-
-
-def _is_tensor(inputs: Any) -> bool:
-    return isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)
-
-
-def _is_ragged(inputs: Any) -> bool:
-    return hasattr(inputs, "row_splits") and hasattr(inputs, "to_tensor")
+def _refuse(
+    input_mode: str, found: str, hint: str = "", error: type[Exception] = ValueError
+) -> NoReturn:
+    raise error(
+        f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got {found}."
+        + hint
+    )
 
 
 def _check_dtype(inputs: Tensor, input_mode: str) -> None:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    fits = _INTEGERS if input_mode == "character_ids" else ("string",)
-    if dtype not in fits:
-        raise TypeError(
-            f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got "
-            f"{dtype} of shape {inputs.shape}." + _hint(inputs, input_mode)
-        )
-
-
-def _hint(inputs: Tensor, input_mode: str) -> str:
-    # A Sequential model that is not told its input assumes numbers.
+    if dtype in (_INTEGERS if input_mode == "character_ids" else ("string",)):
+        return
+    hint = ""
+    # A Sequential model whose input is not declared assumes numbers.
     if isinstance(inputs, keras.KerasTensor) and input_mode != "character_ids":
         shape = "()" if input_mode == "sentences" else "(None,)"
-        return f" Declare the model's input: keras.Input(shape={shape}, dtype='string')."
-    return ""
+        hint = f" Declare the model's input: keras.Input(shape={shape}, dtype='string')."
+    _refuse(input_mode, f"{dtype} of shape {inputs.shape}", hint, TypeError)
 
 
-def _check_shape(shape: tuple[int | None, ...], input_mode: str, characters: int) -> None:
-    fits = len(shape) in _RANKS[input_mode]
-    if input_mode == "sentences" and len(shape) == 2:
-        fits = shape[1] in (1, None)
-    if input_mode == "character_ids" and fits:
-        fits = shape[2] in (characters, None)
-    if fits:
-        return
-    message = (
-        f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got shape "
-        f"{shape}."
-    )
-    if input_mode == "character_ids" and len(shape) == 3:
-        message += f" This model has max_characters_per_token = {characters}."
-    if input_mode == "sentences" and len(shape) == 2:
-        message += " For sentences that are split into tokens, use input_mode='tokens'."
-    if input_mode == "tokens" and len(shape) == 1:
-        message += " For whole sentences, use input_mode='sentences'."
-    raise ValueError(message)
+def _check_shape(inputs: Tensor, input_mode: str, characters: int) -> None:
+    try:
+        shape = tuple(inputs.shape)
+    except ValueError:  # TensorFlow's, for a tensor of unknown rank
+        hint = " Set its shape, for example with tf.ensure_shape."
+        _refuse(input_mode, "a tensor of unknown rank", hint)
+    match input_mode, len(shape):
+        case ("sentences", 1) | ("tokens", 2):
+            return
+        case "sentences", 2:
+            if shape[1] in (1, None):
+                return
+            hint = " For sentences that are split into tokens, use input_mode='tokens'."
+        case "character_ids", 3:
+            if shape[2] in (characters, None):
+                return
+            hint = f" This model has max_characters_per_token = {characters}."
+        case "tokens", 1:
+            hint = " For whole sentences, use input_mode='sentences'."
+        case _:
+            hint = ""
+    _refuse(input_mode, f"shape {shape}", hint)
 
 
 def _integers_from_python(inputs: Any) -> Tensor:
     try:
         ids = np.asarray(inputs)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(
-            f"inputs: input_mode='character_ids' takes {_EXPECTED['character_ids']}; got "
-            "rows of different lengths. Pad them with zeros."
-        ) from error
+    except ValueError:
+        hint = " Pad them with zeros."
+        _refuse("character_ids", "rows of different lengths", hint)
     if ids.dtype.kind not in "iu" and ids.size:
-        raise TypeError(
-            f"inputs: input_mode='character_ids' takes {_EXPECTED['character_ids']}; "
-            f"got {ids.dtype} of shape {ids.shape}."
-        )
+        found = f"{ids.dtype} of shape {ids.shape}"
+        _refuse("character_ids", found, error=TypeError)
     if ids.size and (ids.min() < 0 or ids.max() > N_CHARACTERS):
         raise ValueError(
             f"inputs: character ids go from 0 to {N_CHARACTERS}; got {ids.min()} to "
@@ -130,28 +113,18 @@ def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
     import tensorflow as tf
 
     rows = inputs.tolist() if isinstance(inputs, np.ndarray) else inputs
-    if isinstance(rows, (str, bytes)) or not hasattr(rows, "__iter__"):
-        raise ValueError(
-            f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got "
-            f"{rows!r:.100}. Put a single one into a list."
-        )
+    if isinstance(rows, str | bytes) or not hasattr(rows, "__iter__"):
+        _refuse(input_mode, f"{rows!r:.100}", " Put a single one into a list.")
     rows = list(rows)
-    n_nested = sum(_is_row(row) for row in rows)
-    if n_nested == 0 and not (input_mode == "tokens" and not rows):
+    n_nested = sum(not isinstance(r, str | bytes) and hasattr(r, "__iter__") for r in rows)
+    if n_nested == 0 and (rows or input_mode != "tokens"):
         return tf.constant([_encoded(value) for value in rows], tf.string, (len(rows),))
     if n_nested != len(rows):
-        raise ValueError(
-            f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got "
-            "strings and sequences of strings mixed."
-        )
+        _refuse(input_mode, "strings and sequences of strings mixed")
     encoded = [[_encoded(value) for value in row] for row in rows]
     width = max(map(len, encoded), default=0)
     padded = [row + [b""] * (width - len(row)) for row in encoded]
     return tf.constant(padded, tf.string, (len(rows), width))
-
-
-def _is_row(value: Any) -> bool:
-    return not isinstance(value, (str, bytes)) and hasattr(value, "__iter__")
 
 
 def _encoded(value: Any) -> bytes:
@@ -162,6 +135,6 @@ def _encoded(value: Any) -> bytes:
         return bytes(value)
     raise TypeError(
         f"inputs: expected strings, got {value!r:.100} of type {type(value).__name__}. "
-        "Replace missing values, for example by empty strings, and turn numbers into "
+        "Replace missing values, for example with empty strings, and turn numbers into "
         "strings first."
     )

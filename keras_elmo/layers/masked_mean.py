@@ -7,12 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class MaskedMean(keras.Layer):
-    """The mean over time of what is not masked; zeros where everything is.
+    """The mean over time of what is not masked; zeros if everything is.
 
     ``keras.layers.GlobalAveragePooling1D`` divides by zero there.
 
@@ -24,7 +24,7 @@ class MaskedMean(keras.Layer):
         mask: Booleans (batch, time), or ``None`` for all true.
 
     Returns:
-        The mean (batch, ...).
+        The mean (batch, ...), without a mask.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -32,7 +32,6 @@ class MaskedMean(keras.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Sums and divides."""
         if mask is None:
             mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
         dtype = inputs.dtype
@@ -47,8 +46,4 @@ class MaskedMean(keras.Layer):
         return ops.cast(mean, dtype)
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
-        """None: there is no time axis left to mask."""
-
-    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The shape without the time axis."""
-        return (input_shape[0], *input_shape[2:])
+        return None

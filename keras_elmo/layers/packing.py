@@ -16,7 +16,7 @@ class Packing(NamedTuple):
     in the step before, and their states are a slice.
 
     The forward direction reads the begin of a sentence and its tokens, the backward one its
-    end and its tokens from the last to the first. The boundary behind the tokens is not
+    end and its tokens from the last to the first. The boundary after the tokens is not
     read: no token's vector depends on it. Both directions take as many steps, and so share
     the same order.
 
@@ -63,12 +63,12 @@ def pack(places: Tensor, mask: Tensor, begin: int | Tensor, end: int | Tensor) -
     tokens = tf.boolean_mask(places, mask)  # (tokens,)
     words = tf.concat([[begin], tokens, [end]], axis=0)  # (1 + tokens + 1,)
     sentences = tf.gather(order, packed_ranks)  # (packed,)
-    # The word before a sentence's first one, and the word behind its last one; step 0
+    # The word before a sentence's first one, and the word after its last one; step 0
     # reads a boundary in their place.
     before = tf.gather(tf.cumsum(lengths - 1, exclusive=True), sentences)  # (packed,)
-    behind = before + tf.gather(lengths, sentences)  # (packed,)
+    after = before + tf.gather(lengths, sentences)  # (packed,)
     forward = tf.where(steps == 0, begin, tf.gather(words, before + steps))
-    backward = tf.where(steps == 0, end, tf.gather(words, behind - steps))  # (packed,)
+    backward = tf.where(steps == 0, end, tf.gather(words, after - steps))  # (packed,)
 
     # The boundary is step 0, the first token that is read step 1.
     forward_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)  # (batch, time)

@@ -12,11 +12,11 @@ from keras_elmo.types import Shape, Tensor, check_positive_integer
 
 
 class Kernels(NamedTuple):
-    """A cell's matrices in the dtype that products are computed in.
+    """A cell's matrices in the dtype of its matrix products.
 
     Attributes:
-        inputs: What inputs are multiplied with, (features, 4 * units).
-        state: What the hidden state is multiplied with, (projection_dim, 4 * units).
+        inputs: Multiplies inputs, (features, 4 * units).
+        state: Multiplies the hidden state, (projection_dim, 4 * units).
         projection: (units, projection_dim), or ``None``.
     """
 
@@ -29,9 +29,8 @@ class Kernels(NamedTuple):
 class ProjectedLSTMCell(keras.Layer):
     """An LSTM cell with a projected output and clipping (Sak et al. 2014).
 
-    The gates are ordered i, j (the candidate), f, o, and the rows of the kernel input
-    first, hidden state second, as in bilm-tf's files. 1 is added to the forget gate's
-    bias. To be used in ``keras.layers.RNN``.
+    Use it in ``keras.layers.RNN``. The gates are ordered i, j (the candidate), f, o, as
+    in bilm-tf's files. 1 is added to the bias of the forget gate.
 
     Under a policy of half precision the matrix products are computed in it, and all else
     in float32: a cell state sums up what its gates let in at each step, and in half
@@ -43,9 +42,9 @@ class ProjectedLSTMCell(keras.Layer):
             or ``units`` for no projection.
         cell_clip: Cell states are clipped to ``[-cell_clip, cell_clip]``; ``None`` for
             no clipping.
-        projection_clip: The same for projected outputs. Without projection it has
-            nothing to clip.
-        kernel_initializer: A Keras initializer for the kernel and the projection.
+        projection_clip: The same for projected outputs. Without a projection it has no
+            effect.
+        kernel_initializer: A Keras initializer for the kernels and the projection.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -78,56 +77,49 @@ class ProjectedLSTMCell(keras.Layer):
         self.output_size = self.projection_dim
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the weights for inputs of shape (batch, features)."""
-        features = input_shape[-1]
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(features + self.projection_dim, 4 * self.units),
-            initializer=self.kernel_initializer,
-            autocast=False,
+        self.kernel = self._add_matrix("kernel", input_shape[-1], 4 * self.units)
+        self.recurrent_kernel = self._add_matrix(
+            "recurrent_kernel", self.projection_dim, 4 * self.units
         )
         self.bias = self.add_weight(
             name="bias", shape=(4 * self.units,), initializer="zeros", autocast=False
         )
         self.projection_kernel = None
         if self.projection_dim != self.units:
-            self.projection_kernel = self.add_weight(
-                name="projection_kernel",
-                shape=(self.units, self.projection_dim),
-                initializer=self.kernel_initializer.clone(),
-                autocast=False,
+            self.projection_kernel = self._add_matrix(
+                "projection_kernel", self.units, self.projection_dim
             )
+
+    def _add_matrix(self, name: str, n_rows: int, n_columns: int) -> keras.Variable:
+        return self.add_weight(
+            name=name,
+            shape=(n_rows, n_columns),
+            initializer=self.kernel_initializer.clone(),
+            autocast=False,
+        )
 
     @property
     def product_dtype(self) -> str:
-        """What matrix products are computed in."""
+        """The dtype of the matrix products."""
         return str(super().compute_dtype)
 
     @property
     def compute_dtype(self) -> str:
-        """What the states are kept in, and all else is computed in."""
+        """The dtype of the states, and of all else."""
         return str(keras.backend.result_type(self.product_dtype, "float32"))
 
     def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Takes one step."""
+        kernels = self.kernels()
         h, c = states  # (batch, projection_dim), (batch, units)
-        x = ops.concatenate([inputs, h], axis=-1)  # (batch, features + projection_dim)
-        kernel, projection = self._cast_kernels()
-        gates = self._product(x, kernel) + self._bias()  # (batch, 4 * units)
-        h, c = self._activate(gates, c, projection)
+        h, c = self.step(self.gates_of_inputs(inputs, kernels), h, c, kernels)
         return h, [h, c]
 
     def kernels(self) -> Kernels:
         """The matrices for :meth:`gates_of_inputs` and :meth:`step`, cast once."""
-        kernel, projection = self._cast_kernels()
-        n_features = kernel.shape[0] - self.projection_dim
-        return Kernels(kernel[:n_features], kernel[n_features:], projection)
-
-    def _cast_kernels(self) -> tuple[Tensor, Tensor | None]:
-        kernel = ops.cast(self.kernel, self.product_dtype)
-        if self.projection_kernel is None:
-            return kernel, None
-        return kernel, ops.cast(self.projection_kernel, self.product_dtype)
+        matrices = (self.kernel, self.recurrent_kernel, self.projection_kernel)
+        return Kernels(
+            *(m if m is None else ops.cast(m, self.product_dtype) for m in matrices)
+        )
 
     def gates_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
         """The inputs' part in the gates, which does not have to wait for the states.
@@ -139,15 +131,18 @@ class ProjectedLSTMCell(keras.Layer):
         Returns:
             (rows, 4 * units), the bias included.
         """
-        return self._product(inputs, kernels.inputs) + self._bias()
+        forget_bias = np.repeat([0.0, 0.0, 1.0, 0.0], self.units)  # (4 * units,)
+        bias = ops.cast(self.bias, self.compute_dtype)
+        bias = bias + ops.convert_to_tensor(forget_bias, self.compute_dtype)
+        return self._product(inputs, kernels.inputs) + bias
 
     def step(
-        self, gates_of_inputs: Tensor, h: Tensor | None, c: Tensor, kernels: Kernels
+        self, gates: Tensor, h: Tensor | None, c: Tensor, kernels: Kernels
     ) -> tuple[Tensor, Tensor]:
         """Takes one step from what :meth:`gates_of_inputs` returned.
 
         Args:
-            gates_of_inputs: The step's inputs' part in the gates, (batch, 4 * units).
+            gates: The inputs' part in the gates, (batch, 4 * units).
             h: Hidden state (batch, projection_dim), ``None`` for zeros.
             c: Cell state (batch, units).
             kernels: From :meth:`kernels`.
@@ -155,35 +150,22 @@ class ProjectedLSTMCell(keras.Layer):
         Returns:
             The new h and c.
         """
-        gates = gates_of_inputs
         if h is not None:
-            gates = gates + self._product(h, kernels.state)
-        return self._activate(gates, c, kernels.projection)
+            gates = gates + self._product(h, kernels.state)  # (batch, 4 * units)
+        i, j, f, o = ops.split(gates, 4, axis=-1)  # (batch, units) each
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(j)  # (batch, units)
+        c = _clip(c, self.cell_clip)
+        h = ops.sigmoid(o) * ops.tanh(c)  # (batch, units)
+        if kernels.projection is not None:
+            h = self._product(h, kernels.projection)  # (batch, projection_dim)
+            h = _clip(h, self.projection_clip)
+        return h, c
 
     def _product(self, x: Tensor, kernel: Tensor) -> Tensor:
         product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
         return ops.cast(product, self.compute_dtype)
 
-    def _bias(self) -> Tensor:
-        """The bias (4 * units,), with 1 added to the forget gate's part."""
-        ones = np.repeat([0.0, 0.0, 1.0, 0.0], self.units)
-        bias = ops.cast(self.bias, self.compute_dtype)
-        return bias + ops.convert_to_tensor(ones, self.compute_dtype)
-
-    def _activate(
-        self, gates: Tensor, c: Tensor, projection: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        i, j, f, o = ops.split(gates, 4, axis=-1)  # (batch, units) each
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(j)  # (batch, units)
-        c = _clip(c, self.cell_clip)
-        h = ops.sigmoid(o) * ops.tanh(c)  # (batch, units)
-        if projection is not None:
-            h = self._product(h, projection)  # (batch, projection_dim)
-            h = _clip(h, self.projection_clip)
-        return h, c
-
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal cell."""
         return {
             **super().get_config(),
             "units": self.units,

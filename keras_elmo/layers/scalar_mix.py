@@ -19,11 +19,11 @@ class ScalarMix(keras.Layer):
 
     On the ``"layers"`` or ``"pooled_layers"`` of an
     :class:`~keras_elmo.ElmoEmbeddingLayer` it equals the layer's own mix, so that
-    features can be computed once and the scalars still be trained: mixing and mean
-    pooling commute.
+    you can compute features once and still train the scalars: mixing and mean pooling
+    commute.
 
     Args:
-        layer_norm: Whether each layer is normalised before mixing, with one mean and
+        layer_norm: Whether each layer is normalized before mixing, with one mean and
             one variance over all unmasked elements of the batch (AllenNLP's
             ``do_layer_norm``). It makes a sentence's vectors depend on its batch.
         initial_weights: The weights w to start from, one per layer; zeros by default,
@@ -60,11 +60,9 @@ class ScalarMix(keras.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the scalars: one weight per layer, and gamma."""
         n_layers = input_shape[-2]
         start = self.initial_weights
-        if start is None:
-            start = [0.0] * n_layers
+        start = [0.0] * n_layers if start is None else start
         if len(start) != n_layers:
             raise ValueError(
                 f"initial_weights must hold one number for each of the {n_layers} "
@@ -86,7 +84,6 @@ class ScalarMix(keras.Layer):
         )
 
     def call(self, layers: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Normalises if asked to, and mixes."""
         if self.layer_norm:
             layers = _normalize(layers, mask)  # (batch, ..., n_layers, dim)
         dtype = layers.dtype
@@ -100,12 +97,7 @@ class ScalarMix(keras.Layer):
             mixed = mixed * ops.cast(mask, mixed.dtype)[..., None]
         return mixed
 
-    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The shape without the axis of layers."""
-        return (*input_shape[:-2], input_shape[-1])
-
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {
             **super().get_config(),
             "layer_norm": self.layer_norm,
@@ -127,6 +119,6 @@ def _normalize(layers: Tensor, mask: Tensor | None) -> Tensor:
     n_elements = ops.sum(unmasked) * layers.shape[-1]  # ()
     n_elements = ops.maximum(n_elements, 1)  # nothing but padding has no mean
     mean = ops.sum(layers * unmasked, axes, keepdims=True) / n_elements  # (1, .., n, 1)
-    centred = (layers - mean) * unmasked  # (batch, ..., n_layers, dim)
-    variance = ops.sum(ops.square(centred), axes, keepdims=True) / n_elements
-    return ops.cast(centred / ops.sqrt(variance + _TINY), dtype)
+    centered = (layers - mean) * unmasked  # (batch, ..., n_layers, dim)
+    variance = ops.sum(ops.square(centered), axes, keepdims=True) / n_elements
+    return ops.cast(centered / ops.sqrt(variance + _TINY), dtype)

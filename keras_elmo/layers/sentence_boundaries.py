@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -12,14 +10,14 @@ from keras_elmo.text.characters import (
     END_SENTENCE_ID,
     boundary_character_ids,
 )
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class SentenceBoundaries(keras.Layer):
     """Puts the begin-sentence "word" before and the end-sentence "word" after each row.
 
-    The end stands at the last step, behind any padding: the LSTMs carry their state
+    The end stands at the last step, after any padding: the LSTMs carry their state
     unchanged through padding, so that its place among the padding does not matter.
 
     Args:
@@ -33,24 +31,12 @@ class SentenceBoundaries(keras.Layer):
     """
 
     def call(self, character_ids: Tensor) -> Tensor:
-        """Concatenates along the time axis."""
         batch, _, length = ops.shape(character_ids)
-        dtype = character_ids.dtype
-
-        def boundary(boundary_id: int) -> Tensor:
-            row = ops.cast(boundary_character_ids(boundary_id, length), dtype)  # (length,)
-            return ops.broadcast_to(row, (batch, 1, length))
-
-        return ops.concatenate(
-            [boundary(BEGIN_SENTENCE_ID), character_ids, boundary(END_SENTENCE_ID)], axis=1
-        )  # (batch, time + 2, length)
-
-    def compute_output_spec(self, character_ids: Any) -> keras.KerasTensor:
-        """The longer ids' shape and dtype."""
-        shape = self.compute_output_shape(character_ids.shape)
-        return keras.KerasTensor(shape, character_ids.dtype)
-
-    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The shape with two steps more."""
-        batch, time, length = input_shape
-        return (batch, None if time is None else time + 2, length)
+        begin, end = (
+            ops.broadcast_to(
+                ops.cast(boundary_character_ids(boundary, length), character_ids.dtype),
+                (batch, 1, length),
+            )
+            for boundary in (BEGIN_SENTENCE_ID, END_SENTENCE_ID)
+        )
+        return ops.concatenate([begin, character_ids, end], axis=1)

@@ -11,7 +11,13 @@ from keras.initializers import Constant, RandomNormal, RandomUniform
 
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.text.characters import N_CHARACTERS
-from keras_elmo.types import Shape, Tensor, check_one_of, check_positive_integer
+from keras_elmo.types import (
+    Shape,
+    Tensor,
+    check_integer,
+    check_one_of,
+    check_positive_integer,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -54,9 +60,15 @@ class TokenEncoder(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.projection_dim = check_positive_integer("projection_dim", projection_dim)
-        self.filters = [(int(width), int(count)) for width, count in filters]
+        self.filters = [
+            (
+                check_integer("filters: a width", width, 1),
+                check_integer("filters: a count", count, 1),
+            )
+            for width, count in filters
+        ]
         self.char_dim = check_positive_integer("char_dim", char_dim)
-        self.n_highway = n_highway
+        self.n_highway = check_integer("n_highway", n_highway, 0)
         self.activation = check_one_of("activation", activation, ("relu", "tanh"))
         self.n_filters = sum(count for _, count in self.filters)
         self.highways = [
@@ -72,7 +84,6 @@ class TokenEncoder(keras.Layer):
             )
 
     def build(self, input_shape: Shape) -> None:
-        """Creates the weights, whose shapes the input has no part in."""
         # Ids 1 to 261; id 0 has no row to train.
         self.char_embedding = self.add_weight(
             name="char_embedding",
@@ -99,7 +110,6 @@ class TokenEncoder(keras.Layer):
             stage.build((None, self.n_filters))
 
     def call(self, character_ids: Tensor) -> Tensor:
-        """Encodes each token by itself."""
         batch, time, length = ops.shape(character_ids)
         ids = ops.reshape(character_ids, (-1, length))  # (tokens, length)
         # One more, taken away at the end: TensorFlow's convolution of no tokens at all
@@ -129,15 +139,12 @@ class TokenEncoder(keras.Layer):
         return RandomNormal(stddev=(width * self.char_dim) ** -0.5)
 
     def compute_mask(self, character_ids: Tensor, previous_mask: Tensor = None) -> Tensor:
-        """Booleans (batch, time), true at tokens."""
         return token_mask(character_ids)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The token vectors' shape: (batch, time, projection_dim)."""
         return (*input_shape[:-1], self.projection_dim)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {
             **super().get_config(),
             "projection_dim": self.projection_dim,

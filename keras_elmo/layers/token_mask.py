@@ -1,26 +1,28 @@
-"""From character ids to the mask of their tokens."""
+"""Which tokens are there."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import keras
 from keras import ops
 
-from keras_elmo.types import Shape, Tensor
+from keras_elmo.types import Tensor
 
 
-def token_mask(character_ids: Tensor) -> Tensor:
-    """Booleans (batch, time), true where character ids (batch, time, length) have any."""
-    return ops.any(ops.not_equal(character_ids, 0), axis=-1)
+def token_mask(tokens: Tensor) -> Tensor:
+    """Booleans (batch, time), false at padding.
+
+    Args:
+        tokens: Strings (batch, time), where ``""`` is padding; or character ids (batch,
+            time, length), where a row of zeros is.
+    """
+    if keras.backend.standardize_dtype(tokens.dtype) == "string":
+        return tokens != ""
+    return ops.any(ops.not_equal(tokens, 0), axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class TokenMask(keras.Layer):
-    """Tells tokens from padding.
-
-    A layer of its own because the mask of a symbolic tensor has to come from an
-    operation that Keras can save with the model.
+    """Separates tokens from padding.
 
     Args:
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
@@ -33,13 +35,4 @@ class TokenMask(keras.Layer):
     """
 
     def call(self, character_ids: Tensor) -> Tensor:
-        """Looks for ids other than 0."""
         return token_mask(character_ids)
-
-    def compute_output_spec(self, character_ids: Any) -> keras.KerasTensor:
-        """The mask's shape and dtype."""
-        return keras.KerasTensor(character_ids.shape[:-1], dtype="bool")
-
-    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        """The mask's shape: (batch, time)."""
-        return tuple(input_shape[:-1])

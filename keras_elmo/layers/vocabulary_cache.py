@@ -19,7 +19,7 @@ _WORDS_AT_ONCE = 2048
 class VocabularyCache(keras.Layer):
     """Remembers the token vectors of words, in place of the character CNN.
 
-    Token vectors do not depend on context, so this is exact. The vectors are no weights
+    Token vectors do not depend on context, so this is exact. The vectors are not weights
     of the layer, but are saved with it. Needs the TensorFlow backend.
 
     Args:
@@ -35,13 +35,29 @@ class VocabularyCache(keras.Layer):
         self.vectors: Any = None
         self.built = True
 
-    def fill(self, words: tuple[bytes, ...], vectors: NDArray[Any]) -> None:
+    def fill(self, words: Iterable[str], encode: Callable[[Tensor], Tensor]) -> None:
         """Remembers these words, and no others.
 
         Args:
-            words: Distinct words in UTF-8.
-            vectors: Their token vectors (words, projection_dim).
+            words: The words, which may repeat themselves.
+            encode: From strings (words,) to vectors (1 + words + 1, projection_dim),
+                between those of the begin and the end of sentence.
+
+        Raises:
+            TypeError: ``words`` is one string, or holds something else than strings.
         """
+        import tensorflow as tf
+
+        known = _distinct(words)
+        parts = []
+        for start in range(0, max(len(known), 1), _WORDS_AT_ONCE):
+            some = known[start : start + _WORDS_AT_ONCE]
+            vectors = encode(tf.constant(some, tf.string, (len(some),)))[1:-1]
+            parts.append(tf.cast(vectors, tf.float32).numpy())  # (some, projection_dim)
+        self._set(known, np.concatenate(parts))
+
+    def _set(self, words: tuple[bytes, ...], vectors: NDArray[Any]) -> None:
+        """Takes words and vectors (words, projection_dim)."""
         import tensorflow as tf
 
         if self.table is None:
@@ -53,8 +69,8 @@ class VocabularyCache(keras.Layer):
                 shape=(None, self.projection_dim),
             )
         self.table.remove(self.table.export()[0])
-        nothing = np.zeros((1, self.projection_dim), vectors.dtype)
-        rows = np.concatenate([nothing, vectors])  # (1 + words, projection_dim)
+        # Row 0 is for the words that are not known.
+        rows = np.pad(vectors, [(1, 0), (0, 0)])  # (1 + words, projection_dim)
         self.vectors.assign(tf.cast(rows, self.compute_dtype))
         keys = tf.constant(words, tf.string, (len(words),))
         self.table.insert(keys, tf.range(1, len(words) + 1))
@@ -63,7 +79,7 @@ class VocabularyCache(keras.Layer):
     def clear(self) -> None:
         """Forgets all words."""
         if self.words:
-            self.fill((), np.zeros((0, self.projection_dim), np.float32))
+            self._set((), np.zeros((0, self.projection_dim), np.float32))
 
     def rows(self, words: Tensor) -> Tensor | None:
         """Finds words, in the TensorFlow graph.
@@ -73,7 +89,7 @@ class VocabularyCache(keras.Layer):
 
         Returns:
             The row of each in ``vectors``, int32 (words,), 0 for those that are not known;
-            ``None`` if no words have ever been.
+            ``None`` if there never was a known word.
         """
         if self.table is None:
             return None
@@ -103,7 +119,6 @@ class VocabularyCache(keras.Layer):
         return tf.concat([encoded[:1], vectors, encoded[-1:]], axis=0)
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
-        """Saves words and vectors."""
         if self.words:
             lengths = [len(word) for word in self.words]
             store["bytes"] = np.frombuffer(b"".join(self.words), np.uint8)
@@ -114,7 +129,7 @@ class VocabularyCache(keras.Layer):
     def load_own_variables(self, store: dict[str, Any]) -> None:
         """Loads words and vectors; forgets what there is if there are none.
 
-        On backends without strings they are passed over.
+        Backends without strings ignore them.
         """
         if not backends.is_tensorflow():
             return
@@ -124,34 +139,15 @@ class VocabularyCache(keras.Layer):
         text = np.asarray(store["bytes"]).tobytes()
         ends = np.cumsum(np.asarray(store["lengths"])).tolist()
         words = tuple(text[start:end] for start, end in zip([0, *ends], ends, strict=False))
-        self.fill(words, np.asarray(store["vectors"]))
+        self._set(words, np.asarray(store["vectors"]))
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, which knows no words."""
         return {**super().get_config(), "projection_dim": self.projection_dim}
 
 
-def encode_words(
-    words: Iterable[str],
-    character_ids: Callable[[Tensor], Tensor],
-    word_vectors: Callable[[Tensor], Tensor],
-) -> tuple[tuple[bytes, ...], NDArray[Any]]:
-    """Computes what a cache is filled with, some words at a time.
-
-    Args:
-        words: The words, which may repeat themselves.
-        character_ids: From strings (words,) to their ids.
-        word_vectors: From ids to vectors (1 + words + 1, projection_dim).
-
-    Returns:
-        The distinct words in UTF-8, and their vectors (words, projection_dim).
-
-    Raises:
-        TypeError: ``words`` is one string, or holds something else than strings.
-    """
-    import tensorflow as tf
-
-    if isinstance(words, (str, bytes)):
+def _distinct(words: Iterable[str]) -> tuple[bytes, ...]:
+    """The distinct words in UTF-8, in the order of their first occurrence."""
+    if isinstance(words, str | bytes):
         raise TypeError(
             f"words must be a list of strings; got one string, {words!r:.100}. Split it "
             "into words first."
@@ -163,11 +159,5 @@ def encode_words(
                 f"words must hold strings; got {word!r:.100} of type {type(word).__name__}."
             )
         distinct[word.encode("utf-8", "ignore")] = None
-    known = tuple(word for word in distinct if word)  # an empty one is padding
-    parts = []
-    for start in range(0, max(len(known), 1), _WORDS_AT_ONCE):
-        some = known[start : start + _WORDS_AT_ONCE]
-        ids = character_ids(tf.constant(some, tf.string, (len(some),)))
-        vectors = word_vectors(ids)[1:-1]  # (some, projection_dim)
-        parts.append(keras.ops.convert_to_numpy(keras.ops.cast(vectors, "float32")))
-    return known, np.concatenate(parts)
+    distinct.pop(b"", None)  # padding
+    return tuple(distinct)

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_elmo.hub.sources import load_source
+from keras_elmo.layers.arrays import assign_arrays
 from keras_elmo.pretraining.language_model import DIRECTIONS, BidirectionalLanguageModel
 from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.pretraining.windows import SentenceState, Window, Windows
 from keras_elmo.types import PathLike
-from keras_elmo.weights.assign import assign_arrays, variables_by_name
 
 
 class Perplexities(NamedTuple):
@@ -120,7 +120,7 @@ def load_language_model(
     config, arrays, path = load_source(source)
     softmax = load_softmax(path, config.projection_dim)
     model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
-    assign_arrays(variables_by_name(model.bilm), arrays)
+    assign_arrays(model.bilm, arrays)
     model.softmax.kernel.assign(softmax.kernel)
     model.softmax.bias.assign(softmax.bias)
     return model, softmax.vocabulary

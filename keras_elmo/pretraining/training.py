@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.hub.sources import load_source
+from keras_elmo.layers.arrays import assign_arrays, collect_arrays
 from keras_elmo.pretraining.checkpoint import Checkpoint, Log, StopAtNaN, restore
 from keras_elmo.pretraining.language_model import BidirectionalLanguageModel
 from keras_elmo.pretraining.sentences import expand_paths, read_sentences
@@ -31,7 +32,6 @@ from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
 from keras_elmo.pretraining.windows import Windows
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.types import PathLike
-from keras_elmo.weights.assign import assign_arrays, collect_arrays, variables_by_name
 from keras_elmo.weights.sources import save_model
 
 SETTINGS_NAME = "training.json"
@@ -155,7 +155,7 @@ def save_language_model(
         dtype: How to store the numbers: float16 takes half the space.
     """
     folder = Path(directory)
-    arrays = collect_arrays(variables_by_name(model.bilm), model.config)
+    arrays = collect_arrays(model.bilm)
     save_model(folder, model.config, arrays, dtype)
     kernel, bias = map(ops.convert_to_numpy, (model.softmax.kernel, model.softmax.bias))
     save_softmax(folder, SoftmaxWeights(vocabulary, kernel, bias), dtype)
@@ -223,7 +223,7 @@ def _prepare(
         dtype=training.precision,
     )
     if start.arrays:
-        assign_arrays(variables_by_name(model.bilm), start.arrays)
+        assign_arrays(model.bilm, start.arrays)
     if start.softmax is not None:
         _assign_softmax(model, vocabulary, start.softmax)
     return model, vocabulary

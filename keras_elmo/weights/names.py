@@ -1,35 +1,37 @@
-"""Names and shapes of the arrays of a biLM: the contract between files and layers.
-
-The names are those of bilm-tf's and AllenNLP's HDF5 files.
-"""
+"""Names of a model's files, and comparisons of arrays with what a model must have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
 from keras_elmo.errors import DamagedSourceError
-from keras_elmo.text.characters import N_CHARACTERS
 
-if TYPE_CHECKING:
-    from keras_elmo.config import ElmoConfig
+__all__ = [
+    "CHAR_EMBEDDING",
+    "MIX_GAMMA",
+    "MIX_WEIGHTS",
+    "OPTIONS_NAME",
+    "WEIGHTS_NAME",
+    "array_shapes",
+    "check_finite",
+    "differences",
+    "listed",
+    "lstm_prefix",
+    "matching_options_name",
+]
 
 OPTIONS_NAME = "options.json"
 WEIGHTS_NAME = "weights.hdf5"
 
 CHAR_EMBEDDING = "char_embed"
 
-MIX_WEIGHTS = "aggregation/weights"
-MIX_GAMMA = "aggregation/scaling"
-"""The scalar mix, where a source has one: HDF5 files do not, TF1 Hub modules do."""
-
 _MOST_LINES = 100  # of a list of differences
 
-DIRECTIONS = ("forward", "backward")
-"""The directions in the order of the files, where they are RNN_0 and RNN_1."""
+array_shapes = ElmoConfig.array_shapes
 
 
 def matching_options_name(weights_name: str) -> str:
@@ -40,52 +42,9 @@ def matching_options_name(weights_name: str) -> str:
     return OPTIONS_NAME
 
 
-def token_encoder_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the token encoder's arrays, in the order data flows."""
-    shapes: dict[str, tuple[int, ...]] = {CHAR_EMBEDDING: (N_CHARACTERS, config.char_dim)}
-    for i, (width, count) in enumerate(config.filters):
-        shapes[f"CNN/W_cnn_{i}"] = (1, width, config.char_dim, count)
-        shapes[f"CNN/b_cnn_{i}"] = (count,)
-    n_filters = config.n_filters
-    for i in range(config.n_highway):
-        for gate in ("carry", "transform"):
-            shapes[f"CNN_high_{i}/W_{gate}"] = (n_filters, n_filters)
-            shapes[f"CNN_high_{i}/b_{gate}"] = (n_filters,)
-    if config.has_token_projection:
-        shapes["CNN_proj/W_proj"] = (n_filters, config.projection_dim)
-        shapes["CNN_proj/b_proj"] = (config.projection_dim,)
-    return shapes
-
-
 def lstm_prefix(direction: int, layer: int) -> str:
     """The common start of the names of one LSTM's arrays."""
     return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
-
-
-def lstm_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the LSTMs' arrays, direction by direction."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for direction in range(len(DIRECTIONS)):
-        for layer in range(config.n_layers):
-            prefix = lstm_prefix(direction, layer)
-            # Input and hidden state are both projection_dim wide.
-            shapes[f"{prefix}/W_0"] = (2 * config.projection_dim, 4 * config.dim)
-            shapes[f"{prefix}/B"] = (4 * config.dim,)
-            if config.has_lstm_projection:
-                shapes[f"{prefix}/W_P_0"] = (config.dim, config.projection_dim)
-    return shapes
-
-
-def array_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all arrays of a model, in the order data flows.
-
-    Args:
-        config: The model's configuration.
-
-    Returns:
-        The shape of each array by its name.
-    """
-    return {**token_encoder_shapes(config), **lstm_shapes(config)}
 
 
 def differences(

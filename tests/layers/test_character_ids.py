@@ -1,3 +1,5 @@
+"""From sentences and tokens to character ids, and what is refused."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,52 +19,35 @@ TOKENS = st.binary(min_size=1, max_size=12).filter(lambda t: t not in (b"<S>", b
 
 
 def test_sentences(tmp_path: Path) -> None:
-    layer = CharacterIds(max_characters_per_token=6)
-    ids = check_layer(layer, tf.constant([" ab  é ", "c", ""]), tmp_path)
-    assert ids.dtype == np.int32
-    assert ids.tolist() == [
+    expected = [
         [[259, 98, 99, 260, 261, 261], [259, 196, 170, 260, 261, 261]],
         [[259, 100, 260, 261, 261, 261], [0] * 6],
         [[0] * 6, [0] * 6],
     ]
-
-
-def test_only_the_space_splits() -> None:
-    words = "a\tb\nc\u00a0d\u3000e\x00f\rg"
-    ids = CharacterIds(max_characters_per_token=30)([words + " h"])
-    assert np.array_equal(ids, batch_to_character_ids([[words, "h"]], 30))
+    layer = CharacterIds(max_characters_per_token=6)
+    check_layer(layer, tf.constant([" ab  é ", "c", ""]), tmp_path, expected)
 
 
 def test_tokens(tmp_path: Path) -> None:
     layer = CharacterIds("tokens", pad_token="<p>", max_characters_per_token=12)
     tokens = tf.constant([["", "New York", "<p>", "is"], ["a", "", "", "<p>"]])
-    ids = check_layer(layer, tokens, tmp_path)
     expected = np.zeros((2, 4, 12), np.int32)
     expected[0, [1, 3]] = batch_to_character_ids([["New York", "is"]], 12)[0]
     expected[1, 0] = batch_to_character_ids([["a"]], 12)[0, 0]
-    np.testing.assert_array_equal(ids, expected)
+    check_layer(layer, tokens, tmp_path, expected)
 
 
-def test_the_pad_token_is_a_word_in_sentences() -> None:
-    ids = CharacterIds()(["a --PAD--"])
-    assert np.array_equal(ids, batch_to_character_ids([["a", "--PAD--"]]))
-
-
-def test_character_ids_pass_through(tmp_path: Path) -> None:
-    given_ids = batch_to_character_ids([["a", "b", "c"], ["d"]])
-    layer = CharacterIds("character_ids")
-    np.testing.assert_array_equal(
-        check_layer(layer, tf.constant(given_ids), tmp_path), given_ids
-    )
-    cut = CharacterIds("character_ids", max_tokens=2)(given_ids)
-    np.testing.assert_array_equal(cut, given_ids[:, :2])
+def test_only_the_space_splits_and_the_pad_token_is_a_word() -> None:
+    words = ["a\tb\nc\u00a0d\u3000e\x00f\rg", "h", "--PAD--"]
+    ids = CharacterIds(max_characters_per_token=30)([" ".join(words)])
+    np.testing.assert_array_equal(ids, batch_to_character_ids([words], 30))
 
 
 @given(st.lists(st.lists(TOKENS, max_size=4), min_size=1, max_size=3))
 def test_any_bytes_in_tokens(batch: list[list[bytes]]) -> None:
     ids = CharacterIds("tokens", max_characters_per_token=9)(batch)
     expected = batch_to_character_ids(batch, 9)
-    assert np.array_equal(ids[:, : expected.shape[1]], expected)
+    np.testing.assert_array_equal(ids[:, : expected.shape[1]], expected)
     assert not np.any(ids[:, expected.shape[1] :])
 
 
@@ -73,28 +58,36 @@ def test_any_unicode_in_sentences(sentences: list[str]) -> None:
     batch = [[t for t in s.split(" ") if t not in ("", "<S>", "</S>")] for s in clean]
     ids = CharacterIds()(sentences)
     expected = batch_to_character_ids(batch)
-    assert np.array_equal(ids[:, : expected.shape[1]], expected)
+    np.testing.assert_array_equal(ids[:, : expected.shape[1]], expected)
 
 
 def test_long_inputs() -> None:
-    ids = CharacterIds()(["x" * 10_000, "y " * 5_000])
+    ids = CharacterIds()(["x" * 10_000, "y " * 5_000]).numpy()
     assert ids.shape == (2, 5_000, 50)
-    assert ids[0, 0].numpy().tolist() == [259, *[ord("x") + 1] * 48, 260]
-    assert (ids[1].numpy() == batch_to_character_ids([["y"]])[0, 0]).all()
+    assert ids[0, 0].tolist() == [259, *[ord("x") + 1] * 48, 260]
+    assert (ids[1] == batch_to_character_ids([["y"]])[0, 0]).all()
 
 
-def test_empty_inputs() -> None:
-    assert CharacterIds()(np.array([], dtype=object)).shape == (0, 1, 50)
-    assert CharacterIds("tokens")([[], []]).shape == (2, 1, 50)
-    assert CharacterIds("tokens")(tf.zeros((2, 0), tf.string)).shape == (2, 1, 50)
-    ids = CharacterIds("character_ids")(batch_to_character_ids([[], []]))
-    assert ids.shape == (2, 1, 50)
+@pytest.mark.parametrize(
+    ("input_mode", "inputs", "n_rows"),
+    [
+        ("sentences", np.array([], dtype=object), 0),
+        ("tokens", [[], []], 2),
+        ("tokens", tf.zeros((2, 0), tf.string), 2),
+        ("tokens", tf.ragged.constant([[], []], tf.string), 2),
+        ("character_ids", batch_to_character_ids([[], []]), 2),
+    ],
+)
+@pytest.mark.parametrize("max_tokens", [None, 2])
+def test_no_tokens_are_a_step_of_padding(
+    input_mode: str, inputs: object, n_rows: int, max_tokens: int | None
+) -> None:
+    ids = CharacterIds(input_mode, max_tokens=max_tokens)(inputs)
+    assert ids.shape == (n_rows, 1, 50)
     assert not np.any(ids)
-    assert CharacterIds("tokens")(tf.ragged.constant([[], []], tf.string)).shape == (
-        2,
-        1,
-        50,
-    )
+
+
+# ------------------------------------------------------------------ max_tokens
 
 
 @pytest.mark.parametrize("input_mode", ["tokens", "character_ids"])
@@ -107,7 +100,8 @@ def test_max_tokens_counts_tokens_and_not_positions(input_mode: str) -> None:
 
 
 def test_max_tokens_cuts_trailing_padding_to_its_own_length() -> None:
-    layer = CharacterIds("tokens", max_tokens=2)
+    layer = CharacterIds("tokens", max_tokens=np.int64(2))
+    assert layer.get_config()["max_tokens"] == 2
     assert layer([["a", "b", "c"], ["d", "", ""]]).shape == (2, 2, 50)
     assert layer.compute_output_shape((None, 2)) == (None, 2, 50)
     assert layer.compute_output_shape((None, 3)) == (None, None, 50)
@@ -124,77 +118,55 @@ def test_max_tokens_changes_nothing_that_is_short_enough(
     np.testing.assert_array_equal(cut, CharacterIds("tokens")(tokens))
 
 
-def test_max_tokens_of_sentences() -> None:
-    ids = CharacterIds(max_tokens=2)(["a  b c", "d"])
-    np.testing.assert_array_equal(ids, CharacterIds()(["a b", "d"]))
+# ------------------------------------------------------------------ forms of inputs
 
 
-def test_ragged_and_dense_are_the_same() -> None:
+def test_forms_of_the_same() -> None:
     ragged = tf.ragged.constant([["a", "b c"], [], ["d"]])
     dense = [["a", "b c"], ["", ""], ["d", ""]]
     layer = CharacterIds("tokens")
-    np.testing.assert_array_equal(layer(ragged), layer(dense))
-    np.testing.assert_array_equal(layer(np.array(dense, dtype=object)), layer(dense))
-
-
-def test_graph_with_unknown_shapes() -> None:
-    layer = CharacterIds()
-    function = tf.function(layer, input_signature=[tf.TensorSpec((None, None), tf.string)])
-    np.testing.assert_array_equal(function([["a b"], ["c"]]), layer(["a b", "c"]))
-
-
-def test_ids_below_0_are_padding() -> None:
+    for inputs in (ragged, np.array(dense, dtype=object), tf.constant(dense)):
+        np.testing.assert_array_equal(layer(inputs), layer(dense))
     ids = batch_to_character_ids([["a", "b"], ["c"]])
-    padded = np.where(ids.any(axis=-1, keepdims=True), ids, -1)
-    np.testing.assert_array_equal(CharacterIds("character_ids")(tf.constant(padded)), ids)
+    below = np.where(ids.any(axis=-1, keepdims=True), ids, -1)
+    np.testing.assert_array_equal(CharacterIds("character_ids")(tf.constant(below)), ids)
+    layer = CharacterIds(max_tokens=2)
+    function = tf.function(layer, input_signature=[tf.TensorSpec((None, None), tf.string)])
+    for found in (layer(["a  b c", "d"]), function([["a b c"], ["d"]])):
+        np.testing.assert_array_equal(found, CharacterIds()(["a b", "d"]))
 
 
-def test_refuses_a_tensor_of_unknown_rank() -> None:
-    function = tf.function(CharacterIds(), input_signature=[tf.TensorSpec(None, tf.string)])
-    with pytest.raises(ValueError, match="got a tensor of unknown rank"):
-        function(tf.constant(["a"]))
+STRINGS = "expected strings, got"
 
 
 @pytest.mark.parametrize(
     ("input_mode", "inputs", "error", "message"),
     [
-        (
-            "sentences",
-            "a sentence",
-            ValueError,
-            "got 'a sentence'. Put a single one into a",
-        ),
+        ("sentences", "a b", ValueError, "got 'a b'. Put a single one into a"),
         ("sentences", 3, ValueError, "got 3"),
         ("sentences", [["a", "b"]], ValueError, "use input_mode='tokens'"),
-        ("sentences", [[["a"]]], TypeError, "expected strings, got .'a'. of type list"),
-        (
-            "sentences",
-            ["a", None],
-            TypeError,
-            "expected strings, got None of type NoneType",
-        ),
-        ("sentences", ["a", 3.5], TypeError, "expected strings, got 3.5 of type float"),
+        ("sentences", [[["a"]]], TypeError, f"{STRINGS} .'a'. of type list"),
+        ("sentences", ["a", None], TypeError, f"{STRINGS} None of type NoneType"),
+        ("sentences", ["a", 3.5], TypeError, f"{STRINGS} 3.5 of type float"),
         ("sentences", [float("nan")], TypeError, "Replace missing values"),
         ("sentences", ["a", ["b"]], ValueError, "strings and sequences of strings mixed"),
-        ("sentences", np.ones((2, 3)), TypeError, "expected strings, got 1.0"),
+        ("sentences", np.ones((2, 3)), TypeError, f"{STRINGS} 1.0"),
         ("sentences", tf.ones((2,)), TypeError, "got float32 of shape"),
         ("tokens", ["a", "b"], ValueError, "use input_mode='sentences'"),
-        ("tokens", [["a"], ["b", None]], TypeError, "expected strings, got None"),
+        ("tokens", [["a"], ["b", None]], TypeError, f"{STRINGS} None"),
         ("tokens", tf.constant([[1]]), TypeError, "got int32 of shape"),
         ("character_ids", [[[1.0] * 50]], TypeError, r"got float64 of shape \(1, 1, 50\)"),
         ("character_ids", [["a"]], TypeError, "takes integers of shape"),
         ("character_ids", [[1] * 50], ValueError, r"got shape \(1, 50\)"),
         ("character_ids", [[[1, 2]]], ValueError, "max_characters_per_token = 50"),
         ("character_ids", [[[1]], [[1], [2]]], ValueError, "rows of different lengths"),
-        (
-            "character_ids",
-            [[[262] + [0] * 49]],
-            ValueError,
-            "go from 0 to 261; got 0 to 262",
-        ),
+        ("character_ids", [[[262] + [0] * 49]], ValueError, "0 to 261; got 0 to 262"),
         ("character_ids", [[[-1] * 50]], ValueError, "go from 0 to 261; got -1 to -1"),
         ("character_ids", tf.ones((1, 1, 50)), TypeError, "got float32"),
         ("character_ids", tf.ones((1, 1, 50), tf.uint8), TypeError, "got uint8"),
+        # Symbolic ones.
+        ("sentences", keras.Input(()), TypeError, r"takes strings of shape .* got float32"),
+        ("sentences", keras.Input((2,), dtype="string"), ValueError, r"shape \(None, 2\)"),
     ],
 )
 def test_refuses_inputs(
@@ -204,25 +176,18 @@ def test_refuses_inputs(
         CharacterIds(input_mode)(inputs)
 
 
-def test_refuses_symbolic_inputs_of_the_wrong_kind() -> None:
-    with pytest.raises(TypeError, match=r"takes strings of shape .* got float32"):
-        CharacterIds()(keras.Input(()))
-    with pytest.raises(
-        TypeError, match=r"Declare the model's input: keras.Input\(shape=\(\)"
-    ):
+def test_refuses_inputs_of_models_and_functions() -> None:
+    with pytest.raises(TypeError, match=r"Declare .*keras.Input\(shape=\(\), dtype"):
         keras.Sequential([CharacterIds()]).build((None,))
-    with pytest.raises(ValueError, match=r"got shape \(None, 2\)"):
-        CharacterIds()(keras.Input((2,), dtype="string"))
+    function = tf.function(CharacterIds(), input_signature=[tf.TensorSpec(None, tf.string)])
+    with pytest.raises(ValueError, match="got a tensor of unknown rank"):
+        function(tf.constant(["a"]))
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (
-            {"input_mode": "words"},
-            ValueError,
-            "input_mode must be one of 'sentences', 'tok",
-        ),
+        ({"input_mode": "words"}, ValueError, "input_mode must be one of 'sentences', 't"),
         ({"input_mode": None}, ValueError, "input_mode must be one of .* got None"),
         ({"pad_token": 0}, TypeError, "pad_token must be a string; got 0"),
         ({"max_tokens": 0}, ValueError, "max_tokens must be a positive integer; got 0"),

@@ -1,45 +1,32 @@
+"""The biLM: what it trains, its arrays, and distinct words."""
+
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from keras_elmo import batch_to_character_ids
+from keras_elmo import ElmoConfig, backends, batch_to_character_ids
 from keras_elmo.layers import ElmoBiLM
-from keras_elmo.weights.assign import assign_arrays, variables_by_name
+from keras_elmo.layers.arrays import assign_arrays, collect_arrays, create_from_arrays
+from keras_elmo.layers.distinct_words import distinct_words
 from tests.any_backend import to_numpy, to_tensor
-from tests.layer_checks import check_layer
-from tests.numpy_elmo import NumpyElmo
-from tests.tiny_models import TINY, random_arrays
+from tests.tiny_models import TINY, configs, random_arrays
 
 pytestmark = pytest.mark.any_backend
 
-TOKENS = [["the", "cat"], ["a"]]
-
-
-@pytest.mark.parametrize("depth", [0, 1, 2, None])
-def test_layers(tmp_path: Path, depth: int | None) -> None:
-    layer = ElmoBiLM(TINY, depth)
-    layer.build((None, None, 50))
-    assign_arrays(variables_by_name(layer), random_arrays(TINY))
-    ids = to_tensor(batch_to_character_ids(TOKENS))
-    layers = check_layer(layer, ids, tmp_path)
-    n_layers = 3 if depth is None else depth + 1
-    reference = NumpyElmo(TINY, random_arrays(TINY))
-    for row, tokens in enumerate(TOKENS):
-        expected = reference.layers([t.encode() for t in tokens])[1:-1, :n_layers]
-        np.testing.assert_allclose(layers[row, : len(tokens)], expected, atol=1e-5)
-    assert not layers[1, 1].any()
+IDS = batch_to_character_ids([["the", "cat", "the"], ["a"]])
 
 
 @pytest.mark.parametrize(
-    ("fine_tune", "trained"), [("aggregation", 0), ("lstm", 12), ("all", 29)]
+    ("fine_tune", "trained"), [("aggregation", 0), ("lstm", 16), ("all", 33)]
 )
 def test_fine_tune(fine_tune: str, trained: int) -> None:
     layer = ElmoBiLM(TINY, fine_tune=fine_tune)
-    layer(batch_to_character_ids(TOKENS))
+    layer(IDS)
     assert len(layer.trainable_variables) == trained
     layer.trainable = False
     assert layer.trainable_variables == []
@@ -50,9 +37,35 @@ def test_fine_tune(fine_tune: str, trained: int) -> None:
 def test_kernel_initializer() -> None:
     layer = ElmoBiLM(TINY, kernel_initializer="zeros")
     layer.build((None, None, 50))
-    for name, variable in variables_by_name(layer).items():
-        if name.endswith(("W_0", "W_P_0")):
-            assert not to_numpy(variable).any()
+    for cell in layer.lstms.cells:
+        for matrix in (cell.kernel, cell.recurrent_kernel, cell.projection_kernel):
+            assert not to_numpy(matrix).any()
+
+
+@settings(max_examples=10)
+@given(configs(), st.sampled_from([None, 0, 1]))
+def test_arrays_come_back(config: ElmoConfig, depth: int | None) -> None:
+    arrays = random_arrays(config)
+    created, assigned = (ElmoBiLM(config, depth) for _ in range(2))
+    create_from_arrays(created, dict(arrays))
+    assigned.build((None, None, config.max_characters_per_token))
+    assign_arrays(assigned, arrays)
+    for layer in (created, assigned):
+        found = collect_arrays(layer)
+        assert list(found) == list(config.array_shapes(depth))
+        for name, array in found.items():
+            np.testing.assert_array_equal(array, arrays[name])
+    assert created.get_config() | {"name": ""} == assigned.get_config() | {"name": ""}
+
+
+def test_the_rows_for_the_input_come_first() -> None:
+    layer = ElmoBiLM(TINY, 1)
+    arrays = random_arrays(TINY)
+    create_from_arrays(layer, dict(arrays))
+    cell = layer.lstms.forward_lstms[0].cell
+    both = arrays["RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0"]
+    np.testing.assert_array_equal(to_numpy(cell.kernel), both[:8])
+    np.testing.assert_array_equal(to_numpy(cell.recurrent_kernel), both[8:])
 
 
 def test_refuses() -> None:
@@ -60,3 +73,89 @@ def test_refuses() -> None:
         ElmoBiLM(TINY, fine_tune="mix")
     with pytest.raises(ValueError, match="stateful needs to know the batch size"):
         ElmoBiLM(dataclasses.replace(TINY), stateful=True).build((None, None, 50))
+
+
+# ------------------------------------------------------------------ distinct words
+
+
+@given(st.lists(st.lists(st.binary(max_size=3), min_size=2, max_size=2), max_size=9))
+def test_distinct_words_give_the_tokens_back(rows: list[list[bytes]]) -> None:
+    ids = np.zeros((len(rows), 2, 3), np.int32)
+    for row, tokens in enumerate(rows):
+        for column, token in enumerate(tokens):
+            ids[row, column, : len(token)] = [byte + 1 for byte in token]
+    words, places = map(to_numpy, distinct_words(to_tensor(ids)))
+    assert len(np.unique(words, axis=0)) == len(words)
+    assert places.dtype == np.int32
+    np.testing.assert_array_equal(words[places], ids)
+    if not backends.is_tensorflow():
+        return
+    import tensorflow as tf
+
+    tokens = np.array(rows, dtype=object).reshape(-1, 2)
+    words, places = map(to_numpy, distinct_words(tf.constant(tokens, tf.string)))
+    assert len(set(words.tolist())) == len(words)
+    np.testing.assert_array_equal(words[places], tokens)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("shape", [(4, None), (4, None, 5)])
+def test_static_shape_stays(shape: tuple[int | None, ...]) -> None:
+    import tensorflow as tf
+
+    dtype = tf.string if len(shape) == 2 else tf.int32
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)])
+    def places(tokens: tf.Tensor) -> tf.Tensor:
+        words, found = distinct_words(tokens)
+        assert found.shape.as_list() == [4, None]
+        assert words.shape.as_list() == [None, *shape[2:]]
+        return found
+
+    tokens = tf.zeros([4, 2, *shape[2:]], dtype)
+    assert places(tokens).numpy().tolist() == [[0, 0]] * 4
+
+
+ODD_IDS = st.lists(
+    st.lists(st.integers(0, 261), min_size=6, max_size=6), min_size=2, max_size=6
+)
+
+
+@settings(max_examples=20)
+@given(ODD_IDS)
+def test_any_ids_with_and_without_distinct_words(rows: list[list[int]]) -> None:
+    """Also ids that no text has: characters after the end, padding inside a word."""
+    layer = ElmoBiLM(dataclasses.replace(TINY, max_characters_per_token=6), 0)
+    ids = to_tensor(np.array([rows], np.int32))
+    bounded = layer.sentence_boundaries(ids)
+    expected = to_numpy(layer.token_encoder(bounded))[0, 1:-1]
+    words, places = distinct_words(ids)
+    vectors = to_numpy(layer.word_vectors(words))
+    np.testing.assert_allclose(vectors[1 + to_numpy(places)[0]], expected, atol=1e-6)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("arguments", "is_dynamic"),
+    [({}, False), ({"training": False}, True), ({"training": True}, True)],
+)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_programs_of_another_runtime_have_no_dynamic_shapes(
+    arguments: dict[str, bool], is_dynamic: bool, jit_compile: bool
+) -> None:
+    """An export has no ``training``; and XLA compiles a program for fixed shapes."""
+    import tensorflow as tf
+
+    layer = ElmoBiLM(TINY)
+    expected = layer(IDS)
+    seen = []
+
+    @tf.function(jit_compile=jit_compile)
+    def program(ids: tf.Tensor) -> tf.Tensor:
+        operations = tf.compat.v1.get_default_graph()
+        result = layer(ids, **arguments)
+        seen.append(any(op.type == "UniqueV2" for op in operations.get_operations()))
+        return result
+
+    np.testing.assert_allclose(program(tf.constant(IDS)), expected, atol=1e-6)
+    assert seen == [is_dynamic and not jit_compile]

@@ -1,0 +1,123 @@
+"""The graph of a TF1 Hub module as an engine: for weights that cannot be read as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo import backends
+from keras_elmo.config import ElmoConfig
+from keras_elmo.hub.module import HubModule
+from keras_elmo.hub.sources import read_located
+from keras_elmo.hub.tf_hub import read_mix
+from keras_elmo.types import Arrays, FineTune, InputMode, PathLike, Stateful, Tensor
+
+
+class HubEngine(keras.Layer):
+    """An :class:`~keras_elmo.layers.engine.Engine` that runs a module's own graph, frozen.
+
+    Args:
+        module: The module, or one that loading a file will fill.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
+    """
+
+    def __init__(self, module: HubModule, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bilm = module
+        self.n_layers = module.n_layers
+        self.output_dim = module.output_dim
+        self.max_characters_per_token = module.max_characters_per_token
+        self.vocabulary_cache = None
+        self.built = True
+
+    @classmethod
+    def load(
+        cls, source: PathLike | ElmoConfig | HubModule, dtype: Any
+    ) -> tuple[Self, dict[str, NDArray[np.float32]]]:
+        """Loads a module.
+
+        Args:
+            source: Where the module comes from; or one that loading a file will fill.
+            dtype: The dtype policy.
+
+        Returns:
+            The engine, and the arrays of the module's scalar mix.
+
+        Raises:
+            SourceError: There is no such module, or it is damaged or no ELMo.
+            ValueError: The source is an :class:`ElmoConfig`.
+        """
+        if isinstance(source, ElmoConfig):
+            raise ValueError(
+                "engine='hub' needs a TF1 Hub module as source; got an ElmoConfig."
+            )
+
+        def read(path: Path) -> tuple[HubModule, dict[str, NDArray[np.float32]]]:
+            module = HubModule.from_directory(path, name="module", dtype=dtype)
+            return module, read_mix(path)
+
+        module, mix = (
+            (source, {}) if isinstance(source, HubModule) else read_located(source, read)
+        )
+        return cls(module, name="hub", dtype=dtype), mix
+
+    @staticmethod
+    def check(fine_tune: FineTune, stateful: Stateful, input_mode: InputMode) -> None:
+        """Refuses what a frozen graph of TensorFlow cannot do, before anything is read.
+
+        Raises:
+            ValueError: An argument is none of what such a graph can do, or Keras has
+                another backend than TensorFlow.
+        """
+        backends.needs_tensorflow(
+            "engine='hub' runs a TensorFlow graph and",
+            "Use engine='native' with input_mode='character_ids'.",
+        )
+        for name, value, only in (
+            ("fine_tune", fine_tune, "aggregation"),
+            ("stateful", stateful, False),
+        ):
+            if value != only:
+                raise ValueError(
+                    f"engine='hub' runs a frozen graph: {name} must be {only!r}; got "
+                    f"{value!r}. Use engine='native'."
+                )
+        if input_mode == "character_ids":
+            raise ValueError(
+                "engine='hub' takes strings: input_mode must be 'sentences' or 'tokens'; "
+                "got 'character_ids'. Use engine='native'."
+            )
+
+    def call(
+        self, tokens: Tensor, is_token: Tensor, training: bool | None = None
+    ) -> Tensor:
+        return self.bilm(tokens)
+
+    def create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
+        pass  # the graph has its own
+
+    def create_state(self, n_rows: int | None) -> None:
+        pass  # check() refuses stateful
+
+    def reset_state(self) -> None:
+        pass
+
+    def assign_arrays(self, arrays: Arrays) -> NoReturn:
+        raise ValueError("use_arrays: with engine='hub' the layer holds no arrays.")
+
+    def collect_arrays(self) -> NoReturn:
+        raise ValueError("save_hdf5: with engine='hub' the layer holds no arrays.")
+
+    def cache_vocabulary(self, words: Iterable[str]) -> NoReturn:
+        raise ValueError(
+            "cache_vocabulary: needs engine='native' and strings as input; got "
+            "engine='hub'."
+        )
+
+    def source_config(self) -> dict[str, Any]:
+        return {"hub_output_dim": self.output_dim}

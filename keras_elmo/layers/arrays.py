@@ -1,0 +1,113 @@
+"""The arrays of a model's files into the weights of the layers, and back.
+
+A file has the same numbers in the same order as the layers. Only their shapes differ: a
+convolution has a leading axis of 1 in files, and an LSTM one matrix ``W_0`` where the cell
+has two, the rows for the input before those for the state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
+from keras_elmo.layers.elmo_bilm import ElmoBiLM
+from keras_elmo.layers.scalar_mix import ScalarMix
+from keras_elmo.types import Arrays, Shape, Tensor
+
+
+def assign_arrays(bilm: ElmoBiLM, arrays: Arrays) -> None:
+    """Sets a biLM's weights.
+
+    Args:
+        bilm: The layer, with weights.
+        arrays: The arrays of its model by name, at least those of the layers it has.
+    """
+    for name, _, variables in _variables(bilm):
+        _assign(variables, arrays[name])
+
+
+def _assign(variables: Sequence[keras.Variable], array: NDArray[Any]) -> None:
+    numbers, start = np.ravel(array), 0
+    for variable in variables:
+        stop = start + math.prod(variable.shape)
+        variable.assign(np.reshape(numbers[start:stop], variable.shape))
+        start = stop
+
+
+def collect_arrays(bilm: ElmoBiLM) -> dict[str, NDArray[np.float32]]:
+    """A biLM's weights by name, as :func:`assign_arrays` takes them."""
+    arrays = {}
+    for name, shape, variables in _variables(bilm):
+        parts = [np.ravel(keras.ops.convert_to_numpy(v)) for v in variables]
+        arrays[name] = np.reshape(np.concatenate(parts), shape)
+    return arrays
+
+
+def _variables(
+    bilm: ElmoBiLM,
+) -> Iterator[tuple[str, tuple[int, ...], list[keras.Variable]]]:
+    """Each array's name and shape, and the variables that its numbers are in."""
+    weights = iter(bilm.token_encoder.weights + (bilm.lstms.weights if bilm.lstms else []))
+    for name, shape in bilm.config.array_shapes(bilm.depth).items():
+        variables, missing = [], math.prod(shape)
+        while missing > 0:
+            variables.append(next(weights))
+            missing -= math.prod(variables[-1].shape)
+        assert missing == 0, name
+        yield name, shape, variables
+
+
+class _HandedOver(keras.initializers.Initializer):
+    """Initial values that are there already. Each is used once, in order, and let go."""
+
+    def __init__(self, values: list[NDArray[np.float32]]) -> None:
+        self.values = values
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Tensor:
+        return keras.ops.convert_to_tensor(self.values.pop(0).reshape(shape), dtype)
+
+    def clone(self) -> _HandedOver:
+        return self
+
+
+def create_from_arrays(bilm: ElmoBiLM, arrays: dict[str, NDArray[np.float32]]) -> None:
+    """Creates weights that are known, without holding the large ones twice.
+
+    Args:
+        bilm: The layer, without weights.
+        arrays: The arrays of a model, from which the LSTMs' matrices are taken out; or
+            none, for random weights.
+    """
+    cells = [] if bilm.lstms is None or not arrays else bilm.lstms.cells
+    initializers = [cell.kernel_initializer for cell in cells]
+    names = (n for n in bilm.config.array_shapes(bilm.depth) if n.endswith("/W_0"))
+    for cell in cells:
+        cell.kernel_initializer = _HandedOver(_take_matrices(arrays, next(names)))
+    bilm.create_weights()
+    for cell, initializer in zip(cells, initializers, strict=True):
+        cell.kernel_initializer = initializer
+    for name, _, variables in _variables(bilm):
+        if name in arrays:
+            _assign(variables, arrays[name])
+
+
+def _take_matrices(
+    arrays: dict[str, NDArray[np.float32]], name: str
+) -> list[NDArray[np.float32]]:
+    """The matrices of a cell in the order in which it creates them."""
+    kernels = np.split(arrays.pop(name), 2)  # the rows for the input, and for the state
+    projection = arrays.pop(name.replace("/W_0", "/W_P_0"), None)
+    return kernels if projection is None else [*kernels, projection]
+
+
+def assign_mix(mix: ScalarMix, arrays: Arrays) -> None:
+    """Sets a scalar mix to that of a source, if it has one."""
+    for name, variable in ((MIX_WEIGHTS, mix.layer_weights), (MIX_GAMMA, mix.gamma)):
+        if name in arrays:
+            variable.assign(arrays[name])

@@ -1,0 +1,335 @@
+"""The LSTM cell, its two directions, and the recurrence that leaves padding out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_elmo.layers import BidirectionalLM, ProjectedLSTMCell, packed_lstm
+from keras_elmo.layers.packing import Packing, pack
+from tests.any_backend import to_numpy, to_tensor
+
+pytestmark = pytest.mark.any_backend
+
+RNG = np.random.default_rng(0)
+VECTORS = RNG.normal(size=(2, 6, 4)).astype(np.float32)
+
+# ------------------------------------------------------------------ one step
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def one_unit(**arguments: object) -> ProjectedLSTMCell:
+    """A cell of one unit that projects to two, with weights that tell the gates apart."""
+    cell = ProjectedLSTMCell(1, 2, **arguments)
+    cell.build((None, 1))
+    cell.kernel.assign([[1, 2, 3, 4]])  # columns: i, j, f, o
+    cell.recurrent_kernel.assign([[0.1, 0.2, 0.3, 0.4], [0, 0, 0, 0]])
+    cell.bias.assign([0.5, -0.5, 0.25, -0.25])
+    cell.projection_kernel.assign([[2.0, -4.0]])
+    return cell
+
+
+def test_a_step_by_hand() -> None:
+    i, j, f, o = 0.5 + 0.1 + 0.5, 1 + 0.2 - 0.5, 1.5 + 0.3 + 0.25, 2 + 0.4 - 0.25
+    expected_c = sigmoid(f + 1) * 2 + sigmoid(i) * math.tanh(j)
+    output = sigmoid(o) * math.tanh(expected_c)
+    inputs = np.array([[0.5]]), [np.array([[1.0, 9.0]]), np.array([[2.0]])]
+    h, (h_again, c) = one_unit()(*inputs)
+    np.testing.assert_allclose(to_numpy(c), [[expected_c]], rtol=1e-6)
+    np.testing.assert_allclose(to_numpy(h), [[2 * output, -4 * output]], rtol=1e-6)
+    np.testing.assert_array_equal(to_numpy(h), to_numpy(h_again))
+
+    h, (_, c) = one_unit(cell_clip=0.5, projection_clip=0.75)(*inputs)
+    np.testing.assert_array_equal(to_numpy(c), [[0.5]])
+    output = sigmoid(o) * math.tanh(0.5)
+    np.testing.assert_allclose(to_numpy(h), [[min(2 * output, 0.75), -0.75]], rtol=1e-6)
+
+
+def test_without_projection_there_is_nothing_to_clip() -> None:
+    cell = ProjectedLSTMCell(3, projection_clip=1e-6)
+    h, _ = cell(np.ones((1, 2)), [np.ones((1, 3)), np.ones((1, 3))])
+    assert cell.projection_kernel is None
+    assert np.abs(to_numpy(h)).max() > 1e-3
+    assert [tuple(v.shape) for v in cell.weights] == [(2, 12), (3, 12), (12,)]
+
+
+def test_in_an_rnn(tmp_path: Path) -> None:
+    initializer = keras.initializers.RandomUniform(-0.3, 0.3)
+    cell = ProjectedLSTMCell(5, 2, 3.0, 3.0, kernel_initializer=initializer)
+    inputs = to_tensor(RNG.normal(size=(3, 4, 6)).astype(np.float32))
+    symbolic = keras.Input((None, 6))
+    rnn = keras.layers.RNN(cell, return_sequences=True)
+    model = keras.Model(symbolic, rnn(symbolic))
+    outputs = model(inputs)
+    states = [np.zeros((3, 2), np.float32), np.zeros((3, 5), np.float32)]
+    for step in range(4):
+        h, states = cell(inputs[:, step], states)
+        np.testing.assert_allclose(to_numpy(outputs[:, step]), to_numpy(h), atol=1e-6)
+    for weight in cell.weights:
+        assert np.abs(to_numpy(weight)).max() < 0.3
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(to_numpy(loaded(inputs)), to_numpy(outputs))
+    copy = ProjectedLSTMCell.from_config(cell.get_config())
+    assert copy.get_config() == cell.get_config()
+
+
+# ------------------------------------------------------------------ both directions
+
+
+def bilm(**arguments: object) -> BidirectionalLM:
+    return BidirectionalLM(2, 5, 4, use_skip_connections=True, **arguments)
+
+
+def test_directions_are_plain_rnns_with_a_skip() -> None:
+    layer = bilm(return_boundaries=True)
+    layers = to_numpy(layer(VECTORS))
+    for lstms, part, flip in [
+        (layer.forward_lstms, slice(0, 4), 1),
+        (layer.backward_lstms, slice(4, 8), -1),
+    ]:
+        np.testing.assert_array_equal(layers[:, :, 0, part], VECTORS)
+        x = VECTORS[:, ::flip]
+        for k, lstm in enumerate(lstms, start=1):
+            rnn = keras.layers.RNN(lstm.cell, return_sequences=True)
+            x = to_numpy(rnn(x)) + (x if k > 1 else 0)
+            np.testing.assert_allclose(layers[:, ::flip, k, part], x, atol=1e-6)
+    layer.return_boundaries = False
+    np.testing.assert_array_equal(to_numpy(layer(VECTORS)), layers[:, 1:-1])
+
+
+@pytest.mark.parametrize("return_boundaries", [False, True])
+def test_masked_steps_might_as_well_not_be_there(return_boundaries: bool) -> None:
+    layer = bilm(return_boundaries=return_boundaries)
+    inner = slice(None) if return_boundaries else slice(1, -1)
+    whole = np.array([True, False, True, True, False, True])
+    without = to_numpy(layer(VECTORS[:, np.flatnonzero(whole)]))
+    masked = layer(VECTORS, mask=to_tensor(np.stack([whole, whole])))
+    mask = np.stack([whole, whole])[:, inner]
+    np.testing.assert_array_equal(to_numpy(masked._keras_mask), mask)
+    np.testing.assert_allclose(to_numpy(masked)[:, whole[inner]], without, atol=1e-6)
+    assert not to_numpy(masked)[:, ~whole[inner]].any()
+
+
+def test_state_continues_a_sequence() -> None:
+    """Forward, two halves in a row are the whole; also in a functional model."""
+    layer = bilm(return_boundaries=True, return_state=True)
+    whole, states = layer(VECTORS)
+    first, middle = layer(VECTORS[:, :3])
+    second, end = layer(VECTORS[:, 3:], initial_state=middle)
+    forward = np.concatenate([to_numpy(first), to_numpy(second)], axis=1)[..., :4]
+    np.testing.assert_allclose(forward, to_numpy(whole)[..., :4], atol=1e-6)
+    assert [tuple(s.shape) for s in states] == [(2, 4), (2, 5)] * 4
+    for k in (0, 1, 4, 5):  # the forward h and c of both layers
+        np.testing.assert_allclose(to_numpy(end[k]), to_numpy(states[k]), atol=1e-6)
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, layer(inputs))
+    for one, other in zip(
+        keras.tree.flatten(model(VECTORS)), [whole, *states], strict=True
+    ):
+        np.testing.assert_allclose(to_numpy(one), to_numpy(other), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: bilm()(np.ones((1, 3, 5))), "size projection_dim = 4; got shape"),
+        (lambda: BidirectionalLM(0, 5, 4), "n_layers must be a positive integer; got 0"),
+        (lambda: ProjectedLSTMCell(0), "units must be a positive integer; got 0"),
+        (lambda: ProjectedLSTMCell(2, 0), "projection_dim must be a positive integer"),
+    ],
+)
+def test_refuses(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# ------------------------------------------------------------------ without padding
+
+WORDS = RNG.normal(size=(7, 4)).astype(np.float32)
+BEGIN, END = 0, 6  # of sentence
+SENTENCES = [[1, 2, 3, 2, 1], [], [4], [5, 5, 4]]
+
+
+def batch(sentences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Places (batch, time) and their mask."""
+    time = max(map(len, sentences), default=1) or 1
+    lengths = np.array([len(s) for s in sentences]).reshape(-1, 1)
+    mask = np.arange(time) < lengths
+    places = np.zeros(mask.shape, np.int32)
+    places[mask] = [word for sentence in sentences for word in sentence]
+    return places, mask
+
+
+def packed(mask: np.ndarray) -> Packing:
+    """Packs tokens that are numbered row by row."""
+    import tensorflow as tf
+
+    places = np.arange(mask.size, dtype=np.int32).reshape(mask.shape)
+    return pack(tf.constant(places), tf.constant(mask), 100, 101)
+
+
+@pytest.mark.tensorflow
+def test_packing_by_hand() -> None:
+    packing = packed(np.array([[True, False, False], [True, False, True]]))
+    # The second sentence, 3 and 5, is longer than the first, 0.
+    assert packing.offsets.numpy().tolist() == [0, 2, 4, 5]
+    forward, backward = (places.numpy().tolist() for places in packing.places)
+    assert forward == [100, 100, 3, 0, 5]
+    assert backward == [101, 101, 5, 0, 3]
+    forward, backward = (positions.numpy() for positions in packing.positions)
+    assert (forward[0, 0], forward[1, 0], forward[1, 2]) == (3, 2, 4)
+    assert (backward[0, 0], backward[1, 0], backward[1, 2]) == (3, 4, 2)
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> np.ndarray:
+    n_rows, time = draw(st.integers(0, 5)), draw(st.integers(1, 5))
+    values = draw(st.lists(st.booleans(), min_size=n_rows * time, max_size=n_rows * time))
+    return np.array(values, dtype=bool).reshape(n_rows, time)
+
+
+@pytest.mark.tensorflow
+@given(masks())
+def test_every_step_of_every_sentence_once(mask: np.ndarray) -> None:
+    packing = packed(mask)
+    offsets = packing.offsets.numpy()
+    lengths = mask.sum(axis=1) + 1
+    expected = [np.sum(lengths > step) for step in range(max(lengths, default=1))]
+    assert np.diff(offsets).tolist() == expected
+    tokens = np.flatnonzero(mask)
+    for places, positions, boundary in zip(
+        packing.places, packing.positions, (100, 101), strict=True
+    ):
+        places, positions = places.numpy(), positions.numpy()[mask]
+        assert len(places) == np.sum(lengths)
+        assert places[: len(mask)].tolist() == [boundary] * len(mask)
+        # Each token is found where its position says.
+        np.testing.assert_array_equal(places[positions], tokens)
+        # The sentences of a step are the first of the step before.
+        rows: list[int] = []
+        for step in np.split(places, offsets[1:-1])[1:]:
+            of_step = [int(place) // mask.shape[1] for place in step if place < 100]
+            common = min(len(rows), len(of_step))
+            assert of_step[:common] == rows[:common]
+            rows = of_step
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "skip"])
+def lstms(request: pytest.FixtureRequest) -> BidirectionalLM:
+    keras.utils.set_random_seed(0)
+    layer = BidirectionalLM(
+        *(2, 5, 4, 0.5, 0.4, request.param), kernel_initializer="normal"
+    )
+    layer.build((None, None, 4))
+    return layer
+
+
+@pytest.fixture(params=[1, 4, 1000], ids="{} rows at once".format)
+def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed_lstm, "_ROWS_AT_ONCE", request.param)
+    monkeypatch.setattr(packed_lstm, "_WORDS_AT_ONCE", request.param)
+
+
+def without_padding(
+    lstms: BidirectionalLM, words: object, places: object, mask: object, *how: bool
+) -> object:
+    import tensorflow as tf
+
+    packing = pack(tf.constant(places), tf.constant(mask), BEGIN, END)
+    return lstms.run_packed(words, packing, *how)
+
+
+def masking_padding(
+    lstms: BidirectionalLM, words: object, places: object, mask: object, *how: bool
+) -> object:
+    import tensorflow as tf
+
+    bounded = tf.pad(places, [[0, 0], [1, 0]], constant_values=BEGIN)
+    bounded = tf.pad(bounded, [[0, 0], [0, 1]], constant_values=END)
+    all_true = tf.pad(mask, [[0, 0], [1, 1]], constant_values=True)
+    return lstms(tf.gather(words, bounded), mask=all_true)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.usefixtures("rows_at_once")
+@pytest.mark.parametrize("differentiable", [False, True])
+def test_packed_layers(lstms: BidirectionalLM, differentiable: bool) -> None:
+    places, mask = batch(SENTENCES)
+    words = to_tensor(WORDS)
+    found = without_padding(lstms, words, places, mask, differentiable)
+    expected = masking_padding(lstms, words, places, mask)
+    assert np.abs(expected).max() > 0.3  # the clips have something to do
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert not found.numpy()[~mask].any()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("rows_at_once", [4], indirect=True)
+@pytest.mark.parametrize(
+    ("differentiable", "in_graph"), [(True, True), (True, False), (False, True)]
+)
+@pytest.mark.usefixtures("rows_at_once")
+def test_packed_gradients(
+    lstms: BidirectionalLM, differentiable: bool, in_graph: bool
+) -> None:
+    import tensorflow as tf
+
+    places, mask = batch(SENTENCES)
+    weights = RNG.normal(size=(4, 5, 3, 8)).astype(np.float32)
+
+    def gradients(layers_of: Callable[..., object]) -> list[tf.Tensor]:
+        words = tf.constant(WORDS)
+        with tf.GradientTape() as tape:
+            tape.watch(words)
+            layers = layers_of(lstms, words, places, mask, differentiable)
+            loss = tf.reduce_sum(layers * weights)
+        found = tape.gradient(loss, [words, *lstms.trainable_variables])
+        return [tf.convert_to_tensor(gradient) for gradient in found]
+
+    run = tf.function(gradients) if in_graph else gradients
+    found, expected = run(without_padding), gradients(masking_padding)
+    for one, other in zip(found, expected, strict=True):
+        assert np.any(other)
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def in_a_graph(lstms: BidirectionalLM) -> Callable[..., tuple[object, object]]:
+    import tensorflow as tf
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None, None), tf.bool),
+        ]
+    )
+    def both(places: tf.Tensor, mask: tf.Tensor) -> tuple[object, object]:
+        words = tf.constant(WORDS)
+        return (
+            without_padding(lstms, words, places, mask, False),
+            masking_padding(lstms, words, places, mask),
+        )
+
+    return both
+
+
+@pytest.mark.tensorflow
+@given(st.lists(st.lists(st.integers(1, 5), max_size=6), max_size=5))
+def test_any_lengths(
+    in_a_graph: Callable[..., tuple[object, object]], sentences: list[list[int]]
+) -> None:
+    places, mask = batch(sentences)
+    found, expected = in_a_graph(places, mask)
+    assert found.shape == (*mask.shape, 3, 8)
+    np.testing.assert_allclose(found, expected, atol=1e-6)

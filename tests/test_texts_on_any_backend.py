@@ -1,0 +1,150 @@
+"""Texts as character ids, on the backend of the run."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids, text_dataset
+from tests.any_backend import to_numpy, to_tensor
+
+pytestmark = pytest.mark.any_backend
+
+BACKEND = keras.backend.backend()
+without_strings = pytest.mark.skipif(BACKEND == "tensorflow", reason="for the others")
+
+TEXTS = [
+    "the cat sat on the mat",
+    "a",
+    "",
+    "naïve café 北京 🙂",
+    "five words of plain text",
+]
+
+
+def batches(dataset: object) -> list[list[np.ndarray]]:
+    """The arrays of each batch of an iteration."""
+    return [[to_numpy(array) for array in batch] for batch in dataset]
+
+
+def words(ids: np.ndarray) -> list[list[str]]:
+    """The words that ids were made of."""
+    return [
+        [bytes(int(i) - 1 for i in row if 0 < i <= 256).decode() for row in text if row[0]]
+        for text in ids
+    ]
+
+
+def test_text_dataset_in_order() -> None:
+    labels = to_tensor(np.arange(5))
+    dataset = text_dataset(
+        TEXTS, labels, batch_size=2, max_tokens=3, input_mode="character_ids"
+    )
+    assert len(dataset) == 3
+    for _ in range(2):
+        found = batches(dataset)
+        ids, labels = zip(*found, strict=True)
+        assert [label.tolist() for label in labels] == [[0, 1], [2, 3], [4]]
+        expected = [text.split()[:3] for text in TEXTS]
+        assert [row for array in ids for row in words(array)] == expected
+        assert [array.shape for array in ids] == [(2, 3, 50), (2, 3, 50), (1, 3, 50)]
+        assert ids[0].dtype == np.int32
+
+
+def test_few_lengths_where_each_is_compiled() -> None:
+    texts = ["a " * n for n in range(1, 42)]
+    dataset = text_dataset(texts, batch_size=1, input_mode="character_ids")
+    lengths = [to_numpy(ids).shape[1] for ids in dataset]
+    expected = list(range(1, 42))
+    if BACKEND == "jax":
+        expected[16:32] = [n for n in range(18, 33, 2) for _ in range(2)]
+        expected[32:] = [36] * 4 + [40] * 4 + [41]
+    assert lengths == expected
+
+
+def test_text_dataset_in_another_order_in_each_iteration() -> None:
+    def orders(seed: int, initial_epoch: int = 0) -> list[list[int]]:
+        dataset = text_dataset(
+            [f"t{i} " * (1 + i % 9) for i in range(30)],
+            np.arange(30),
+            batch_size=4,
+            group_by_length=True,
+            shuffle=True,
+            seed=seed,
+            initial_epoch=initial_epoch,
+            input_mode="character_ids",
+        )
+        found = []
+        for _ in range(3):
+            pairs = batches(dataset)
+            for ids, labels in pairs:
+                expected = [[f"t{i}"] * (1 + i % 9) for i in labels]
+                assert words(ids) == expected
+            found.append([int(i) for _, labels in pairs for i in labels])
+        return found
+
+    first = orders(7)
+    assert first[0] != first[1] != first[2]
+    assert all(sorted(order) == list(range(30)) for order in first)
+    assert orders(7) == first
+    assert orders(7, initial_epoch=1)[:2] == first[1:]
+
+
+def test_fit_and_predict_take_a_text_dataset(source: str) -> None:
+    inputs = keras.Input((None, 50), dtype="int32")
+    vectors = ElmoEmbeddingLayer(source, input_mode="character_ids")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(vectors))
+    model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy")
+    labels = np.array([1.0, 0.0, 1.0, 0.0, 1.0])
+    arguments = {"batch_size": 2, "input_mode": "character_ids"}
+    history = model.fit(
+        text_dataset(TEXTS, labels, shuffle=True, seed=0, **arguments),
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+    ).history
+    ids = batch_to_character_ids([text.split() for text in TEXTS])
+    expected = model.predict(ids, verbose=0)
+    loss = np.mean(np.where(labels, -np.log(expected[:, 0]), -np.log(1 - expected[:, 0])))
+    np.testing.assert_allclose(history["loss"], [loss, loss], rtol=1e-5)
+    found = model.predict(text_dataset(TEXTS, **arguments), verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"input_mode": "tokens"},
+            "input_mode must be one of 'sentences', 'character_ids'",
+        ),
+        (
+            {"input_mode": "character_ids", "max_characters_per_token": 2},
+            "max_characters_per_token must be at least 3 .* got 2",
+        ),
+    ],
+)
+def test_text_dataset_refuses(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        text_dataset(TEXTS, **arguments)
+
+
+@pytest.mark.tensorflow
+def test_sentences_have_no_characters_to_count() -> None:
+    with pytest.raises(ValueError, match="an effect on character ids only"):
+        text_dataset(TEXTS, max_characters_per_token=50)
+
+
+@without_strings
+def test_ids_are_what_other_backends_take() -> None:
+    dataset = text_dataset(TEXTS, max_characters_per_token=9)
+    assert isinstance(dataset, keras.utils.PyDataset)
+    assert next(iter(dataset)).shape[2] == 9
+
+
+@without_strings
+def test_sentences_need_tensorflow() -> None:
+    message = "input_mode='sentences' takes strings and needs the TensorFlow backend"
+    with pytest.raises(ValueError, match=message):
+        text_dataset(TEXTS, input_mode="sentences")
