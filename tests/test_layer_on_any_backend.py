@@ -8,12 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    batch_to_character_ids,
-    export_saved_model,
-    text_dataset,
-)
+from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids, text_dataset
+from keras_elmo.hub import export_saved_model
 from keras_elmo.hub.module import HubModule
 from keras_elmo.layers import CharacterIds
 from tests.any_backend import to_numpy, to_tensor

@@ -16,17 +16,12 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import (
-    ElmoConfig,
-    ElmoEmbeddingLayer,
-    ScalarMix,
-    TokenFeatures,
-    batch_to_character_ids,
-)
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
 from keras_elmo.layers import MaskedMean
 from keras_elmo.pretraining import TrainingConfig, Vocabulary
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
 from keras_elmo.text.strict_json import parse_json
+from keras_elmo.vectors import TokenFeatures
 from keras_elmo.vectors.numpy_safety import load_npy, read_member
 from keras_elmo.vectors.row_file import offsets_path
 from keras_elmo.weights.hdf5_text import (

@@ -32,10 +32,10 @@ def embed(
     Args:
         corpus: A file, or ``"-"`` for standard input.
         out: The file to write.
-        source: As for :func:`~keras_elmo.embed_corpus`.
+        source: As for :func:`~keras_elmo.vectors.embed_corpus`.
         dry_run: Whether to tell what it takes, rather than do it.
         quiet: Whether to print nothing where all is well.
-        **options: Those of :func:`~keras_elmo.embed_corpus`.
+        **options: Those of :func:`~keras_elmo.vectors.embed_corpus`.
 
     Returns:
         The exit code: 0; 3 if the disk or the memory did not suffice; 128 and the number

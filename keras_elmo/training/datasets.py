@@ -67,7 +67,7 @@ def text_dataset(
             which ``keras.utils.set_random_seed`` makes repeatable.
         initial_epoch: How many epochs are done: the first iteration has the order that
             the next one would have had. For a run that goes on where it was killed; see
-            :class:`~keras_elmo.TrainingBackup`.
+            :class:`~keras_elmo.training.TrainingBackup`.
         input_mode: What the texts come as, which is the layer's argument of that name:
             ``"sentences"``, strings, or ``"character_ids"``, the same ids that the layer
             makes of them. ``None`` for sentences on the TensorFlow backend, and for ids

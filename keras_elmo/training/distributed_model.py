@@ -48,7 +48,8 @@ class DistributedModel(keras.Model):
     Example:
         >>> import keras
         >>> import tensorflow as tf
-        >>> from keras_elmo import DistributedModel, ElmoEmbeddingLayer
+        >>> from keras_elmo import ElmoEmbeddingLayer
+        >>> from keras_elmo.training import DistributedModel
         >>> strategy = tf.distribute.MirroredStrategy()
         >>> with strategy.scope():
         ...     text = keras.Input((), dtype="string")

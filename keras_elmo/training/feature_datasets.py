@@ -32,7 +32,7 @@ def feature_dataset(
 
     Args:
         features: What :func:`~keras_elmo.compute_features` returns: an array (n,
-            n_layers + 1, D) or :class:`~keras_elmo.TokenFeatures`.
+            n_layers + 1, D) or :class:`~keras_elmo.vectors.TokenFeatures`.
         labels: Numbers (n, ...) in a list, array, pandas Series or tensor, or ``None``.
         token_labels: In place of ``labels`` for token-level features: for each text an
             array or list of a label for each of its tokens, (time_i, ...). They are padded
@@ -49,11 +49,12 @@ def feature_dataset(
     Returns:
         A ``tf.data.Dataset`` of features, or of pairs of them and the labels. Token-level
         features are (batch, time, n_layers + 1, D) with zeros behind the shorter texts,
-        which :class:`~keras_elmo.MaskPadding` masks. It knows its number of batches.
+        which :class:`~keras_elmo.training.MaskPadding` masks. It knows its number of
+        batches.
 
     Raises:
-        TypeError: The features are no array or :class:`~keras_elmo.TokenFeatures`, or the
-            labels no numbers.
+        TypeError: The features are no array or :class:`~keras_elmo.vectors.TokenFeatures`,
+            or the labels no numbers.
         ValueError: As many labels are not there, one of them is missing, or another
             argument is out of its range, or only for token-level features.
     """

@@ -21,7 +21,7 @@ def join_head(layer: ElmoEmbeddingLayer, head: keras.Model) -> keras.Model:
         layer: The layer that computed the features, with ``output_mode="pooled_layers"``
             or ``"layers"``.
         head: A model that takes features. On token-level features it finds the padding
-            by itself, by a :class:`~keras_elmo.MaskPadding` at its beginning.
+            by itself, by a :class:`~keras_elmo.training.MaskPadding` at its beginning.
 
     Returns:
         A model from strings (batch,) to what the head gives out. It is not compiled. It

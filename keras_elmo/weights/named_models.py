@@ -133,7 +133,7 @@ def list_models() -> tuple[NamedModel, ...]:
     """The models that a layer's ``source`` can name.
 
     Returns:
-        Each :class:`~keras_elmo.NamedModel` with its addresses, size,
+        Each :class:`~keras_elmo.weights.named_models.NamedModel` with its addresses, size,
         SHA-256, description, licence and citation. ``"mini"`` comes with the package; the
         others are downloaded when a layer first asks for them.
     """

@@ -17,11 +17,12 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer, embed_corpus, open_embeddings
+from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.cli.embed import _duration
 from keras_elmo.cli.embed_arguments import EMBEDDING_SUFFIXES
 from keras_elmo.cli.main import main
 from keras_elmo.errors import DiskFullError
+from keras_elmo.vectors import embed_corpus, open_embeddings
 from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.job import SUFFIXES
 from keras_elmo.vectors.partial_file import PartialFile

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoConfig, NamedModel
-from keras_elmo.weights.named_models import MODELS
+from keras_elmo import ElmoConfig
+from keras_elmo.weights.named_models import MODELS, NamedModel
 from tests.cli.runs import PARAMETERS, Run
 from tests.tiny_models import TINY, saved_model
 from tests.weights.file_server import serving

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoEmbeddingLayer, export_saved_model
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.hub import export_saved_model
 from keras_elmo.layers import MaskedMean
 from keras_elmo.weights.sources import save_model
 from tests.hub.tf_hub_modules import MIX

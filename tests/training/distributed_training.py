@@ -22,13 +22,9 @@ if __name__ == "__main__" and sys.argv[2] == "data-parallel":
 import keras
 import numpy as np
 
-from keras_elmo import (
-    DistributedModel,
-    ElmoEmbeddingLayer,
-    TrainingBackup,
-    WorkerLostError,
-    text_dataset,
-)
+from keras_elmo import ElmoEmbeddingLayer, text_dataset
+from keras_elmo.errors import WorkerLostError
+from keras_elmo.training import DistributedModel, TrainingBackup
 
 TEXTS = [
     "the cat sat on the mat",

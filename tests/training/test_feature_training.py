@@ -10,16 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    MaskPadding,
-    ScalarMix,
-    TokenFeatures,
-    compute_features,
-    feature_dataset,
-    join_head,
-    text_dataset,
-)
+from keras_elmo import ElmoEmbeddingLayer, ScalarMix, compute_features, text_dataset
+from keras_elmo.training import MaskPadding, feature_dataset, join_head
+from keras_elmo.vectors import TokenFeatures
 from tests.layer_checks import check_layer
 from tests.tiny_models import TINY
 

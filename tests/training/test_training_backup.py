@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_elmo import TrainingBackup
+from keras_elmo.training import TrainingBackup
 
 pytestmark = pytest.mark.any_backend
 

@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoConfig, SourceError, TokenFeatures, open_embeddings
-from keras_elmo.vectors import parquet_reader
+from keras_elmo import ElmoConfig, SourceError
+from keras_elmo.vectors import TokenFeatures, open_embeddings, parquet_reader
 from keras_elmo.vectors.row_file import offsets_path, sentences_path
 from keras_elmo.weights import hdf5_safety
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
