@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_elmo.registration import register_with_keras
+from keras_elmo.imports import register_with_keras
 
 if TYPE_CHECKING:
     from keras_elmo import errors as errors

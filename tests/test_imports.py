@@ -10,7 +10,7 @@ import keras
 import pytest
 
 import keras_elmo
-from keras_elmo.registration import CLASSES
+from keras_elmo.imports import CLASSES
 from tests.processes import run_python
 
 LARGE = {"h5py", "keras", "numpy", "pooch", "ray", "requests", "tensorflow"}
