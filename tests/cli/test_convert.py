@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids
-from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import load_source, save_model
 from tests.cli.conftest import Run, names
 from tests.tiny_models import TINY, random_arrays, saved_model
@@ -30,32 +29,30 @@ def is_of_seed(path: Path | str, seed: int) -> bool:
     return np.array_equal(found, random_arrays(TINY, seed)["char_embed"])
 
 
-def test_to_hdf5(source: str, folder: Path, run: Run) -> None:
-    code, printed, error = run("convert", source, "out")
+@pytest.mark.parametrize("is_module", [False, True])
+def test_to_hdf5(
+    is_module: bool,
+    source: str,
+    module: Path,
+    folder: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
+    code, printed, error = run("convert", module if is_module else source, "out")
     assert (code, error) == (0, "")
     assert names(folder) == ["out"]
     assert names(folder / "out") == ["options.json", "weights.hdf5"]
     config, arrays, _ = load_source("out")
     assert config == TINY
+    assert arrays.keys() == random_arrays(TINY).keys()  # HDF5 has no place for a mix
     for name, expected in random_arrays(TINY).items():
         np.testing.assert_array_equal(arrays[name], expected)
     assert "Wrote 'out' (54.9 kB)." in printed
     assert "gives the same vectors for 3 sentences" in printed
     assert "layer = keras_elmo.ElmoEmbeddingLayer('out')" in printed
-    assert "Left out" not in printed
-
-
-def test_a_module_to_hdf5(
-    module: Path, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
-    code, printed, _ = run("convert", module, "out", "--to", "hdf5")
-    assert code == 0
-    _, arrays, _ = load_source("out")
-    assert not {MIX_WEIGHTS, MIX_GAMMA} & arrays.keys()
-    for name, expected in random_arrays(TINY).items():
-        np.testing.assert_array_equal(arrays[name], expected)
-    assert "scalar mix (weights [0.3, -0.2, 0.5], scale 1.3), for which HDF5" in printed
+    left_out = "Left out: the source's scalar mix (weights [0.3, -0.2, 0.5], scale 1.3)"
+    assert (left_out in printed) is is_module
 
 
 def test_to_keras(module: Path, source: str, folder: Path, run: Run) -> None:
@@ -116,15 +113,36 @@ def test_a_model_of_zeros(tmp_path: Path, folder: Path, run: Run) -> None:
     assert "differ by at most 0.0e+00" in printed
 
 
-def test_existing_output_stays(source: str, folder: Path, run: Run) -> None:
-    (folder / "out").mkdir()
-    (folder / "out.keras").write_text("mine")
-    for out in ("out", "out.keras"):
-        expected = f"{out!r} exists. Name another place, or replace it by --force.\n"
-        assert run("convert", source, out) == (1, "", f"keras-elmo: error: {expected}")
-    assert names(folder) == ["out", "out.keras"]
-    assert names(folder / "out") == []
-    assert (folder / "out.keras").read_text() == "mine"
+EXISTS = "exists. Name another place, or replace it by --force."
+OTHER = "is or holds something other than --to"
+
+
+@pytest.mark.parametrize(
+    ("out", "force", "message"),
+    [
+        ("empty", "", EXISTS),
+        ("mine.keras", "", EXISTS),
+        ("home", "--force", OTHER),  # a wrong OUT must not cost a home directory
+        ("dir.keras", "--force", OTHER),
+        ("mine", "--force", OTHER),
+    ],
+)
+def test_what_exists_stays(
+    out: str, force: str, message: str, source: str, folder: Path, run: Run
+) -> None:
+    saved_model(folder / "home")
+    (folder / "home" / "thesis.txt").write_text("mine")
+    for name in ("empty", "dir.keras"):
+        (folder / name).mkdir()
+    for name in ("mine", "mine.keras"):
+        (folder / name).write_text("mine")
+    code, printed, error = run("convert", source, out, *force.split())
+    assert (code, printed) == (1, "")
+    assert error.startswith(f"keras-elmo: error: {out!r} {message}")
+    assert names(folder) == ["dir.keras", "empty", "home", "mine", "mine.keras"]
+    assert names(folder / "home") == ["options.json", "thesis.txt", "weights.hdf5"]
+    assert names(folder / "empty") == names(folder / "dir.keras") == []
+    assert (folder / "mine.keras").read_text() == (folder / "mine").read_text() == "mine"
 
 
 def test_force_replaces_a_conversion(source: str, folder: Path, run: Run) -> None:
@@ -140,20 +158,6 @@ def test_force_replaces_a_conversion(source: str, folder: Path, run: Run) -> Non
     # A model over itself.
     assert run("convert", "out", "out", "--force", "-q") == (0, "", "")
     assert is_of_seed("out", 0)
-
-
-def test_force_takes_nothing_else(source: str, folder: Path, run: Run) -> None:
-    """A wrong OUT must not cost a home directory."""
-    saved_model(folder / "home")
-    (folder / "home" / "thesis.txt").write_text("mine")
-    (folder / "dir.keras").mkdir()
-    (folder / "file").write_text("mine")
-    for out in ("home", "dir.keras", "file"):
-        code, _, error = run("convert", source, out, "--force")
-        assert code == 1
-        assert f"{out!r} is or holds something other than --to" in error
-    assert names(folder) == ["dir.keras", "file", "home"]
-    assert names(folder / "home") == ["options.json", "thesis.txt", "weights.hdf5"]
 
 
 def test_a_link_is_replaced_and_not_followed(

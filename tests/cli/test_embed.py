@@ -135,12 +135,18 @@ def test_dry_run(embed: Run) -> None:
     assert embed("in.txt", "out.hdf5", "--dry-run", "--top")[0] == 1
 
 
-def test_durations() -> None:
-    assert _duration(3.2) == "3 seconds"
-    assert _duration(600) == "10 minutes"
-    assert _duration(3599) == "1 hours 0 minutes"
-    assert _duration(7500) == "2 hours 5 minutes"
-    assert _duration(3600 * 2000) == "2,000 hours 0 minutes"
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (3.2, "3 seconds"),
+        (600, "10 minutes"),
+        (3599, "1 hours 0 minutes"),
+        (7500, "2 hours 5 minutes"),
+        (3600 * 2000, "2,000 hours 0 minutes"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert _duration(seconds) == text
 
 
 def test_exit_code_of_a_full_disk(embed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
