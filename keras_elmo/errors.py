@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 
@@ -16,15 +15,7 @@ class SourceError(ValueError):
 
 
 class DamagedSourceError(SourceError):
-    """A file is cut or damaged: where it was downloaded, doing so again may help.
-
-    Attributes:
-        path: The file or directory, where the reader knows it and its caller may not.
-    """
-
-    def __init__(self, message: str, path: Path | None = None) -> None:
-        super().__init__(message)
-        self.path = path
+    """A file is cut or damaged: if it was downloaded, doing so again may help."""
 
 
 class VerificationError(SourceError):

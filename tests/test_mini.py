@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, list_models, tokenize
+from keras_elmo.hub.sources import load_source
 from keras_elmo.pretraining import evaluate, load_language_model
 from keras_elmo.text.reviews import load_reviews
 from keras_elmo.weights.named_models import MODELS
-from keras_elmo.weights.sources import load_source
 
 MINI = MODELS["mini"]
 LARGEST = 20_000_000  # bytes, of the wheel

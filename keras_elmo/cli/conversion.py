@@ -13,12 +13,13 @@ import numpy as np
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.hub.saved_model import saved_functions, write_saved_model
+from keras_elmo.hub.sources import load_source
 from keras_elmo.hub.tf_hub import is_tf_hub_module
 from keras_elmo.hub.verification import verify_once
 from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import InputMode, OutputMode, Tensor
 from keras_elmo.weights.names import array_shapes
-from keras_elmo.weights.sources import load_source, save_model
+from keras_elmo.weights.sources import save_model
 
 _TOLERANCE = 1e-5
 """Largest accepted difference, as a share of the output's largest value."""

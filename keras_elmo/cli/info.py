@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(source: str, as_json: bool) -> None:
     """Prints the configuration, the parameters and the scalar mix of a source."""
+    from keras_elmo.hub.sources import load_source
     from keras_elmo.weights.named_models import MODELS
-    from keras_elmo.weights.sources import load_source
 
     config, arrays, path = load_source(source)
     named = MODELS.get(source)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
 from keras_elmo.hub.module import HubModule
+from keras_elmo.hub.sources import read_located
 from keras_elmo.hub.tf_hub import read_mix
 from keras_elmo.layers import ElmoBiLM
 from keras_elmo.layers.output_modes import OUTPUTS
 from keras_elmo.types import FineTune, InputMode, OutputMode, PathLike, Stateful
-from keras_elmo.weights.locate import read_located
 
 
 def native_engine(

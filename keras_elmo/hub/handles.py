@@ -1,73 +1,53 @@
-"""From the handle of a module on TF-Hub or Kaggle to its directory."""
+"""From the handle of a module on TF-Hub or Kaggle to its archive or directory."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
-import tarfile
-import zlib
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode
 
-from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.hub.tf_hub import import_tensorflow
+from keras_elmo.errors import SourceError
+from keras_elmo.weights.download import download, split_url
 
+_KAGGLE = "kaggle://"
 _KAGGLE_HOSTS = ("kaggle.com", "www.kaggle.com")
-_FILES = ("saved_model.pb", "variables/variables.index")
 
 
 def resolve_handle(handle: str) -> Path:
-    """Finds a module in the cache of its hub, or downloads it there.
+    """Finds a module in a cache, or downloads it.
 
     Args:
         handle: ``https://tfhub.dev/...`` or the URL of another server that speaks TF-Hub's
-            protocol, resolved by ``tensorflow_hub`` (its cache is ``$TFHUB_CACHE_DIR``);
-            or ``https://www.kaggle.com/models/...`` or ``kaggle://...`` followed by
-            ``owner/model/framework/variation``, resolved by ``kagglehub`` (its cache is
+            protocol, looked for in the cache of tensorflow_hub if ``$TFHUB_CACHE_DIR``
+            names one; or ``https://www.kaggle.com/models/...`` or ``kaggle://...`` followed
+            by ``owner/model/framework/variation``, resolved by ``kagglehub`` (its cache is
             ``$KAGGLEHUB_CACHE``).
 
     Returns:
-        The module's directory.
+        The module's directory, or its ``.tar.gz`` archive in the cache.
 
     Raises:
-        keras_elmo.errors.DamagedSourceError: What was downloaded is no module, or a part
-            of one.
-        SourceError: The handle cannot be resolved, or what resolves it (``kagglehub``,
-            TensorFlow) is not installed.
+        SourceError: The handle cannot be resolved, or ``kagglehub`` is not installed.
     """
-    parts = urlsplit(handle)
-    if parts.scheme == "kaggle":
-        return _resolve_kaggle(handle, handle.removeprefix("kaggle://"))
+    if handle.startswith(_KAGGLE):
+        return _resolve_kaggle(handle, handle.removeprefix(_KAGGLE))
+    parts = split_url(handle)
     if parts.hostname in _KAGGLE_HOSTS:
         return _resolve_kaggle(handle, parts.path.removeprefix("/models").strip("/"))
-    return _resolve_tf_hub(handle)
-
-
-def forget_handle(directory: Path) -> None:
-    """Removes a module that was resolved and turned out to be damaged."""
-    shutil.rmtree(directory, ignore_errors=True)
-    # What tensorflow_hub writes beside a module.
-    Path(f"{directory}.descriptor.txt").unlink(missing_ok=True)
-
-
-def _resolve_tf_hub(handle: str) -> Path:
-    tf = import_tensorflow(handle)
-    import tensorflow_hub
-
+    if cache := os.environ.get("TFHUB_CACHE_DIR"):
+        module = Path(cache, hashlib.sha1(handle.encode()).hexdigest())
+        if module.is_dir():
+            return module
+    query = urlencode([*parse_qsl(parts.query), ("tf-hub-format", "compressed")])
+    url = parts._replace(query=query).geturl()
     try:
-        path = Path(os.fsdecode(tensorflow_hub.resolve(handle)))
-    except (
-        OSError,  # no network, no such address, a full disk
-        ValueError,
-        RuntimeError,
-        EOFError,
-        zlib.error,
-        tarfile.TarError,
-        tf.errors.OpError,
-    ) as error:
-        raise _unresolved(handle, error, "TFHUB_CACHE_DIR") from error
-    _check_complete(path, handle)
-    return path
+        return download(url, name="module.tar.gz", address=handle)
+    except SourceError as error:
+        raise SourceError(
+            f"Cannot get the module {handle!r}: {error} Or set TFHUB_CACHE_DIR to a cache "
+            "of tensorflow_hub that has the module."
+        ) from error
 
 
 def _resolve_kaggle(handle: str, model: str) -> Path:
@@ -80,7 +60,7 @@ def _resolve_kaggle(handle: str, model: str) -> Path:
             "pip install 'keras-elmo[kaggle]'."
         ) from error
     try:
-        path = Path(kagglehub.model_download(model))
+        return Path(kagglehub.model_download(model))
     except (
         OSError,  # requests' errors are among these
         ValueError,
@@ -90,26 +70,8 @@ def _resolve_kaggle(handle: str, model: str) -> Path:
         exceptions.NotFoundError,
         exceptions.UnauthenticatedError,
     ) as error:
-        raise _unresolved(handle, error, "KAGGLEHUB_CACHE") from error
-    _check_complete(path, handle)
-    return path
-
-
-def _unresolved(handle: str, error: Exception, variable: str) -> SourceError:
-    return SourceError(
-        f"Cannot get the module {handle!r} ({type(error).__name__}: {error}). Check the "
-        f"handle and the network; or set {variable} to a cache that has the module; or "
-        "download and unpack it elsewhere and name its directory as source."
-    )
-
-
-def _check_complete(path: Path, handle: str) -> None:
-    # An archive that is cut between two files unpacks without an error.
-    missing = [name for name in _FILES if not (path / name).is_file()]
-    if missing:
-        raise DamagedSourceError(
-            f"The module {handle!r} was downloaded to {str(path)!r} and lacks "
-            f"{' and '.join(missing)}: it is no TF1 Hub module, or the download was cut. "
-            "Check the handle, or delete the directory and try again.",
-            path,
-        )
+        raise SourceError(
+            f"Cannot get the module {handle!r} ({type(error).__name__}: {error}). Check "
+            "the handle and the network; or set KAGGLEHUB_CACHE to a cache that has the "
+            "module; or download it elsewhere and name its directory as source."
+        ) from error

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import SourceError, VerificationError
+from keras_elmo.hub.sources import load_path, read_located
 from keras_elmo.hub.tf_hub import is_tf_hub_module
 from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import Arrays, PathLike
 from keras_elmo.weights.download import cache_directory
-from keras_elmo.weights.locate import read_located
 from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
-from keras_elmo.weights.sources import Model, load_path
+from keras_elmo.weights.sources import Model
 
 VERIFY_VARIABLE = "KERAS_ELMO_VERIFY"
 

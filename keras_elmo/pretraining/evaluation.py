@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_elmo.hub.sources import load_source
 from keras_elmo.pretraining.language_model import DIRECTIONS, BidirectionalLanguageModel
 from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import load_softmax
@@ -15,7 +16,6 @@ from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.pretraining.windows import SentenceState, Window, Windows
 from keras_elmo.types import PathLike
 from keras_elmo.weights.assign import assign_arrays, variables_by_name
-from keras_elmo.weights.sources import load_source
 
 
 class Perplexities(NamedTuple):

@@ -17,6 +17,7 @@ from keras import ops
 from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
+from keras_elmo.hub.sources import load_source
 from keras_elmo.pretraining.checkpoint import Checkpoint, Log, restore
 from keras_elmo.pretraining.language_model import BidirectionalLanguageModel
 from keras_elmo.pretraining.sentences import expand_paths, read_sentences
@@ -33,7 +34,7 @@ from keras_elmo.pretraining.windows import Windows
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.types import PathLike
 from keras_elmo.weights.assign import assign_arrays, collect_arrays, variables_by_name
-from keras_elmo.weights.sources import load_source, save_model
+from keras_elmo.weights.sources import save_model
 
 SETTINGS_NAME = "training.json"
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
+
+_LARGEST = 1 << 26  # bytes, or characters of a text
 
 
 def parse_json(data: str | bytes) -> Any:
@@ -16,9 +19,11 @@ def parse_json(data: str | bytes) -> Any:
         Its value.
 
     Raises:
-        ValueError: It is not JSON, nested too deeply, or an object has a name twice, of
-            which programs take now the first, now the last.
+        ValueError: It is not JSON, larger than 64 MiB, nested too deeply, or an object has
+            a name twice, of which some programs take the first, others the last.
     """
+    if len(data) > _LARGEST:
+        raise ValueError(f"JSON of more than {_LARGEST:,} bytes")
     try:
         return json.loads(data, object_pairs_hook=_object)
     except RecursionError as error:
@@ -28,7 +33,6 @@ def parse_json(data: str | bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"JSON that has {twice!r:.100} twice")
     return result

@@ -1,8 +1,4 @@
-"""What zip and tar archives of models have in common.
-
-An archive is untrusted: it may name files outside the place it is unpacked to, hold links,
-or unpack without bound. Such archives are refused, and cut or damaged ones found.
-"""
+"""What zip and tar archives of models have in common: plain files with relative names."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
 
-MOST_BYTES = 1 << 32
+MOST_BYTES = 1 << 33
 """More bytes than any model has: the largest released ones have under half a gigabyte."""
 
 CHUNK = 1 << 20
@@ -28,10 +24,11 @@ CHUNK = 1 << 20
 # How much larger than its archive a model may be; weights hardly compress.
 _LARGEST_RATIO = 20
 _SMALLEST_LIMIT = 1 << 26  # bytes
+_LARGEST_DEPTH = 8  # parts of a name; those of modules and models have about three
 
 # What zipfile, tarfile, gzip and their codecs raise for a damaged archive. ValueError:
-# names with zero bytes. RuntimeError: encryption, unknown methods, endless recursion.
-# IndexError, struct.error: fields that are shorter than they say.
+# names with zero bytes. RuntimeError: encryption, endless recursion. IndexError,
+# struct.error: fields that are shorter than they say.
 DAMAGED = (
     IndexError,
     struct.error,
@@ -47,34 +44,53 @@ DAMAGED = (
 """What damaged archives end in."""
 
 
+class RefusedMemberError(ValueError):
+    """A member that archives of models do not have; the message says which."""
+
+
 def most_unpacked_bytes(path: Path) -> int:
     """How many bytes an archive of weights may unpack to."""
     return max(_SMALLEST_LIMIT, _LARGEST_RATIO * path.stat().st_size)
 
 
-def points_out(name: str) -> bool:
-    """Whether a member's name leads out of the place that it is unpacked to."""
+def check_member(name: str, is_plain: bool) -> None:
+    """Raises RefusedMemberError unless a member is plain and its name stays in its folder.
+
+    Args:
+        name: Its name, which must be relative and not deep.
+        is_plain: Whether it is a file or directory of a kind that is unpacked.
+    """
     # As Windows reads it: backslashes separate too, a drive may come first, and dots and
     # spaces at the end of a name are dropped, so that ".. " is "..".
     path = PureWindowsPath(name)
-    return bool(path.anchor) or not all(part.strip(" .") for part in path.parts)
+    if path.anchor or not all(part.strip(" .") for part in path.parts):
+        raise RefusedMemberError(f"its member {name!r:.200} points out of the archive")
+    if len(path.parts) > _LARGEST_DEPTH:
+        raise RefusedMemberError(f"its member {name!r:.200} is nested too deeply")
+    if not is_plain:
+        raise RefusedMemberError(
+            f"its member {name!r:.200} is neither a plain file nor a directory"
+        )
 
 
 @contextmanager
-def unpacking(archive: PathLike, what: str) -> Iterator[None]:
-    """Tells a damaged archive from a file system that does not take its content."""
+def unpacking(archive: PathLike) -> Iterator[None]:
+    """Turns errors of the block into those of a bad archive, or of the file system."""
     try:
         yield
     except SourceError:
         raise
+    except RefusedMemberError as error:
+        raise SourceError(
+            f"Refusing to unpack {str(archive)!r}: {error}. Pack plain files only."
+        ) from error
     except DAMAGED as error:
-        message = f"Cannot unpack {what} ({error!s:.300})"
+        message = f"Cannot unpack {str(archive)!r} ({error!s:.300})"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SourceError(f"{message}: free some space.") from error
         # The codecs' own OSErrors name no file.
         if isinstance(error, OSError) and error.filename is not None:
             raise SourceError(f"{message}: check the path and its permissions.") from error
         raise DamagedSourceError(
-            f"{message}: the archive is cut or damaged. Download or copy it again.",
-            Path(archive),
+            f"{message}: the archive is cut or damaged. Download or copy it again."
         ) from error

@@ -1,15 +1,9 @@
-"""ELMo weights in HDF5, as bilm-tf writes and AllenNLP reads them.
-
-A file is untrusted: HDF5 can point to other files on the reader's machine and declare
-arrays that it does not hold. Links, external storage and virtual datasets are refused,
-and every shape is compared with the configuration before an array is read.
-"""
+"""ELMo weights in HDF5, as bilm-tf writes and AllenNLP reads them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -20,6 +14,7 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Arrays, PathLike
+from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.hdf5_safety import dataset_problem, declares_too_much
 from keras_elmo.weights.names import (
     CHAR_EMBEDDING,
@@ -29,10 +24,11 @@ from keras_elmo.weights.names import (
     listed,
 )
 
-# Far more than any model has.
-_MOST_OBJECTS = 10_000
-# Names in these files are five parts deep.
-_LARGEST_DEPTH = 8
+_MOST_OBJECTS = 10_000  # far more than any model has
+_LARGEST_DEPTH = 6  # RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0
+
+# What h5py raises for damaged files, depending on where the damage lies.
+_DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError)
 
 
 def read_hdf5(
@@ -55,29 +51,12 @@ def read_hdf5(
             misshapen array is listed.
     """
     file_name = os.fspath(path) if name is None else name
-    shapes = array_shapes(config)
     try:
         with h5py.File(path, "r") as file:
-            datasets = dict(_datasets(file, file_name))
-            _check_names_and_shapes(datasets, shapes, file_name)
-            for key, dataset in datasets.items():
-                if problem := dataset_problem(dataset):
-                    raise _refused(file_name, key, problem)
-            size = Path(path).stat().st_size
-            if problem := declares_too_much(datasets.values(), size):
-                raise _refused(file_name, "/", problem)
-            arrays = {key: _read(datasets[key], key) for key in shapes}
+            arrays = _read(file, array_shapes(config), file_name)
     except SourceError:
         raise
-    # h5py raises these for damaged files, depending on where the damage lies.
-    except (
-        OSError,
-        RuntimeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-    ) as error:
+    except _DAMAGED as error:
         raise DamagedSourceError(
             f"Cannot read the HDF5 file {file_name!r} ({error!s:.300}). It is not HDF5, or "
             "cut or damaged: download or copy it again."
@@ -107,17 +86,32 @@ def write_hdf5(
     problems = differences({name: a.shape for name, a in arrays.items()}, shapes)
     if problems:
         raise ValueError("The arrays do not fit the configuration:\n" + "\n".join(problems))
-    target = Path(path)
-    # In the same folder, so that the last step is a rename and not a copy.
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        with h5py.File(temporary, "w") as file:
-            for key in shapes:
-                file[key] = np.asarray(arrays[key], dtype)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as written, h5py.File(written, "w") as file:
+        for key in shapes:
+            file[key] = np.asarray(arrays[key], dtype)
+
+
+def _read(
+    file: h5py.File, expected: Mapping[str, tuple[int, ...]], file_name: str
+) -> dict[str, NDArray[np.float32]]:
+    datasets = dict(_datasets(file, file_name))
+    shapes = {name: dataset.shape or () for name, dataset in datasets.items()}
+    rows, *columns = expected[CHAR_EMBEDDING]
+    if shapes.get(CHAR_EMBEDDING) == (rows + 1, *columns):
+        shapes[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
+    if problems := differences(shapes, expected):
+        raise SourceError(
+            f"The arrays in {file_name!r} do not fit its options:\n"
+            + listed(problems)
+            + "\nThe file and the options must belong to the same model."
+        )
+    for name, dataset in datasets.items():
+        if problem := dataset_problem(dataset):
+            raise _refused(file_name, name, problem)
+    declared = sum(dataset.nbytes for dataset in datasets.values())
+    if declares_too_much(declared, file.id.get_filesize()):
+        raise _refused(file_name, "/", f"declares {declared:,} bytes in all")
+    return {name: _array(datasets[name], name) for name in expected}
 
 
 def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -131,7 +125,7 @@ def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Datas
             raise _refused(file_name, prefix or "/", "holds too many objects")
         for key in group:
             name = f"{prefix}/{key}" if prefix else key
-            # A group that contains itself would go on for ever.
+            # A group that contains itself would never end.
             if name.count("/") >= _LARGEST_DEPTH:
                 raise _refused(file_name, name, "is nested too deeply")
             link = group.get(key, getlink=True)
@@ -146,25 +140,7 @@ def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Datas
                 raise _refused(file_name, name, f"is a {type(item).__name__}")
 
 
-def _check_names_and_shapes(
-    datasets: Mapping[str, h5py.Dataset],
-    expected: Mapping[str, tuple[int, ...]],
-    file_name: str,
-) -> None:
-    shapes = {name: dataset.shape or () for name, dataset in datasets.items()}
-    rows, *columns = expected[CHAR_EMBEDDING]
-    if shapes.get(CHAR_EMBEDDING) == (rows + 1, *columns):
-        shapes[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
-    problems = differences(shapes, expected)
-    if problems:
-        raise SourceError(
-            f"The arrays in {file_name!r} do not fit its options:\n"
-            + listed(problems)
-            + "\nThe file and the options must belong to the same model."
-        )
-
-
-def _read(dataset: h5py.Dataset, name: str) -> NDArray[np.float32]:
+def _array(dataset: h5py.Dataset, name: str) -> NDArray[np.float32]:
     array: NDArray[Any] = dataset[()]
     if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
         array = array[1:]
@@ -173,7 +149,6 @@ def _read(dataset: h5py.Dataset, name: str) -> NDArray[np.float32]:
 
 def _refused(file_name: str, name: str, why: str) -> SourceError:
     return SourceError(
-        f"Refusing to read {file_name!r}: {name!r:.200} {why}. Only plain floating-point "
-        "arrays that are stored in the file itself are read; ask for the file as bilm-tf "
-        "wrote it."
+        f"Refusing to read {file_name!r}: {name!r:.200} {why}. Only floating-point arrays "
+        "that are stored whole in the file are read; ask for the file as bilm-tf wrote it."
     )

@@ -1,44 +1,40 @@
-"""What is refused in HDF5 files that others wrote.
+"""Which arrays in HDF5 files are read.
 
-A file is untrusted: HDF5 can point to other files on the reader's machine, and declare
-arrays that it does not hold.
+Real files hold floating-point numbers in one piece, or in chunks with gzip and shuffle.
+HDF5 can do much more: point to other files, unpack any amount, take what is missing for
+zeros. All of that is refused.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable
+from itertools import product
+from typing import Any
 
 import h5py
 
-# Deflate, the strongest of the built-in filters, cannot do better than 1032 to 1. Numbers
-# that were computed hardly compress, so that little of a large array is no array.
-_LARGEST_COMPRESSION = 1100
-_LARGEST_COMPRESSION_OF_MUCH = 20
-_MUCH = 1 << 26  # bytes
-_BUILT_IN_FILTERS = {
-    h5py.h5z.FILTER_DEFLATE,
-    h5py.h5z.FILTER_SHUFFLE,
-    h5py.h5z.FILTER_FLETCHER32,
-    h5py.h5z.FILTER_LZF,
-}
-_CHUNK_OVERHEAD = 1 << 16  # bytes
+_FLOATS = [
+    getattr(h5py.h5t, f"IEEE_F{bits}{order}")
+    for bits in (16, 32, 64)
+    for order in ("LE", "BE")
+]
+_SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
+_FILTERS = ((), (_SHUFFLE,), (_DEFLATE,), (_SHUFFLE, _DEFLATE))
+_SMALLEST_CHUNK = 2048  # bytes, on average; h5py makes them at least twice as large
+_FEW_CHUNKS = 64
+_SMALL = 1 << 24  # bytes
+_LARGEST_RATIO = 8
 
 
 def place_problem(dataset: h5py.Dataset) -> str | None:
-    """Why an array of any type should not be read: it is not in the file itself.
-
-    Args:
-        dataset: Of which nothing has been read yet.
-
-    Returns:
-        What is wrong, as the end of a sentence about it; ``None`` if it is in the file.
-    """
-    if dataset.is_virtual:
-        return "is a virtual dataset"
-    if dataset.external:
+    """Like :func:`dataset_problem`, for an array of any type: whether the file has it."""
+    properties = dataset.id.get_create_plist()
+    layout = properties.get_layout()
+    if layout == h5py.h5d.CONTIGUOUS and properties.get_external_count():
         return "is stored outside the file"
+    if layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED):
+        return "is stored neither in one piece nor in chunks"
     return None
 
 
@@ -50,70 +46,63 @@ def dataset_problem(dataset: h5py.Dataset) -> str | None:
 
     Returns:
         What is wrong, as the end of a sentence about it; ``None`` for a plain array of
-        floating-point numbers that is stored in the file itself.
+        floating-point numbers, all of which are stored in the file itself.
     """
     if dataset.shape is None:
         return "has no elements"
     if problem := place_problem(dataset):
         return problem
-    if dataset.dtype.kind != "f" or dataset.dtype.itemsize > 8:
-        return f"has dtype {dataset.dtype}, not floating point"
+    if dataset.id.get_type() not in _FLOATS:
+        return f"has dtype {dataset.dtype}, not floating point of 16, 32 or 64 bits"
+    if dataset.size == 0:
+        return None
+    return _chunks_problem(dataset) if dataset.chunks else _piece_problem(dataset)
+
+
+def declares_too_much(declared: int, file_size: int) -> bool:
+    """Whether arrays of so many bytes in all are more than a file of that size holds."""
+    return declared > max(_SMALL, _LARGEST_RATIO * file_size)
+
+
+def _piece_problem(dataset: h5py.Dataset) -> str | None:
+    start = dataset.id.get_offset()
+    stored = 0 if start is None else dataset.file.id.get_filesize() - start
+    if stored < dataset.nbytes:
+        return f"declares {dataset.nbytes:,} bytes and stores {max(stored, 0):,}"
+    return None
+
+
+def _chunks_problem(dataset: h5py.Dataset) -> str | None:
     properties = dataset.id.get_create_plist()
-    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-    if not _BUILT_IN_FILTERS.issuperset(filters):
-        return f"uses the HDF5 filters {sorted(filters)}"
-    # HDF5 unpacks whole chunks, however large they are.
-    if dataset.chunks and any(
-        c > max(n, 1) for c, n in zip(dataset.chunks, dataset.shape, strict=True)
-    ):
+    filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
+    if filters not in _FILTERS:
+        return f"uses the HDF5 filters {list(filters)}"
+    sizes = list(zip(dataset.shape, dataset.chunks, strict=True))
+    if any(chunk > n for n, chunk in sizes):
         return f"has chunks {dataset.chunks} beyond its shape"
-    declared = math.prod(dataset.shape) * dataset.dtype.itemsize
-    stored = dataset.id.get_storage_size()
-    ratio = _LARGEST_COMPRESSION if declared <= _MUCH else _LARGEST_COMPRESSION_OF_MUCH
-    largest = stored * (ratio if filters else 1)
-    if stored > 2 * declared + _CHUNK_OVERHEAD or largest < declared:
-        return f"declares {declared:,} bytes and stores {stored:,}"
-    if h5py.h5z.FILTER_DEFLATE in filters:
-        return _deflate_problem(dataset, filters)
-    return None
-
-
-def _deflate_problem(dataset: h5py.Dataset, filters: list[int]) -> str | None:
-    """Why the chunks of an array should not be unpacked.
-
-    HDF5 unpacks all that a chunk stores, however much more it is than the chunk's size.
-    """
-    place = filters.index(h5py.h5z.FILTER_DEFLATE)
-    has_checksum = filters[place + 1 :] == [h5py.h5z.FILTER_FLETCHER32]
-    if filters[place + 1 :] and not has_checksum:
-        return f"uses the HDF5 filters {filters}"
+    starts = [range(0, n, chunk) for n, chunk in sizes]
+    n_chunks = math.prod(map(len, starts))
+    if n_chunks > max(_FEW_CHUNKS, dataset.nbytes // _SMALLEST_CHUNK):
+        return f"is cut into {n_chunks:,} chunks"
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    if sorted(chunk.chunk_offset for chunk in chunks) != list(product(*starts)):
+        return f"has {n_chunks:,} chunks and stores {len(chunks):,}"
+    stored = sum(chunk.size for chunk in chunks)
+    if declares_too_much(dataset.nbytes, stored):
+        return f"declares {dataset.nbytes:,} bytes and stores {stored:,}"
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    for i in range(dataset.id.get_num_chunks()):
-        chunk = dataset.id.get_chunk_info(i)
-        skipped, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
-        if skipped >> place & 1:
-            continue
-        packed = packed[:-4] if has_checksum else packed
-        try:
-            unpacked = zlib.decompressobj().decompress(packed, size + 1)
-        except zlib.error:
-            return "has a chunk that cannot be unpacked"
-        if len(unpacked) > size:
-            return f"has a chunk that unpacks to more than its {size:,} bytes"
-    return None
-
-
-def declares_too_much(datasets: Iterable[h5py.Dataset], file_size: int) -> str | None:
-    """Why arrays should not be read together, each of which could be.
-
-    Args:
-        datasets: The arrays.
-        file_size: How many bytes their file has.
-
-    Returns:
-        What is wrong, as the end of a sentence about the file; ``None`` if nothing is.
-    """
-    declared = sum((d.size or 0) * d.dtype.itemsize for d in datasets)
-    if declared > max(_MUCH, _LARGEST_COMPRESSION_OF_MUCH * file_size):
-        return f"declares {declared:,} bytes in all and has {file_size:,}"
+    # Deflate adds a thousandth at most; a mask marks a chunk that skips a filter.
+    if any(c.filter_mask or c.size > size + size // 1000 + 64 for c in chunks):
+        return f"has a chunk that is not one of {size:,} bytes"
+    for chunk in chunks:
+        _, content = dataset.id.read_direct_chunk(chunk.chunk_offset)
+        if _DEFLATE in filters:
+            # HDF5 would unpack all of it, however much more than a chunk that is.
+            try:
+                content = zlib.decompressobj().decompress(content, size + 1)
+            except zlib.error:
+                return "has a chunk that cannot be unpacked"
+        if len(content) != size:
+            return f"has a chunk that does not hold its {size:,} bytes"
     return None

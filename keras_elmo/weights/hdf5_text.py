@@ -1,15 +1,14 @@
 """Texts in HDF5 files, read without the library's heap of strings.
 
-HDF5 keeps strings of any length in a heap, and its library goes round for ever in one that
-is damaged in the right place. Our own text has a fixed length, and lies elsewhere; the one
-string that AllenNLP wrote is read from the heap here.
+HDF5 keeps strings of any length in a heap, and its library does not end when it reads one
+that is damaged in the right place. Our own text has a fixed length, and lies elsewhere; the
+one string that AllenNLP writes is the first of its heap, and is read from there.
 """
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import IO
 
 import h5py
 import numpy as np
@@ -17,9 +16,9 @@ import numpy as np
 from keras_elmo.weights.hdf5_safety import place_problem
 
 _MOST_ATTRIBUTE_BYTES = 1 << 20
-_HEAP = struct.Struct("<4sB3xQ")  # signature, version, size in bytes
-_OBJECT = struct.Struct("<H6xQ")  # number, size in bytes
 _PLACE = struct.Struct("<IQI")  # of a string: its length, its heap, its number there
+# A heap: its signature, version and size; then of its first object the number and size.
+_HEAP = struct.Struct("<4sB3x8xH6xQ")
 
 
 def write_text_attribute(file: h5py.File, name: str, text: str) -> None:
@@ -42,14 +41,7 @@ def read_text_attribute(file: h5py.File, name: str) -> bytes:
 
 
 def read_only_string(file: h5py.File, dataset: h5py.Dataset) -> bytes:
-    """Reads a dataset of one string of any length.
-
-    Args:
-        file: The file, open.
-        dataset: The dataset.
-
-    Returns:
-        The string.
+    """Reads a dataset of one string of any length, the only such string in the file.
 
     Raises:
         ValueError: It is something else, or damaged.
@@ -57,46 +49,19 @@ def read_only_string(file: h5py.File, dataset: h5py.Dataset) -> bytes:
     kind = h5py.check_string_dtype(dataset.dtype)
     if dataset.shape != (1,) or kind is None or kind.length is not None:
         raise ValueError("expected one string")
-    problem = place_problem(dataset)
     offset = dataset.id.get_offset()
     sizes = file.id.get_create_plist().get_sizes()
-    if problem or offset is None or file.userblock_size or sizes != (8, 8):
-        raise ValueError(problem or "it is not stored as h5py does")
+    if place_problem(dataset) or offset is None or file.userblock_size or sizes != (8, 8):
+        raise ValueError("it is not stored as h5py does")
     with Path(file.filename).open("rb") as content:
         content.seek(offset)
-        length, heap, number = _PLACE.unpack(_bytes(content, _PLACE.size))
-        if length == 0:
-            return b""
-        text = _object(content, heap, number)
-    if length > len(text):
-        raise ValueError("its text is cut")
+        length, heap, number = _PLACE.unpack(content.read(_PLACE.size))
+        content.seek(min(heap, file.id.get_filesize()))
+        start = content.read(_HEAP.size).ljust(_HEAP.size, b"\0")
+        text = content.read(length)
+    signature, version, first, size = _HEAP.unpack(start)
+    if length and (
+        (signature, version, first) != (b"GCOL", 1, number) or length > min(size, len(text))
+    ):
+        raise ValueError("its text is missing or cut")
     return text[:length]
-
-
-def _object(content: IO[bytes], heap: int, number: int) -> bytes:
-    """An object of a heap."""
-    n_bytes = content.seek(0, 2)
-    if heap + _HEAP.size > n_bytes:
-        raise ValueError("its text is behind the end of the file")
-    content.seek(heap)
-    signature, version, size = _HEAP.unpack(_bytes(content, _HEAP.size))
-    if (signature, version) != (b"GCOL", 1) or heap + size > n_bytes:
-        raise ValueError("its text is missing")
-    place, end = heap + _HEAP.size, heap + size
-    while place + _OBJECT.size <= end:
-        content.seek(place)
-        found, length = _OBJECT.unpack(_bytes(content, _OBJECT.size))
-        place += _OBJECT.size
-        if found == 0 or place + length > end:  # the rest is free, or damaged
-            break
-        if found == number:
-            return _bytes(content, length)
-        place += length + -length % 8
-    raise ValueError("its text is missing")
-
-
-def _bytes(content: IO[bytes], n: int) -> bytes:
-    data = content.read(n)
-    if len(data) < n:
-        raise ValueError("its text is cut")
-    return data

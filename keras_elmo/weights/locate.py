@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.hub.handles import forget_handle, resolve_handle
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.download import (
+    SOURCE_SUFFIXES,
+    TAR_SUFFIXES,
     cache_directory,
     download_named_model,
     download_source,
@@ -22,9 +23,6 @@ from keras_elmo.weights.download import (
 from keras_elmo.weights.named_models import MODELS
 from keras_elmo.weights.tar_archive import unpack_tar
 
-_TAR_SUFFIXES = (".tar.gz", ".tgz")
-_FILE_SUFFIXES = (".hdf5", ".h5", ".zip", *_TAR_SUFFIXES)
-
 WHAT_TO_DO = (
     "A source is the name of a model, a directory or a .zip archive with options.json (or "
     "*_options.json) and one .hdf5 file, the path of that .hdf5 file, the directory or "
@@ -32,15 +30,21 @@ WHAT_TO_DO = (
     "Kaggle, or an ElmoConfig for random weights."
 )
 
+Resolve = Callable[[str], Path]
+"""From a URL that does not name a file, such as a handle, to a local file or directory."""
+
 T = TypeVar("T")
 
 
-def read_located(source: PathLike, read: Callable[[Path], T]) -> T:
+def read_located(
+    source: PathLike, read: Callable[[Path], T], resolve: Resolve = download_source
+) -> T:
     """Finds a source and reads it; what was downloaded and is damaged, once more.
 
     Args:
         source: What :func:`locate_source` takes.
         read: Reads a local file or directory.
+        resolve: Finds what URLs stand for that do not name a file.
 
     Returns:
         What ``read`` returns.
@@ -49,40 +53,23 @@ def read_located(source: PathLike, read: Callable[[Path], T]) -> T:
         SourceError: The source cannot be found, or what ``read`` raises.
         TypeError: ``source`` is not a name, path or URL.
     """
-    path = None
     try:
-        path = locate_source(source)
-        return read(path)
-    except DamagedSourceError as error:
-        # A file of the user's stays as it is.
-        if not _forget(source, path or error.path):
+        return read(locate_source(source, resolve))
+    except DamagedSourceError:
+        address = _address(os.fspath(source))
+        if address is None or not forget(address):  # a file of the user's stays as it is
             raise
-        return read(locate_source(source))
+    return read(locate_source(source, resolve))
 
 
-def _forget(source: PathLike, path: Path | None) -> bool:
-    """Removes what was downloaded for a source; says whether anything was."""
-    name = os.fspath(source)
-    is_remote = "://" in name or (name in MODELS and not MODELS[name].embedded_path)
-    if path is None or not is_remote:
-        return False
-    if path.is_file():
-        forget(path)
-    elif _is_file_url(name):
-        return False  # an archive that came whole: another download would be the same
-    else:
-        forget_handle(path)
-    return True
-
-
-def locate_source(source: PathLike) -> Path:
+def locate_source(source: PathLike, resolve: Resolve = download_source) -> Path:
     """Finds a source, and downloads or unpacks it if need be.
 
     Args:
         source: The name of a model (see :func:`keras_elmo.list_models`); a directory, a
-            ``.zip`` archive or an HDF5 file with its options beside it; the directory or
-            ``.tar.gz`` archive of a TF1 Hub module; the URL of such a file; or the handle
-            of a module on TF-Hub or Kaggle.
+            ``.zip`` or ``.tar.gz`` archive or an HDF5 file with its options next to it; or
+            the URL of such a file.
+        resolve: Finds what URLs stand for that do not name a file.
 
     Returns:
         A local directory, ``.zip`` archive or HDF5 file.
@@ -91,7 +78,7 @@ def locate_source(source: PathLike) -> Path:
         SourceError: It cannot be found.
         TypeError: ``source`` is not a name, path or URL.
     """
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(source, str | os.PathLike):
         raise TypeError(
             f"source must be a name, a path, a URL or an ElmoConfig; got {source!r:.200}."
         )
@@ -100,48 +87,48 @@ def locate_source(source: PathLike) -> Path:
         raise TypeError(f"source must be a path of type str; got {name!r:.200}.")
     if name in MODELS:
         return download_named_model(MODELS[name])
-    if "://" in name:
-        path = download_source(name) if _is_file_url(name) else resolve_handle(name)
+    if is_url(name):
+        file_name = re.split("[?#]", name, maxsplit=1)[0].lower()
+        path = (download_source if file_name.endswith(SOURCE_SUFFIXES) else resolve)(name)
+        target = path.parent / "unpacked"
     else:
-        path = _expanded(name)
-        if not _exists(path):
-            raise SourceError(
-                f"source {name!r}: there is no file or directory {str(path.absolute())!r}, "
-                f"and no model of that name (there are {', '.join(MODELS)}). " + WHAT_TO_DO
-            )
-    is_archive = path.is_file() and path.name.lower().endswith(_TAR_SUFFIXES)
-    return _unpacked(path) if is_archive else path
-
-
-def _expanded(name: str) -> Path:
-    if not name:
-        # An empty path would be the current directory.
-        raise SourceError("source '': the name is empty. " + WHAT_TO_DO)
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # there is no such user
-        return Path(name)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that is too long, or has a NUL in it
-        return False
-
-
-def _is_file_url(url: str) -> bool:
-    """Whether a URL names a file; others are handles of modules."""
-    return re.split("[?#]", url, maxsplit=1)[0].lower().endswith(_FILE_SUFFIXES)
-
-
-def _unpacked(archive: Path) -> Path:
-    """The directory of a ``.tar.gz`` archive's content, kept in the cache."""
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    target = cache_directory() / "unpacked" / digest[:16]
-    if not target.is_dir():
-        unpack_tar(archive, target, most_unpacked_bytes(archive))
+        path = _local(name)
+        target = cache_directory() / "unpacked"
+    if not path.name.lower().endswith(TAR_SUFFIXES) or path.is_dir():
+        return path
+    if not is_url(name):
+        with path.open("rb") as file:
+            target /= hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    unpack_tar(path, target, most_unpacked_bytes(path))
     entries = list(target.iterdir())
     # Some archives hold a directory, others its content.
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else target
+
+
+def is_url(name: str) -> bool:
+    """Whether a source is an address: a path that has ``://`` further on is a path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name) is not None
+
+
+def _address(name: str) -> str | None:
+    """Where a source is downloaded from, if it is."""
+    model = MODELS.get(name)
+    return model.weights_url if model else name if is_url(name) else None
+
+
+def _local(name: str) -> Path:
+    """The path of a file or directory that is there."""
+    if not name:  # an empty path would be the current directory
+        raise SourceError("source '': the name is empty. " + WHAT_TO_DO)
+    path = Path(name)
+    try:
+        path = path.expanduser()
+        if path.exists():
+            return path
+    # There is no such user; or a name that is too long, or has a NUL in it.
+    except (RuntimeError, OSError, ValueError):
+        pass
+    raise SourceError(
+        f"source {name!r}: there is no file or directory {str(path.absolute())!r}, and no "
+        f"model of that name (there are {', '.join(MODELS)}). " + WHAT_TO_DO
+    )

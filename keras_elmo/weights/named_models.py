@@ -1,4 +1,4 @@
-"""The models that can be asked for by name."""
+"""The models that have names."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class NamedModel:
 
     Attributes:
         name: What users call it.
-        weights_url: Where its HDF5 file is, or None if it comes with the package.
-        options_url: Where its ``options.json`` is, or None likewise.
-        size: How many bytes the HDF5 file has, or None if that is not known.
-        sha256: The SHA-256 of the HDF5 file in hexadecimal, or None if that is not known.
+        weights_url: Where its HDF5 file is; None if it comes with the package.
+        options_url: Where its ``options.json`` is; None likewise.
+        size: The bytes of the HDF5 file; None if not known.
+        sha256: The SHA-256 of the HDF5 file in hexadecimal; None if not known.
         description: Its sizes and what it was trained on.
         licence: What its makers allow.
         citation: The paper to cite.
@@ -133,8 +133,7 @@ def list_models() -> tuple[NamedModel, ...]:
     """The models that a layer's ``source`` can name.
 
     Returns:
-        Each :class:`~keras_elmo.weights.named_models.NamedModel` with its addresses, size,
-        SHA-256, description, licence and citation. ``"mini"`` comes with the package; the
-        others are downloaded when a layer first asks for them.
+        A :class:`~keras_elmo.weights.named_models.NamedModel` for each. ``"mini"`` comes
+        with the package; the others are downloaded when a layer first asks for them.
     """
     return tuple(MODELS.values())

@@ -91,15 +91,7 @@ def array_shapes(config: ElmoConfig) -> dict[str, tuple[int, ...]]:
 def differences(
     found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
-    """A line for every missing, unexpected and misshapen array, each sorted by name.
-
-    Args:
-        found: The shapes of the arrays that there are, by name.
-        expected: The shapes that there should be.
-
-    Returns:
-        The lines; none where all is well.
-    """
+    """A line for every missing, unexpected and misshapen array, each sorted by name."""
     return [
         *(
             f"- missing: {name}, shape {expected[name]}"
@@ -125,15 +117,7 @@ def listed(problems: Sequence[str]) -> str:
 
 
 def check_finite(arrays: Mapping[str, NDArray[np.float32]], source: str) -> None:
-    """Checks that arrays hold numbers.
-
-    Args:
-        arrays: The arrays by name.
-        source: What they were read from, for the message.
-
-    Raises:
-        DamagedSourceError: One holds an infinity, or what is not a number.
-    """
+    """Raises DamagedSourceError if an array from ``source`` has a NaN or an infinity."""
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise DamagedSourceError(

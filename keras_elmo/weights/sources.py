@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
@@ -14,17 +14,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.hub.tf_hub import is_tf_hub_module, read_tf_hub
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import most_unpacked_bytes
+from keras_elmo.weights.atomic import replacing
+from keras_elmo.weights.download import HDF5_SUFFIXES
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.locate import WHAT_TO_DO, read_located
 from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
-from keras_elmo.weights.zip_archive import member_names, unpack_member
+from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
-_HDF5_SUFFIXES = (".hdf5", ".h5")
 _LARGEST_OPTIONS = 1 << 20  # bytes; real ones have under a thousand
-_HDF5_OVERHEAD = 1 << 24  # bytes beside the numbers, with a wide margin
+_HDF5_OVERHEAD = 1 << 24  # bytes besides the numbers, with a wide margin
 
 _Pair = tuple[ElmoConfig, dict[str, NDArray[np.float32]]]
 
@@ -47,7 +47,8 @@ def load_source(source: PathLike) -> Model:
     """Finds and reads a model.
 
     Args:
-        source: What :func:`~keras_elmo.weights.locate.locate_source` takes.
+        source: The name of a model, a path or a URL; see
+            :func:`~keras_elmo.weights.locate.locate_source`.
 
     Returns:
         The configuration, the arrays by name and the path.
@@ -61,13 +62,11 @@ def load_source(source: PathLike) -> Model:
     )
 
 
-def load_path(
-    path: Path, name: str | None = None
-) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
-    """Reads a model from a local path.
+def load_path(path: Path, name: str | None = None) -> _Pair:
+    """Reads a model from a local directory, ``.zip`` archive or HDF5 file.
 
     Args:
-        path: A directory, a ``.zip`` archive or an HDF5 file.
+        path: Where it is.
         name: What the user called it, for messages; its path by default.
 
     Returns:
@@ -78,11 +77,11 @@ def load_path(
     """
     name = str(path) if name is None else name
     if path.is_dir():
-        if is_tf_hub_module(path):
-            return read_tf_hub(path, name)
-        return _load_directory(path, name)
-    if path.suffix.lower() in _HDF5_SUFFIXES:
-        return _load_pair(_options_beside(path, name), path)
+        names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
+        options, weights = _pick(names, name)
+        return _load_pair(path / options, path / weights)
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        return _load_pair(_options_of(path, name), path)
     if path.suffix.lower() == ".zip":
         return _load_archive(path, name)
     raise SourceError(
@@ -91,97 +90,79 @@ def load_path(
     )
 
 
-def _load_directory(path: Path, name: str) -> _Pair:
-    names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
-    options, weights = _pick(names, name)
-    return _load_pair(path / options, path / weights)
-
-
-def _load_archive(path: Path, name: str) -> _Pair:
-    options, weights = _pick(member_names(path), name)
-    with tempfile.TemporaryDirectory() as folder:
-        options_path = Path(folder, OPTIONS_NAME)
-        unpack_member(path, options, options_path, _LARGEST_OPTIONS)
-        config = _read_options(options_path, f"{options:.200} in {path}")
-        weights_path = Path(folder, WEIGHTS_NAME)
-        # 8 bytes for each number: float64 is the largest type they may have.
-        max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
-        max_bytes = min(max_bytes, most_unpacked_bytes(path))
-        unpack_member(path, weights, weights_path, max_bytes)
-        return config, read_hdf5(weights_path, config, f"{weights:.200} in {path}")
-
-
 def _load_pair(options: Path, weights: Path) -> _Pair:
     config = _read_options(options, str(options))
     return config, read_hdf5(weights, config)
 
 
+def _load_archive(path: Path, name: str) -> _Pair:
+    with open_zip(path) as archive, tempfile.TemporaryDirectory() as folder:
+        names = [member.filename for member in archive.infolist() if not member.is_dir()]
+        options, weights = _pick(names, name)
+        options_path, weights_path = Path(folder, OPTIONS_NAME), Path(folder, WEIGHTS_NAME)
+        unpack_member(archive, options, options_path, _LARGEST_OPTIONS)
+        config = _read_options(options_path, f"{options:.200} in {path}")
+        # 8 bytes for each number: float64 is the largest type they may have.
+        max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
+        max_bytes = min(max_bytes, most_unpacked_bytes(path))
+        unpack_member(archive, weights, weights_path, max_bytes)
+        return config, read_hdf5(weights_path, config, f"{weights:.200} in {path}")
+
+
 def _pick(names: Sequence[str], source: str) -> tuple[str, str]:
     """The names of the options and the weights among those of a directory or archive."""
-    # macOS puts a file of its own beside each, named like it.
-    names = [name for name in names if not _base(name).startswith("._")]
+    # macOS puts a file of its own next to each, named like it.
+    names = [name for name in names if not PureWindowsPath(name).name.startswith("._")]
     options = [name for name in names if _is_options(name)]
-    weights = [name for name in names if name.lower().endswith(_HDF5_SUFFIXES)]
+    weights = [name for name in names if name.lower().endswith(HDF5_SUFFIXES)]
     if len(options) == len(weights) == 1:
         return options[0], weights[0]
-    advice = WHAT_TO_DO
-    if len(weights) > 1:
-        advice = "Name the .hdf5 file itself, or keep one model in a directory."
+    several = "Name the .hdf5 file itself, or keep one model in a directory."
     raise SourceError(
         f"source {source!r}: expected one options.json (or *_options.json) and one .hdf5 "
         f"file; found {len(options)} options {_listed(options)} and {len(weights)} HDF5 "
-        f"files {_listed(weights)} among {len(names)} files. {advice}"
+        f"files {_listed(weights)} among {len(names)} files. "
+        + (several if len(weights) > 1 else WHAT_TO_DO)
     )
 
 
 def _listed(names: Sequence[str]) -> str:
-    return (
-        "("
-        + ", ".join(f"{name:.100}" for name in names[:5])
-        + (", ...)" if len(names) > 5 else ")")
-    )
+    more = ["..."] * (len(names) > 5)
+    return f"({', '.join([f'{name:.100}' for name in names[:5]] + more)})"
 
 
 def _is_options(name: str) -> bool:
-    base = _base(name)
+    base = PureWindowsPath(name).name
     return base == OPTIONS_NAME or base.endswith("_" + OPTIONS_NAME)
 
 
-def _base(name: str) -> str:
-    return name.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _options_beside(weights: Path, name: str) -> Path:
-    """The options that belong to an HDF5 file: of the same prefix, or the only ones."""
+def _options_of(weights: Path, name: str) -> Path:
+    """The options next to an HDF5 file: of the same prefix, or the only ones."""
     same_prefix = weights.with_name(matching_options_name(weights.name))
-    plain = weights.with_name(OPTIONS_NAME)
-    for path in (same_prefix, plain):
+    for path in (same_prefix, weights.with_name(OPTIONS_NAME)):
         if path.is_file():
             return path
     others = sorted(path for path in weights.parent.iterdir() if _is_options(path.name))
     if len(others) == 1:
         return others[0]
     raise SourceError(
-        f"source {name!r}: its options are not beside it: no {same_prefix.name!r} or "
+        f"source {name!r}: its options are not next to it: no {same_prefix.name!r} or "
         f"{OPTIONS_NAME!r}, and {len(others)} other *_options.json, in "
         f"{str(weights.parent.absolute())!r}. Put the model's options.json there."
     )
 
 
 def _read_options(path: Path, name: str) -> ElmoConfig:
-    expected = (
-        "Expected the options.json of a character-based ELMo model, as bilm-tf and "
-        "AllenNLP have them."
-    )
     try:
         if path.stat().st_size > _LARGEST_OPTIONS:
-            raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes")
+            raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes.")
         return ElmoConfig.from_json(path)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        message = f"Cannot use the options {name!r}: {error} {expected}"
-        raise DamagedSourceError(message) from error
     except (OSError, ValueError) as error:
-        raise SourceError(f"Cannot use the options {name!r}: {error} {expected}") from error
+        is_damaged = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
+        raise (DamagedSourceError if is_damaged else SourceError)(
+            f"Cannot use the options {name!r}: {error} Expected the options.json of a "
+            "character-based ELMo model, as bilm-tf and AllenNLP have them."
+        ) from error
 
 
 def save_model(
@@ -204,5 +185,5 @@ def save_model(
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     write_hdf5(folder / WEIGHTS_NAME, config, arrays, dtype)
-    text = json.dumps(config.to_options(), indent=2) + "\n"
-    (folder / OPTIONS_NAME).write_text(text, encoding="utf-8")
+    with replacing(folder / OPTIONS_NAME) as path:
+        path.write_text(json.dumps(config.to_options(), indent=2) + "\n", encoding="utf-8")

@@ -128,7 +128,7 @@ def test_signals_get_their_handlers_back(
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("keras_elmo.weights.sources.load_source", interrupted)
+    monkeypatch.setattr("keras_elmo.hub.sources.load_source", interrupted)
     assert run("info", "x") == (143, "", "keras-elmo: stopped by SIGTERM.\n")
     assert signal.getsignal(signal.SIGTERM) is before
 

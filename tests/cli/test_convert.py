@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids
-from keras_elmo.weights.sources import load_source, save_model
+from keras_elmo.hub.sources import load_source
+from keras_elmo.weights.sources import save_model
 from tests.cli.conftest import Run, names
 from tests.tiny_models import TINY, random_arrays, saved_model
 

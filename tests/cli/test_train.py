@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from keras_elmo.cli.main import main
+from keras_elmo.hub.sources import load_source
 from keras_elmo.pretraining import TrainingConfig, evaluate
-from keras_elmo.weights.sources import load_source
 from tests.tiny_models import TINY
 
 SETTINGS = {

@@ -2,94 +2,46 @@
 
 from __future__ import annotations
 
-import http.server
+import gzip
+import hashlib
 import io
 import os
+import shutil
 import sys
 import tarfile
-import threading
-import types
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
-from keras_elmo.errors import DamagedSourceError
-from keras_elmo.weights.sources import load_source
+from keras_elmo.hub.sources import load_source
 from tests.tiny_models import TINY, random_arrays
+from tests.weights.file_server import Answer, FileServer, serving
 
-
-class HubHandler(http.server.BaseHTTPRequestHandler):
-    """Redirects handles to archives, as tfhub.dev does."""
-
-    server: HubServer
-
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        if parts.path == "/google/elmo/3":
-            assert parse_qs(parts.query) == {"tf-hub-format": ["compressed"]}
-            self.send_response(302)
-            self.send_header("Location", "/storage/elmo-3.tar.gz")
-            self.end_headers()
-        elif parts.path == "/storage/elmo-3.tar.gz":
-            body = self.server.bodies.pop(0) if self.server.bodies else self.server.archive
-            self.server.n_downloads += 1
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(self.server.archive)))
-            self.end_headers()
-            self.wfile.write(body)
-        else:
-            self.send_error(404)
-
-    def log_message(self, *arguments: object) -> None:
-        """Says nothing."""
-
-
-class HubServer(http.server.ThreadingHTTPServer):
-    """Serves ``bodies`` first, one for each download, then ``archive``."""
-
-    archive: bytes
-    bodies: list[bytes]
-    n_downloads = 0
-
-    @property
-    def handle_url(self) -> str:
-        """The module's handle."""
-        return f"http://127.0.0.1:{self.server_port}/google/elmo/3"
-
-
-@pytest.fixture
-def archive(module: Path) -> bytes:
-    """The module, packed."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
-        for path in sorted(module.iterdir()):
-            file.add(path, path.name)
-    return buffer.getvalue()
+ASKED = "/google/elmo/3?tf-hub-format=compressed"
 
 
 @pytest.fixture
 def hub(
-    archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[HubServer]:
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub_cache"))
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FileServer]:
+    """Redirects a handle to an archive."""
+    monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with HubServer(("127.0.0.1", 0), HubHandler) as server:
-        server.archive, server.bodies = archive, []
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    (tmp_path / "www").mkdir()
+    with tarfile.open(tmp_path / "www" / "elmo-3.tar.gz", "w:gz") as archive:
+        for path in sorted(module.iterdir()):
+            archive.add(path, path.name)
+    with serving(tmp_path / "www") as server:
+        server.redirect(ASKED, "/elmo-3.tar.gz")
         yield server
-        server.shutdown()
-        thread.join()
 
 
-def cached(tmp_path: Path) -> list[str]:
-    """What the hub's cache holds."""
-    folder = tmp_path / "hub_cache"
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+def handle(hub: FileServer) -> str:
+    return f"{hub.url}/google/elmo/3"
 
 
 def assert_is_the_module(source: str) -> None:
@@ -99,87 +51,123 @@ def assert_is_the_module(source: str) -> None:
         np.testing.assert_array_equal(arrays[name], expected)
 
 
-def test_a_handle(hub: HubServer, module: Path, tmp_path: Path) -> None:
-    assert_is_the_module(hub.handle_url)
-    layer = ElmoEmbeddingLayer(hub.handle_url)
+def test_a_handle(hub: FileServer, module: Path) -> None:
+    assert_is_the_module(handle(hub))
+    layer = ElmoEmbeddingLayer(handle(hub))
     np.testing.assert_array_equal(layer(["a b"]), ElmoEmbeddingLayer(module)(["a b"]))
-    engine = ElmoEmbeddingLayer(hub.handle_url, engine="hub")
-    np.testing.assert_allclose(engine(["a b"]), layer(["a b"]), atol=1e-6)
-    assert hub.n_downloads == 1
-    assert len(cached(tmp_path)) == 2  # the module and its descriptor
+    engine = ElmoEmbeddingLayer(handle(hub), engine="hub")
+    np.testing.assert_allclose(engine(["a b"]), layer(["a b"]), rtol=0, atol=1e-6)
+    assert hub.requests == [ASKED, "/elmo-3.tar.gz"]
+    hub.answers[ASKED] = [Answer(status=404)]
+    assert_is_the_module(handle(hub))  # from the cache
 
 
-def test_offline_from_the_hubs_cache(hub: HubServer) -> None:
-    load_source(hub.handle_url)
-    hub.shutdown()
-    hub.server_close()
-    assert_is_the_module(hub.handle_url)
+def test_a_handle_with_a_query(hub: FileServer) -> None:
+    hub.redirect("/elmo?a=1&tf-hub-format=compressed", "/elmo-3.tar.gz")
+    assert_is_the_module(f"{hub.url}/elmo?a=1")
 
 
-def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub_cache"))
+def test_a_cache_of_tensorflow_hub(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read, and never changed."""
+    default = "https://tfhub.dev/google/elmo/3"
+    copy = tmp_path / hashlib.sha1(default.encode()).hexdigest()
+    shutil.copytree(module, copy)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    assert_is_the_module(default)
+    index = copy / "variables" / "variables.index"
+    index.write_bytes(b"damaged")
+    with pytest.raises(SourceError, match="Cannot read the variables"):
+        load_source(default)
+    assert index.read_bytes() == b"damaged"
+
+
+def test_no_tensorflow_hub(hub: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what it imports, which newer versions of setuptools do not have."""
+    for name in ("tensorflow_hub", "pkg_resources"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert_is_the_module(handle(hub))
+
+
+def test_no_network(hub: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     # As a machine without a network has it: no name resolves.
-    monkeypatch.setattr("socket.getaddrinfo", _no_network)
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
     with pytest.raises(
         SourceError,
-        match=r"Cannot get the module 'https://tfhub.dev/google/elmo/3' \(URLError: .*"
-        r"set TFHUB_CACHE_DIR to a cache .* name its directory as source",
+        match=r"Cannot get the module 'https://tfhub.dev/google/elmo/3': Cannot download "
+        r".*resolution.* name its path as source.* set TFHUB_CACHE_DIR to a cache",
     ):
         ElmoEmbeddingLayer()
-    assert [name for name in cached(tmp_path) if not name.endswith(".lock")] == []
 
 
-def _no_network(*_: object, **__: object) -> None:
-    raise OSError(-3, "Temporary failure in name resolution")
+@pytest.mark.parametrize("source", ["gs://bucket/elmo", "file:///elmo", "s3://elmo"])
+def test_addresses_of_other_kinds(source: str) -> None:
+    with pytest.raises(SourceError, match=rf"source '{source}': expected an http\(s\) URL"):
+        ElmoEmbeddingLayer(source)
 
 
-def test_a_handle_that_is_not_there(hub: HubServer, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"Cannot get the module .* HTTP Error 404"):
-        ElmoEmbeddingLayer(hub.handle_url.replace("elmo/3", "elmo/4"))
-    assert cached(tmp_path) == []
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_module_that_lacks_files_is_fetched_once_more(
-    hub: HubServer, tmp_path: Path
-) -> None:
+def test_a_handle_that_is_not_there(hub: FileServer, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"Cannot get the module .* answers 404"):
+        ElmoEmbeddingLayer(f"{hub.url}/google/elmo/4")
+    assert files_in(tmp_path / "cache") == []
+
+
+def test_an_archive_of_no_module(hub: FileServer) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as file:
         file.addfile(tarfile.TarInfo("tfhub_module.pb"))
-    hub.archive = buffer.getvalue()
-    with pytest.raises(
-        DamagedSourceError, match=r"lacks saved_model.pb and variables/variables.index"
-    ):
-        ElmoEmbeddingLayer(hub.handle_url)
-    assert hub.n_downloads == 2
+    hub.answers["/elmo-3.tar.gz"] = [Answer(buffer.getvalue())]
+    with pytest.raises(SourceError, match=r"source 'http.*/elmo/3': expected one options"):
+        ElmoEmbeddingLayer(handle(hub))
 
 
-def test_66_cut_or_changed_downloads(hub: HubServer, tmp_path: Path) -> None:
-    """Cut anywhere, or with changed bytes: an error, or the right module from a retry."""
+def test_damage_on_the_disk(hub: FileServer, tmp_path: Path) -> None:
+    path = load_source(handle(hub)).path
+    (path / "variables" / "variables.index").write_bytes(b"")
+    assert_is_the_module(handle(hub))
+    assert hub.requests == 2 * [ASKED, "/elmo-3.tar.gz"]
+
+
+def test_40_cut_or_changed_downloads(hub: FileServer, tmp_path: Path) -> None:
+    """The right module from a retry; and if there is none, an error that leaves nothing."""
+    content = (tmp_path / "www" / "elmo-3.tar.gz").read_bytes()
     rng = np.random.default_rng(0)
-    messages = []
-    for attempt in range(66):
-        body = bytearray(hub.archive)
+    n_errors = 0
+    for attempt in range(40):
+        body = bytearray(content)
         if attempt % 2:
             del body[rng.integers(len(body)) :]
         else:
-            for place in rng.integers(len(body), size=3):
+            for place in rng.integers(10, len(body), size=3):
                 body[place] ^= int(rng.integers(1, 256))
-        hub.bodies = [bytes(body)]
+        bad = Answer(bytes(body), length=len(content))
+        good = Answer(content)
+        hub.answers["/elmo-3.tar.gz"] = (
+            [bad, good] if attempt % 4 > 1 else [bad] * 4 + [good]
+        )
         try:
-            assert_is_the_module(hub.handle_url)
-        except SourceError as error:
-            messages.append(str(error))
-            assert_is_the_module(hub.handle_url)
-        assert len(cached(tmp_path)) == 2
-        _empty(tmp_path / "hub_cache")
-    assert len(messages) > 20
-    assert all("Cannot get the module" in m or "download" in m for m in messages)
+            assert_is_the_module(handle(hub))
+        except SourceError:
+            n_errors += 1
+            assert files_in(tmp_path / "cache") == []
+            assert_is_the_module(handle(hub))
+        shutil.rmtree(tmp_path / "cache")
+    assert n_errors == 20
 
 
-def _empty(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)
+def test_gzip_bombs(hub: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras_elmo.weights.tar_archive.MOST_BYTES", 1_000_000)
+    hub.answers["/elmo-3.tar.gz"] = [Answer(gzip.compress(bytes(1_000_001)))]
+    with pytest.raises(SourceError, match=r"Cannot get the module .* more than the 1,000"):
+        load_source(handle(hub))
 
 
 # ------------------------------------------------------------------------------- Kaggle
@@ -203,15 +191,15 @@ def kagglehub(module: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "handle",
+    "source",
     [
         "kaggle://google/elmo/tensorFlow1/elmo/3",
         "https://www.kaggle.com/models/google/elmo/tensorFlow1/elmo/3",
         "https://kaggle.com/models/google/elmo/tensorFlow1/elmo/3/",
     ],
 )
-def test_kaggle_handles(kagglehub: list[str], handle: str) -> None:
-    assert_is_the_module(handle)
+def test_kaggle_handles(kagglehub: list[str], source: str) -> None:
+    assert_is_the_module(source)
     assert kagglehub == ["google/elmo/tensorFlow1/elmo/3"]
 
 
@@ -231,7 +219,7 @@ def test_kaggle_without_kagglehub(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kagglehubs_own_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     import kagglehub
 
-    def fail(handle: str) -> types.NoneType:
+    def fail(handle: str) -> str:
         raise kagglehub.exceptions.BackendError("the backend is down")
 
     monkeypatch.setattr(kagglehub, "model_download", fail)

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo.hub.sources import load_source
 from keras_elmo.pretraining import (
     TrainingConfig,
     Vocabulary,
@@ -31,7 +32,6 @@ from keras_elmo.pretraining import (
 )
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, Checkpoint
 from keras_elmo.pretraining.vocabulary import SPECIAL_WORDS
-from keras_elmo.weights.sources import load_source
 from tests.tiny_models import TINY
 
 # The layer on top of the tokens is small, so that the tests are quick.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import re
 import socket
 import struct
 import threading
@@ -22,7 +21,7 @@ class Answer:
     Attributes:
         body: What is sent.
         status: The status code.
-        headers: Headers beside Content-Length; ``{"Location": ...}`` makes a redirect.
+        headers: Headers besides Content-Length; ``{"Location": ...}`` makes a redirect.
         length: The Content-Length, by default that of the body; negative for none.
         wait: Seconds before the body.
         together: Waited for before the body, so that requests meet there.
@@ -62,7 +61,7 @@ class FileServer:
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[FileServer]:
-    """Serves the files below a folder, whole or by ranges, until the block ends."""
+    """Serves the files below a folder until the block ends."""
     handler = partial(_Handler, directory=str(folder))
     with _Server(("127.0.0.1", 0), handler) as httpd:
         server = httpd.files = FileServer(f"http://127.0.0.1:{httpd.server_port}")
@@ -95,16 +94,8 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         answers = files.answers.get(self.path)
         if answers:
             self._send(answers.pop(0) if len(answers) > 1 else answers[0])
-        elif asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
-            self._send_range(int(asked[1]), int(asked[2]) if asked[2] else None)
         else:
             super().do_GET()
-
-    def _send_range(self, first: int, last: int | None) -> None:
-        content = Path(self.translate_path(self.path)).read_bytes()
-        part = content[first : None if last is None else last + 1]
-        where = f"bytes {first}-{first + len(part) - 1}/{len(content)}"
-        self._send(Answer(part, status=206, headers={"Content-Range": where}))
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)

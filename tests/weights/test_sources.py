@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo.text.strict_json import parse_json
 from keras_elmo.weights.sources import load_source
 from tests.tiny_models import TINY, random_arrays, saved_model
 
@@ -72,69 +76,68 @@ def test_save_hdf5_refuses_what_it_does_not_hold(model: Path, tmp_path: Path) ->
 # ------------------------------------------------------------------------------ errors
 
 
-def test_a_path_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(
-        SourceError,
-        match=r"no file or directory '/.*nowhere', and no model of that name .* A source",
-    ):
-        load_source(tmp_path / "nowhere")
-    with pytest.raises(SourceError, match="source '': the name is empty"):
-        load_source("")
-    with pytest.raises(SourceError, match="there is no file or directory"):
-        load_source("~nobody-of-this-name/model")
+def write(name: str) -> Callable[[Path], Path]:
+    """Adds a file to the model."""
+
+    def add(model: Path) -> Path:
+        (model / name).write_text("{}")
+        return model
+
+    return add
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
-def test_names_that_no_file_can_have(name: str) -> None:
-    with pytest.raises(SourceError, match="there is no file or directory"):
-        load_source(name)
+def remove_options(model: Path) -> Path:
+    (model / "options.json").unlink()
+    return model
 
 
-def test_an_empty_directory(tmp_path: Path) -> None:
-    with pytest.raises(
-        SourceError, match=r"found 0 options \(\) and 0 HDF5 files \(\) among 0"
-    ):
-        load_source(tmp_path)
+ERRORS: dict[str, tuple[Callable[[Path], str | Path], str]] = {
+    "not there": (
+        lambda model: model / "nowhere",
+        r"no file or directory '/.*nowhere', and no model of that name .* A source",
+    ),
+    "no name": (lambda _: "", "source '': the name is empty"),
+    "no user": (lambda _: "~nobody-of-this-name/model", "there is no file or directory"),
+    "long name": (lambda _: "x" * 300, "there is no file or directory"),
+    "zero byte": (lambda _: "a\0b", "there is no file or directory"),
+    "empty": (
+        lambda model: model.parent / "new",
+        r"found 0 options \(\) and 0 HDF5 files \(\) among 0",
+    ),
+    "two HDF5 files": (
+        write("b.hdf5"),
+        r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Name the .hdf5 file itself",
+    ),
+    "two options": (
+        write("b_options.json"),
+        r"found 2 options \(b_options.json, options.json\)",
+    ),
+    "no options": (remove_options, r"found 0 options \(\) and 1 HDF5 files"),
+    "HDF5 without options": (
+        lambda model: remove_options(model) / "weights.hdf5",
+        "its options are not next to it: no 'options.json'",
+    ),
+    "another kind": (
+        lambda model: write("model.bin")(model) / "model.bin",
+        "'model.bin' is neither a directory nor a .zip",
+    ),
+}
 
 
-def test_two_hdf5_files(model: Path) -> None:
-    (model / "b.hdf5").write_bytes(b"")
-    with pytest.raises(
-        SourceError,
-        match=r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Name the .hdf5 file itself",
-    ):
-        load_source(model)
-    assert_loads(model / "weights.hdf5")
+@pytest.mark.parametrize("kind", ERRORS)
+def test_what_is_no_model(model: Path, kind: str) -> None:
+    make, message = ERRORS[kind]
+    (model.parent / "new").mkdir()
+    with pytest.raises(SourceError, match=message):
+        load_source(make(model))
 
 
-def test_what_macos_adds_is_passed_over(model: Path) -> None:
-    for name in ("._weights.hdf5", "._options.json"):
+def test_what_is_passed_over(model: Path) -> None:
+    for name in ("._weights.hdf5", "._options.json"):  # what macOS adds
         (model / name).write_bytes(b"")
     assert_loads(model)
-
-
-def test_two_options(model: Path) -> None:
-    (model / "b_options.json").write_text("{}")
-    with pytest.raises(
-        SourceError, match=r"found 2 options \(b_options.json, options.json\)"
-    ):
-        load_source(model)
-
-
-def test_weights_without_options(model: Path) -> None:
-    (model / "options.json").unlink()
-    with pytest.raises(SourceError, match=r"found 0 options \(\) and 1 HDF5 files"):
-        load_source(model)
-    with pytest.raises(
-        SourceError, match=r"its options are not beside it: no 'options.json'"
-    ):
-        load_source(model / "weights.hdf5")
-
-
-def test_another_kind_of_file(tmp_path: Path) -> None:
-    (tmp_path / "model.bin").write_bytes(b"abc")
-    with pytest.raises(SourceError, match=r"'model.bin' is neither a directory nor a .zip"):
-        load_source(tmp_path / "model.bin")
+    (model / "b.hdf5").write_bytes(b"")
+    assert_loads(model / "weights.hdf5")
 
 
 @pytest.mark.parametrize(
@@ -143,18 +146,39 @@ def test_another_kind_of_file(tmp_path: Path) -> None:
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
         (b"\xff\xfe{", "codec can't decode|Expecting"),
+        (b'"\xff"', "utf-8"),
+        (b"\0" * 100, "Expecting value|utf"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"lstm":' * 100_000, "nested too deeply"),
         (b"[1]", "must be a JSON object, not list"),
         (b"{}", "no object 'lstm'"),
-        (b" " * 2_000_000, "larger than 1,048,576 bytes"),
+        (b'{"lstm": NaN, "char_cnn": {}}', "no object 'lstm'"),
+        (b'{"lstm": {}, "lstm": {}, "char_cnn": {}}', "has 'lstm' twice"),
+        (b'{"lstm": %s}' % (b"9" * 5000), "digits"),
+        (b" " * (1 << 20) + b"{}", "larger than 1,048,576 bytes"),
     ],
+    ids=range(13),
 )
 def test_options_that_are_none(model: Path, content: bytes, message: str) -> None:
     (model / "options.json").write_bytes(content)
     with pytest.raises(
-        SourceError, match=rf"Cannot use the options '.*options.json': .*{message}"
+        SourceError, match=rf"Cannot use the options '.*options.json': .*({message})"
     ):
         load_source(model)
+    with pytest.raises(ValueError, match=f"{message}|no object"):
+        ElmoConfig.from_json(model / "options.json")
+
+
+def test_json_with_many_names(model: Path) -> None:
+    names = ",".join(f'"{i}":0' for i in range(200_000))
+    start = time.process_time()
+    with pytest.raises(ValueError, match="has '199999' twice"):
+        parse_json(f'{{{names},"199999":1}}')
+    with pytest.raises(ValueError, match="has 'a' twice"):
+        parse_json("{" + '"a":0,' * 1_000_000 + '"a":0}')
+    assert time.process_time() - start < 10
+    with pytest.raises(ValueError, match="JSON of more than 67,108,864 bytes"):
+        parse_json(b" " * ((1 << 26) + 1))
 
 
 @pytest.mark.parametrize(
@@ -173,8 +197,6 @@ def test_options_that_are_none(model: Path, content: bytes, message: str) -> Non
 def test_absurd_options_are_refused_before_anything_is_allocated(
     model: Path, section: str, name: str, value: object
 ) -> None:
-    import tracemalloc
-
     options = TINY.to_options()
     options[section][name] = value
     (model / "options.json").write_text(json.dumps(options))

@@ -19,7 +19,7 @@ def www(tmp_path: Path) -> Path:
     """The files that the server has: one model in each of its forms."""
     folder = tmp_path / "www"
     model = saved_model(folder / "model")
-    with zipfile.ZipFile(folder / "model.zip", "w") as archive:
+    with zipfile.ZipFile(folder / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in model.iterdir():
             archive.write(path, path.name)
     for name in ("module.tar.gz", "module.tgz"):
@@ -39,7 +39,7 @@ def server(www: Path) -> Iterator[FileServer]:
         yield running
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
     # A proxy has no part in a request to this machine.
