@@ -2,9 +2,10 @@
 
     python examples/benchmark_corpus.py --workers 2 --data aclImdb_v1.tar.gz
 
-Each worker has one processor, and embeds sentences as ``keras_elmo.embed_dataset`` lets it,
-but without Ray, whose own work is not measured. From that it reckons what a billion such
-sentences take. See README.md beside this file.
+Each worker has one processor, and embeds sentences as
+``keras_elmo.vectors.embed_dataset`` lets it, but without Ray, whose own work is not
+measured. From that it reckons what a billion such sentences take. See README.md beside
+this file.
 """
 
 from __future__ import annotations

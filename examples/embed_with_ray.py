@@ -38,8 +38,8 @@ import ray.data
 import ray.exceptions
 from arguments import integer_from
 
-from keras_elmo import embed_dataset
 from keras_elmo.text.reader import OnError
+from keras_elmo.vectors import embed_dataset
 from keras_elmo.vectors.job import DTYPES
 from keras_elmo.vectors.vectors import Layers
 

@@ -22,17 +22,10 @@ from imdb_curves import plot_curves
 from imdb_data import DataError, load_imdb, plain_text
 from imdb_strategy import Strategy, StrategyError
 
-from keras_elmo import (
-    DistributedModel,
-    ElmoConfig,
-    ElmoEmbeddingLayer,
-    SourceError,
-    TrainingBackup,
-    WorkerLostError,
-    text_dataset,
-    tokenize,
-)
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError, text_dataset, tokenize
+from keras_elmo.errors import WorkerLostError
 from keras_elmo.text.reviews import Reviews, load_reviews
+from keras_elmo.training import DistributedModel, TrainingBackup
 
 # Small enough to train on a laptop's processor in seconds.
 RANDOM_CONFIG = ElmoConfig(

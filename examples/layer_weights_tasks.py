@@ -15,8 +15,9 @@ from named_entities_scores import score
 from named_entities_taggers import tag_names
 from numpy.typing import NDArray
 
-from keras_elmo import ElmoEmbeddingLayer, TokenFeatures, compute_features
+from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.text.reviews import Reviews
+from keras_elmo.vectors import TokenFeatures
 
 N_WORDS = 200  # how many of the most frequent ones are classes
 N_TOKENS = 20_000  # the most that are taken of a part, at random

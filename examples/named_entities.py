@@ -36,7 +36,8 @@ from named_entities_taggers import (
     word_tagger,
 )
 
-from keras_elmo import ElmoEmbeddingLayer, SourceError, TokenFeatures, tokenize
+from keras_elmo import ElmoEmbeddingLayer, SourceError, tokenize
+from keras_elmo.vectors import TokenFeatures
 
 ELMO, LEARNED = "ELMo", "learned embedding"
 SCORED = {"dev": "development sentences", "test": "test sentences"}

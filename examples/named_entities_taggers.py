@@ -13,14 +13,9 @@ from keras import layers
 from named_entities_data import OUTSIDE, Sentence
 from named_entities_scores import score
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    MaskPadding,
-    ScalarMix,
-    TokenFeatures,
-    compute_features,
-    feature_dataset,
-)
+from keras_elmo import ElmoEmbeddingLayer, ScalarMix, compute_features
+from keras_elmo.training import MaskPadding, feature_dataset
+from keras_elmo.vectors import TokenFeatures
 
 LSTM_UNITS = 128  # in each direction
 DROPOUT = 0.5

@@ -40,7 +40,8 @@ class Model:
         if "tokens" not in signatures:
             raise ValueError(
                 f"{path!r} has no signature 'tokens'; it has {sorted(signatures)}. Write "
-                "it by keras_elmo.export_saved_model or keras-elmo convert --to savedmodel."
+                "it by keras_elmo.hub.export_saved_model or keras-elmo convert "
+                "--to savedmodel."
             )
         self._tokens = signatures["tokens"]
         names = set(self._tokens.structured_outputs) - {"sequence_len"}

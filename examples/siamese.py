@@ -28,7 +28,8 @@ from text_retrieval import cosines, print_table, retrieval, save_numbers, tfidf_
 from text_similarity_plot import plot
 from text_vectors import Floats, of_layer
 
-from keras_elmo import ElmoEmbeddingLayer, SourceError, join_head, tokenize
+from keras_elmo import ElmoEmbeddingLayer, SourceError, tokenize
+from keras_elmo.training import join_head
 
 VALIDATION_PART = 0.1
 BEFORE, START = "average of the layers", "projection before training"

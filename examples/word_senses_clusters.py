@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from word_senses_text import Occurrence
 
-from keras_elmo import embed_corpus
+from keras_elmo.vectors import embed_corpus
 
 # Fewer directions are faster to cluster in, and the others hold little of the variance.
 N_DIRECTIONS = 30
@@ -45,7 +45,7 @@ def word_vectors(
     """Embeds sentences into a file, and takes a word's vectors from there.
 
     Args:
-        source: As for :func:`keras_elmo.embed_corpus`.
+        source: As for :func:`keras_elmo.vectors.embed_corpus`.
         occurrences: The word in its sentences.
         path: The HDF5 file, in which an interrupted run goes on and that a complete one
             opens.

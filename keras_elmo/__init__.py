@@ -1,55 +1,86 @@
-"""ELMo's contextual word embeddings as a Keras 3 layer."""
+"""ELMo's contextual word embeddings as a Keras 3 layer.
 
-from keras_elmo.config import ElmoConfig
-from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.errors import (
-    BadLine,
-    BadLinesError,
-    SourceError,
-    VerificationError,
-)
-from keras_elmo.hub.saved_model import export_saved_model
-from keras_elmo.hub.verification import Verification, verify
-from keras_elmo.layers.scalar_mix import ScalarMix
-from keras_elmo.text.characters import batch_to_character_ids
-from keras_elmo.text.tokenization import tokenize
-from keras_elmo.training import MaskPadding, feature_dataset, join_head
-from keras_elmo.training.datasets import text_dataset
-from keras_elmo.vectors import (
-    Embeddings,
-    TokenFeatures,
-    compute_features,
-    embed_corpus,
-    embed_dataset,
-    open_embeddings,
-)
-from keras_elmo.weights.named_models import NamedModel, list_models
+Nothing is imported before it is used, so that the command answers at once: neither Keras
+nor TensorFlow, which take seconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from keras_elmo.imports import register_with_keras
+
+if TYPE_CHECKING:
+    from keras_elmo import errors as errors
+    from keras_elmo import hub as hub
+    from keras_elmo import layers as layers
+    from keras_elmo import pretraining as pretraining
+    from keras_elmo import text as text
+    from keras_elmo import training as training
+    from keras_elmo import types as types
+    from keras_elmo import vectors as vectors
+    from keras_elmo import weights as weights
+    from keras_elmo.config import ElmoConfig
+    from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+    from keras_elmo.errors import SourceError, VerificationError
+    from keras_elmo.hub.verification import verify
+    from keras_elmo.layers.scalar_mix import ScalarMix
+    from keras_elmo.text.characters import batch_to_character_ids
+    from keras_elmo.text.tokenization import tokenize
+    from keras_elmo.training.datasets import text_dataset
+    from keras_elmo.vectors import compute_features
+    from keras_elmo.weights.named_models import list_models
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "BadLine",
-    "BadLinesError",
     "ElmoConfig",
     "ElmoEmbeddingLayer",
-    "Embeddings",
-    "MaskPadding",
-    "NamedModel",
     "ScalarMix",
     "SourceError",
-    "TokenFeatures",
-    "Verification",
     "VerificationError",
+    "__version__",
     "batch_to_character_ids",
     "compute_features",
-    "embed_corpus",
-    "embed_dataset",
-    "export_saved_model",
-    "feature_dataset",
-    "join_head",
     "list_models",
-    "open_embeddings",
     "text_dataset",
     "tokenize",
     "verify",
 ]
+
+_MODULES = {
+    "ElmoConfig": "config",
+    "ElmoEmbeddingLayer": "elmo_embedding_layer",
+    "ScalarMix": "layers.scalar_mix",
+    "SourceError": "errors",
+    "VerificationError": "errors",
+    "batch_to_character_ids": "text.characters",
+    "compute_features": "vectors",
+    "list_models": "weights.named_models",
+    "text_dataset": "training.datasets",
+    "tokenize": "text.tokenization",
+    "verify": "hub.verification",
+}
+_FOLDERS = (
+    *("errors", "hub", "layers", "pretraining", "text"),
+    *("training", "types", "vectors", "weights"),
+)
+
+if not TYPE_CHECKING:  # with it, type checkers would accept every name
+
+    def __getattr__(name: str) -> Any:
+        if name in _FOLDERS:
+            return importlib.import_module(f"{__name__}.{name}")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FOLDERS, *__all__})
+
+
+register_with_keras()

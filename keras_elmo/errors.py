@@ -69,7 +69,3 @@ class RefusedEmbeddingsError(ValueError):
 
 class DiskFullError(OSError):
     """The disk has not enough room; what is done is kept, to go on from there."""
-
-
-class InputError(Exception):
-    """A file or setting of the user's is wrong; the message says what to do."""

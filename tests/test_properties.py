@@ -15,12 +15,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import (
-    ElmoConfig,
-    ElmoEmbeddingLayer,
-    ScalarMix,
-    batch_to_character_ids,
-)
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
 from keras_elmo.hub.sources import load_path
 from keras_elmo.layers import MaskedMean
 from keras_elmo.pretraining import TrainingConfig, Vocabulary

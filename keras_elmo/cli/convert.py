@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import keras
-import numpy as np
+from keras_elmo.cli.arguments import (
+    DOWNLOADS,
+    UsageError,
+    add_flag,
+    add_quiet,
+    add_source,
+    readable_size,
+)
 
-from keras_elmo.cli.info import mix_of, size_on_disk, size_text
-from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.errors import SourceError, VerificationError
-from keras_elmo.hub.saved_model import servable, write_servable
-from keras_elmo.hub.verification import load_verified
-from keras_elmo.text.characters import batch_to_character_ids
-from keras_elmo.types import InputMode, OutputMode, Tensor
-from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, array_shapes
-from keras_elmo.weights.sources import Model, save_model
+if TYPE_CHECKING:
+    from keras_elmo.types import InputMode, OutputMode
 
-_TOLERANCE = 1e-5
-"""Largest accepted difference, as a share of the output's largest value."""
+SUMMARY = "write a model in another format"
+DETAILS = (
+    "The written model is loaded again and its output compared before it gets its name: "
+    f"in the end there is all of OUT, or nothing. {DOWNLOADS}"
+)
 
-# Of different lengths, with characters of several bytes.
-_PROBES = ("The cat sat on the mat .", "Bank", "a naïve café in 北京")
+OUTPUT_MODES = (
+    *("default", "elmo", "word_emb", "lstm_outputs1", "lstm_outputs2"),
+    *("layers", "pooled_layers"),
+)
+INPUT_MODES = ("sentences", "tokens", "character_ids")
 
 # What a directory may hold that --force replaces.
 _FILES = {
-    "hdf5": {OPTIONS_NAME, WEIGHTS_NAME},
+    "hdf5": {"options.json", "weights.hdf5"},
     "savedmodel": {"saved_model.pb", "fingerprint.pb", "variables", "assets"},
 }
 
+_LOADING = {
+    "hdf5": ["import keras_elmo", "layer = keras_elmo.ElmoEmbeddingLayer({out!r})"],
+    "keras": [
+        "import keras, keras_elmo, tensorflow as tf",
+        "model = keras.saving.load_model({out!r})",
+        "model({example})",
+    ],
+    "savedmodel": [
+        "import tensorflow as tf",
+        "exported = tf.saved_model.load({out!r})",
+        "exported.signatures['default'](tf.constant([\"The river bank\"]))",
+        "exported.serve({example})",
+    ],
+}
 _EXAMPLES = {
     "sentences": 'tf.constant(["The river bank"])',
     "tokens": 'tf.constant([["The", "river", "bank"]])',
@@ -40,45 +59,98 @@ _EXAMPLES = {
 }
 
 
-def convert(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``SOURCE``, ``OUT`` and the options."""
+    add_source(parser)
+    parser.add_argument(
+        "out", metavar="OUT", type=Path, help="where to; its directory must exist"
+    )
+    parser.add_argument(
+        "--to",
+        choices=("hdf5", "keras", "savedmodel"),
+        help="hdf5, a directory with options.json and weights.hdf5 (the default); keras, a "
+        "Keras model from strings to the output (the default if OUT ends in .keras); "
+        "savedmodel, the same as a directory for TensorFlow alone, with the signatures of "
+        "the TF-Hub modules",
+    )
+    parser.add_argument(
+        "--output-mode", choices=OUTPUT_MODES, help="the model's output (default: default)"
+    )
+    parser.add_argument(
+        "--input-mode", choices=INPUT_MODES, help="the model's input (default: sentences)"
+    )
+    add_flag(
+        parser, "--force", help="replace OUT if it is of the kind that would be written"
+    )
+    add_quiet(parser)
+
+
+def run(
     source: str,
     out: Path,
-    to: str,
+    to: str | None,
     output_mode: OutputMode | None,
     input_mode: InputMode | None,
     force: bool,
     quiet: bool,
 ) -> None:
-    """Writes a model in another format, and compares what was written.
-
-    Args:
-        source: What :func:`~keras_elmo.hub.verification.load_verified` takes.
-        out: Where to: its last part must be a name.
-        to: ``"hdf5"``, ``"keras"`` or ``"savedmodel"``.
-        output_mode: The output of a Keras model; ``None`` for ``"default"``.
-        input_mode: Its input; ``None`` for ``"sentences"``.
-        force: Whether to replace what is there, if it is of the same kind.
-        quiet: Whether to print nothing.
-
-    Raises:
-        SourceError: The source cannot be had or read, or cannot give this output.
-        VerificationError: What was written has another output. Nothing is left of it.
-        OSError: It cannot be written, or something is there.
-    """
+    """Writes a model in another format, and compares what was written."""
+    to = _format(out, to)
+    if to == "hdf5" and (output_mode or input_mode):
+        raise UsageError(
+            "HDF5 holds a model for every mode: --output-mode and --input-mode are for "
+            "--to keras and --to savedmodel"
+        )
     _check_target(out, to, force)
-    # Beside the target, so that the last step is a rename and not a copy.
+    from keras_elmo.cli.conversion import Conversion
+    from keras_elmo.cli.info import mix_of, size_on_disk
+
+    # Next to the target, so that the last step is a rename and not a copy.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
-        model = load_verified(source)
-        output: OutputMode = output_mode or "default"
-        if to == "hdf5":  # which has no place for the mix: what it mixes is compared
-            output = "layers"
-        layer = _layer(source, model, output, input_mode or "sentences")
+        # HDF5 has no place for the mix: what it mixes is compared.
+        output = "layers" if to == "hdf5" else output_mode or "default"
+        conversion = Conversion(source, output, input_mode or "sentences")
         written = Path(folder, f"new{out.suffix}")
-        difference = _write(to, written, model, layer)
+        difference = conversion.write(to, written)
         _check_target(out, to, force)  # again: downloads take their time
         _put(written, out)
-    if not quiet:
-        print(_report(out, to, model, layer, difference))
+    if quiet:
+        return
+    print(
+        f"Wrote {str(out)!r} ({readable_size(size_on_disk(out))}).\n"
+        "Checked: loaded again, it gives the same vectors for "
+        f"{len(conversion.sentences)} sentences (they differ by at most {difference:.1e} "
+        "of the largest value)."
+    )
+    mix = mix_of(conversion.model.arrays)
+    if to == "hdf5" and mix is not None:
+        print(
+            f"Left out: the source's scalar mix (weights {mix['weights']}, scale "
+            f"{mix['scale']}), for which HDF5 has no place. Layers from these files start "
+            "with an even mix."
+        )
+    mode = conversion.layer.input_mode
+    print("\nTo load it:")
+    for line in _LOADING[to]:
+        print("    " + line.format(out=str(out), example=_EXAMPLES[mode]))
+    if mode == "character_ids":
+        shape = f"(batch, time, {conversion.layer.max_characters_per_token})"
+        print(f"    # ids: int32 {shape}, from keras_elmo.batch_to_character_ids")
+
+
+def _format(out: Path, to: str | None) -> str:
+    """The format that ``--to`` or the suffix of OUT says; an error if they disagree."""
+    if not out.name:
+        raise UsageError(f"OUT must end in a file or directory name; got {str(out)!r}")
+    is_keras_file = out.suffix == ".keras"
+    if to is None and not is_keras_file and out.suffix:
+        raise UsageError(f"the suffix of {out.name!r} does not say the format: add --to")
+    if to is not None and (to == "keras") != is_keras_file:
+        raise UsageError(
+            f"--to {to} does not fit {out.name!r}: a .keras file has that suffix, a "
+            "directory does not"
+        )
+    return to or ("keras" if is_keras_file else "hdf5")
 
 
 def _check_target(out: Path, to: str, force: bool) -> None:
@@ -92,128 +164,19 @@ def _check_target(out: Path, to: str, force: bool) -> None:
         raise FileExistsError(
             f"{str(out)!r} exists. Name another place, or replace it by --force."
         )
-    if not _is_replaceable(out, to):
+    if to == "keras":
+        is_replaceable = out.is_file()
+    else:
+        is_replaceable = out.is_dir() and {p.name for p in out.iterdir()} <= _FILES[to]
+    if not is_replaceable:
         raise FileExistsError(
             f"{str(out)!r} is or holds something other than --to {to} writes, and is not "
             "replaced: remove it, or name another place."
         )
 
 
-def _is_replaceable(out: Path, to: str) -> bool:
-    if to == "keras":
-        return out.is_file()
-    return out.is_dir() and {entry.name for entry in out.iterdir()} <= _FILES[to]
-
-
-def _layer(
-    source: str, model: Model, output_mode: OutputMode, input_mode: InputMode
-) -> ElmoEmbeddingLayer:
-    """The layer that ``ElmoEmbeddingLayer(source, ...)`` makes, from what has been read."""
-    try:
-        layer = ElmoEmbeddingLayer(model.config, output_mode, input_mode)
-    except ValueError as error:
-        raise SourceError(f"source {source!r}: {error}") from error
-    layer.use_arrays(model.arrays)
-    return layer
-
-
-def _write(to: str, path: Path, model: Model, layer: ElmoEmbeddingLayer) -> float:
-    """Writes a model and reads it again.
-
-    Returns:
-        By how much its output differs, as a share of the largest value.
-
-    Raises:
-        VerificationError: By too much.
-    """
-    again: Callable[[Tensor], Tensor]
-    differences: list[float] = []
-    if to == "hdf5":
-        names = array_shapes(model.config)
-        save_model(path, model.config, {name: model.arrays[name] for name in names})
-        again = ElmoEmbeddingLayer(path, "layers")
-    elif to == "keras":
-        _keras_model(layer).save(path)
-        again = keras.saving.load_model(path)
-    else:
-        # Without the loaded object its functions have no variables.
-        loaded, differences = _write_saved_model(path, layer)
-        again = loaded.serve
-    probe = _probe(layer)
-    differences.append(_difference(again(probe), layer(probe)))
-    difference = float(np.max(differences))  # NaN, if there is one
-    if not difference <= _TOLERANCE:
-        raise VerificationError(
-            "What was written and loaded again differs from the source by "
-            f"{difference:.1e} of the output's largest value (at most {_TOLERANCE:.0e} is "
-            "accepted). Nothing was kept."
-        )
-    return difference
-
-
-def _write_saved_model(path: Path, layer: ElmoEmbeddingLayer) -> tuple[Any, list[float]]:
-    """Writes a SavedModel and loads it.
-
-    Returns:
-        What was loaded, and by how much the outputs of its signatures differ.
-    """
-    import tensorflow as tf
-
-    functions = servable(layer)
-    write_servable(functions, path)
-    loaded = tf.saved_model.load(str(path))
-    tokens = [sentence.split(" ") for sentence in _PROBES]
-    probes = {
-        "default": {"text": tf.constant(_PROBES)},
-        "tokens": {
-            "tokens": tf.ragged.constant(tokens).to_tensor(""),
-            "sequence_len": tf.constant([len(row) for row in tokens]),
-        },
-    }
-    differences = []
-    for name, probe in probes.items():
-        expected = getattr(functions, name)(**probe)
-        found = loaded.signatures[name](**probe)
-        differences += [_difference(found[key], expected[key]) for key in expected]
-    return loaded, differences
-
-
-def _difference(found: Tensor, expected: Tensor) -> float:
-    """By how much an output differs, as a share of its largest value."""
-    found, expected = (keras.ops.convert_to_numpy(x) for x in (found, expected))
-    # Zeros are compared as they are.
-    largest = np.abs(expected).max() or 1.0
-    return float(np.abs(found - expected).max() / largest)
-
-
-def _keras_model(layer: ElmoEmbeddingLayer) -> Any:
-    """A model from text to the layer's output."""
-    inputs: dict[str, dict[str, Any]] = {
-        "sentences": {"shape": (), "dtype": "string"},
-        "tokens": {"shape": (None,), "dtype": "string"},
-        "character_ids": {
-            "shape": (None, layer.max_characters_per_token),
-            "dtype": "int32",
-        },
-    }
-    text = keras.Input(**inputs[layer.input_mode])
-    return keras.Model(text, layer(text), name="elmo")
-
-
-def _probe(layer: ElmoEmbeddingLayer) -> Tensor:
-    """Sentences in the form that the layer takes."""
-    import tensorflow as tf
-
-    if layer.input_mode == "sentences":
-        return tf.constant(_PROBES)
-    tokens = [sentence.split(" ") for sentence in _PROBES]
-    if layer.input_mode == "tokens":
-        return tf.ragged.constant(tokens).to_tensor("")
-    return tf.constant(batch_to_character_ids(tokens, layer.max_characters_per_token))
-
-
 def _put(written: Path, out: Path) -> None:
-    """Gives what was written its name; what had the name goes with the folder."""
+    """Gives the written model its name; what had the name is removed with the folder."""
     replaced = written.with_name("replaced")
     if os.path.lexists(out):
         out.rename(replaced)
@@ -223,46 +186,3 @@ def _put(written: Path, out: Path) -> None:
         if os.path.lexists(replaced):
             replaced.rename(out)
         raise
-
-
-def _report(
-    out: Path, to: str, model: Model, layer: ElmoEmbeddingLayer, difference: float
-) -> str:
-    lines = [
-        f"Wrote {str(out)!r} ({size_text(size_on_disk(out))}).",
-        f"Checked: loaded again, it gives the same vectors for {len(_PROBES)} sentences "
-        f"(they differ by at most {difference:.1e} of the largest value).",
-    ]
-    mix = mix_of(model.arrays)
-    if to == "hdf5" and mix is not None:
-        lines.append(
-            f"Left out: the source's scalar mix (weights {mix['weights']}, scale "
-            f"{mix['scale']}), for which HDF5 has no place. Layers from these files start "
-            "with an even mix."
-        )
-    return "\n".join([*lines, "", "To load it:", *_loading(out, to, layer)])
-
-
-def _loading(out: Path, to: str, layer: ElmoEmbeddingLayer) -> list[str]:
-    name, example = repr(str(out)), _EXAMPLES[layer.input_mode]
-    lines = {
-        "hdf5": [
-            "import keras_elmo",
-            f"layer = keras_elmo.ElmoEmbeddingLayer({name})",
-        ],
-        "keras": [
-            "import keras, keras_elmo, tensorflow as tf",
-            f"model = keras.saving.load_model({name})",
-            f"model({example})",
-        ],
-        "savedmodel": [
-            "import tensorflow as tf",
-            f"exported = tf.saved_model.load({name})",
-            f"exported.signatures['default']({_EXAMPLES['sentences']})",
-            f"exported.serve({example})",
-        ],
-    }
-    if layer.input_mode == "character_ids":
-        shape = f"(batch, time, {layer.max_characters_per_token})"
-        lines[to].append(f"# ids: int32 {shape}, from keras_elmo.batch_to_character_ids")
-    return [f"    {line}" for line in lines[to]]

@@ -2,133 +2,195 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_elmo.cli.info import size_text
-from keras_elmo.errors import BadLinesError, DiskFullError
-from keras_elmo.types import PathLike
-from keras_elmo.vectors.embed import run_job
-from keras_elmo.vectors.estimate import Estimate, estimate_job
-from keras_elmo.vectors.job import Job, Options
-from keras_elmo.vectors.names import check_directory
-from keras_elmo.vectors.partial_file import locked, room
+from keras_elmo.cli.arguments import (
+    DOWNLOADS,
+    SOURCE,
+    UsageError,
+    add_choice,
+    add_flag,
+    add_number,
+    add_quiet,
+    readable_size,
+)
+from keras_elmo.errors import BadLinesError
 
-UNFINISHED = 3
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+if TYPE_CHECKING:
+    from keras_elmo.vectors.estimate import Estimate
+
+SUMMARY = "write the vectors of a corpus to a file"
+DETAILS = (
+    "OUTPUT gets its name when it is complete. Stopped, killed, or out of disk or memory, "
+    f"the same command continues where it stopped. {DOWNLOADS}"
+)
+
+SUFFIXES = (".hdf5", ".h5", ".npy", ".parquet")
 
 
-def embed(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``INPUT``, ``OUTPUT`` and the options."""
+    parser.add_argument(
+        "corpus",
+        metavar="INPUT",
+        help="a text file with a sentence in each line, its tokens separated by spaces; "
+        "JSON lines (.jsonl) or CSV (.csv, .tsv) with --column; plain or compressed by "
+        "gzip; or -, for standard input",
+    )
+    parser.add_argument(
+        "out",
+        metavar="OUTPUT",
+        type=_output,
+        help="HDF5 (.hdf5, .h5) as AllenNLP's command elmo wrote it, NumPy (.npy), or, "
+        "with --pooled, Parquet (.parquet)",
+    )
+    parser.add_argument(
+        "--source", required=True, help=f"{SOURCE}; or a saved Keras model (.keras)"
+    )
+    _add_vectors(parser)
+    _add_input(parser)
+    keep = parser.add_mutually_exclusive_group()
+    add_flag(
+        keep,
+        "--use-sentence-keys",
+        dest="sentence_keys",
+        help="name the datasets of an HDF5 file by their sentences, not by their numbers",
+    )
+    add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
+    less = "at once; fewer take less memory"
+    add_number(parser, "--batch-size", 128, f"the most sentences to compute {less}")
+    add_number(
+        parser,
+        "--token-budget",
+        16384,
+        f"the most tokens, padding included, to compute {less}",
+    )
+    add_flag(
+        parser,
+        "--dry-run",
+        help="read INPUT, embed a sample, and report the size of OUTPUT and the time",
+    )
+    add_quiet(parser)
+
+
+def _output(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in SUFFIXES:
+        raise argparse.ArgumentTypeError(f"must end in {', '.join(SUFFIXES)}; got {text!r}")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"there is no directory {str(path.parent)!r}: make it first"
+        )
+    return path
+
+
+def _add_vectors(parser: argparse.ArgumentParser) -> None:
+    layers = parser.add_mutually_exclusive_group()
+    parser.set_defaults(layers="all")
+    for name, kept in (
+        ("all", "the vectors of each layer (the default)"),
+        ("top", "those of the last layer"),
+        ("average", "the mean of the layers"),
+        ("mix", "the trained mix of a saved layer or TF1 Hub module"),
+    ):
+        layers.add_argument(
+            f"--{name}",
+            action="store_const",
+            const=name,
+            dest="layers",
+            help=f"keep {kept}",
+        )
+    add_flag(
+        parser, "--pooled", help="keep one vector for a sentence, the mean of its tokens'"
+    )
+    add_choice(parser, "--dtype", ("float32", "float16"), help="how to store the numbers")
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("text", "jsonl", "csv", "tsv"),
+        dest="input_format",
+        help="what INPUT holds (default: what its suffix says, else text)",
+    )
+    parser.add_argument(
+        "--column", metavar="NAME", help="the field of JSON lines or CSV that is the text"
+    )
+    add_choice(
+        parser,
+        "--on-error",
+        ("fail", "repair", "skip"),
+        help="what to do with bad lines, each of which is reported: fail, before anything "
+        "is computed; repair, cut lines that are too long and replace what is not UTF-8, "
+        "so that numbers stay those of the lines; skip, leave them out",
+    )
+    add_number(parser, "--max-tokens", 10_000, "lines with more tokens are too long")
+
+
+def run(
     corpus: str, out: Path, source: str, dry_run: bool, quiet: bool, **options: Any
-) -> int:
-    """Embeds a corpus.
+) -> None:
+    """Embeds a corpus; the options are those of the library's function."""
+    kind = out.suffix.lower()
+    if kind == ".parquet" and not options["pooled"]:
+        raise UsageError("a Parquet file needs --pooled: its rows are of one length")
+    if options["sentence_keys"] and kind not in (".hdf5", ".h5"):
+        raise UsageError(f"--use-sentence-keys is for HDF5, not {kind}")
+    from keras_elmo.vectors.embed import run_job
+    from keras_elmo.vectors.estimate import estimate_job
+    from keras_elmo.vectors.job import Job, Options
 
-    Args:
-        corpus: A file, or ``"-"`` for standard input.
-        out: The file to write.
-        source: As for :func:`~keras_elmo.embed_corpus`.
-        dry_run: Whether to tell what it takes, rather than do it.
-        quiet: Whether to print nothing where all is well.
-        **options: Those of :func:`~keras_elmo.embed_corpus`.
-
-    Returns:
-        The exit code: 0; 3 if the disk or the memory did not suffice; 128 and the number
-        of the signal that ended it. But for 0, the same command goes on where it was.
-
-    Raises:
-        ValueError: The arguments, the corpus or ``out`` are wrong.
-        OSError: A file cannot be read or written.
-        ImportError: A package is not installed.
-        SourceError: The source cannot be had.
-    """
     try:
-        with _signals_as_exceptions(), _as_file(corpus, out) as path:
+        with _as_file(corpus, out) as path:
             job = Job(source, path, out, Options(**options))
             if dry_run:
-                print(_text(estimate_job(job)))
-                return 0
+                print(_as_text(estimate_job(job)))
+                return
             run_job(job, progress=not quiet)
-    except (DiskFullError, MemoryError) as error:
-        print(f"keras-elmo: stopped: {error}", file=sys.stderr)
-        return UNFINISHED
     except BadLinesError as error:
-        # The lines have been logged.
-        raise ValueError(
-            f"{error.n_bad_lines:,} lines of {corpus!r} cannot be embedded as they are. "
-            "Mend them, or use --on-error repair or --on-error skip."
+        lines = "1 line" if error.n_bad_lines == 1 else f"{error.n_bad_lines:,} lines"
+        raise ValueError(  # the lines have been logged
+            f"{lines} of {corpus!r} cannot be embedded unchanged. Correct the input, or "
+            "use --on-error repair or --on-error skip."
         ) from error
-    except _SignalReceived as received:
-        told = "The same command goes on from here." * (not dry_run)
-        print(f"keras-elmo: stopped by {received}. {told}".strip(), file=sys.stderr)
-        return 128 + received.number
     if not quiet:
         n_sentences, n_tokens = len(job.scan.n_tokens), int(job.scan.n_tokens.sum())
         print(f"{n_sentences:,} sentences of {n_tokens:,} tokens are in {str(out)!r}.")
-    return 0
-
-
-class _SignalReceived(BaseException):
-    """In the place of a signal's own effect, so that progress is saved first."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
 
 
 @contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    def receive(number: int, _: object) -> None:
-        # A second one ends the process at once, which loses the last seconds only.
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
-        raise _SignalReceived(number)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {each: signal.getsignal(each) for each in _SIGNALS}
-    # Jobs in the background ignore some from the beginning.
-    before = {each: old for each, old in before.items() if old != signal.SIG_IGN}
-    for each in before:
-        signal.signal(each, receive)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-@contextlib.contextmanager
-def _as_file(corpus: str, out: Path) -> Iterator[PathLike]:
-    """Keeps standard input in a file beside ``out``: it is read more than once."""
+def _as_file(corpus: str, out: Path) -> Iterator[str | Path]:
+    """Keeps standard input in a file next to ``out``: it is read more than once."""
     if corpus != "-":
         yield corpus
         return
-    check_directory(out)
+    from keras_elmo.vectors.partial_file import locked
+
     if sys.stdin is None:
         raise ValueError("INPUT is '-', but standard input is closed. Name a file.")
     path = out.with_name(f"{out.name}.stdin")
     with locked(path):
         try:
-            with room(path), path.open("wb") as file:
+            with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield path
         finally:
             path.unlink(missing_ok=True)
 
 
-def _text(estimate: Estimate) -> str:
+def _as_text(estimate: Estimate) -> str:
     rows = {
         "sentences": f"{estimate.n_sentences:,}",
         "tokens": f"{estimate.n_tokens:,}, {estimate.longest:,} in the longest sentence",
-        "file": size_text(estimate.n_bytes),
-        "room": f"{size_text(estimate.n_bytes_needed)} needed, "
-        f"{size_text(estimate.n_bytes_free)} free",
+        "file": readable_size(estimate.n_bytes),
+        "room": f"{readable_size(estimate.n_bytes_needed)} needed, "
+        f"{readable_size(estimate.n_bytes_free)} free",
         "rate": f"{estimate.tokens_per_second:,.0f} tokens/s, measured on "
         f"{estimate.n_tokens_sampled:,} here and now",
         "to do": f"{estimate.n_tokens_left:,} tokens",
@@ -138,7 +200,7 @@ def _text(estimate: Estimate) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A time as one reads it: ``40 seconds``, ``2 hours 5 minutes``."""
+    """A time to read: ``40 seconds``, ``2 hours 5 minutes``."""
     if seconds < 60:
         return f"{seconds:.0f} seconds"
     minutes = round(seconds / 60)

@@ -1,19 +1,64 @@
-"""``keras-elmo train`` and ``keras-elmo evaluate``: language models on text files."""
+"""``keras-elmo train``: a language model on text files."""
 
 from __future__ import annotations
 
-import json
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_elmo.config import ElmoConfig
-from keras_elmo.pretraining import TrainingConfig, evaluate, train
-from keras_elmo.pretraining.windows import SentenceState
-from keras_elmo.text.strict_json import parse_json
+from keras_elmo.cli.arguments import (
+    DOWNLOADS,
+    SOURCE,
+    UsageError,
+    add_flag,
+    add_quiet,
+    add_texts,
+)
+
+if TYPE_CHECKING:
+    from keras_elmo.config import ElmoConfig
+    from keras_elmo.pretraining import TrainingConfig
+
+SUMMARY = "train a model on text files"
+DETAILS = (
+    "DIR is then a source like any other. It also keeps what is needed to continue after "
+    f"an interruption (--resume) or on other texts (--init DIR). {DOWNLOADS}"
+)
 
 
-def train_model(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``TEXT...`` and the options."""
+    add_texts(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where the model goes"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="JSON: 'model', the content of an options.json, for a new model, and "
+        "'training', the settings of keras_elmo.pretraining.TrainingConfig",
+    )
+    parser.add_argument(
+        "--init", metavar="SOURCE", help=f"continue from a trained model: {SOURCE}"
+    )
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="the words to predict, one in a line (default: those of --init if it has any, "
+        "else the most frequent of the texts)",
+    )
+    add_flag(
+        parser,
+        "--resume",
+        help="continue where an earlier run into DIR stopped, if there was one",
+    )
+    add_flag(parser, "--tensorboard", help="write logs to DIR/tensorboard")
+    add_quiet(parser)
+
+
+def run(
     texts: Sequence[str],
     out: Path,
     config: Path | None,
@@ -21,82 +66,37 @@ def train_model(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Trains a model.
+    """Trains a model."""
+    if config is None and init is None:
+        raise UsageError("--init must name a model to start from, or --config a new one")
+    from keras_elmo.pretraining import TrainingConfig, train
 
-    Args:
-        texts: Text files, directories or patterns.
-        out: Where the model goes.
-        config: A JSON file with the objects ``"model"`` (the content of an
-            ``options.json``) and ``"training"`` (settings of ``TrainingConfig``), either
-            of which may be missing.
-        init: The source to start from, or None for random weights.
-        quiet: Whether to print nothing.
-        **options: As for :func:`keras_elmo.pretraining.train`.
-
-    Raises:
-        ValueError: The configuration is wrong, or does not say what to train.
-        OSError: A file cannot be read or written.
-        SourceError: ``init`` cannot be had.
-    """
-    shape, training = (None, TrainingConfig()) if config is None else read_config(config)
-    if (shape is None) == (init is None):
+    shape, training = (None, TrainingConfig()) if config is None else _read(config)
+    model = shape or init
+    if model is None or (shape is not None and init is not None):
         raise ValueError(
-            "say either by a 'model' in the file of --config what shape the new model has, "
-            "or by --init which model to start from"
-            + (", not both." if shape is not None else ".")
+            f"--config: {str(config)!r} has {'a' if shape else 'no'} 'model', and --init "
+            f"is {'there too' if init else 'missing'}. Choose either a new model or one to "
+            "start from."
         )
-    model = shape if shape is not None else init
-    assert model is not None
     train(texts, out, model, training, verbose=not quiet, **options)
     if not quiet:
         print(f"The model is in {str(out)!r}.")
 
 
-def read_config(path: Path) -> tuple[ElmoConfig | None, TrainingConfig]:
-    """Reads the file of ``--config``.
+def _read(path: Path) -> tuple[ElmoConfig | None, TrainingConfig]:
+    """Reads the file of ``--config``: either part may be missing."""
+    from keras_elmo.config import ElmoConfig
+    from keras_elmo.pretraining import TrainingConfig
+    from keras_elmo.text.strict_json import parse_json
 
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is not JSON, or not such a configuration.
-    """
     try:
         content = parse_json(path.read_bytes())
         if not isinstance(content, dict) or not content.keys() <= {"model", "training"}:
             raise ValueError("expected an object with 'model' and 'training' in it.")
-        training = TrainingConfig.from_dict(content.get("training", {}))
-        if "model" not in content:
-            return None, training
-        return ElmoConfig.from_options(content["model"]), training
+        shape = ElmoConfig.from_options(content["model"]) if "model" in content else None
+        return shape, TrainingConfig.from_dict(content.get("training", {}))
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"Cannot use the configuration {str(path)!r}: {error!s:.1000}"
+            f"--config: {str(path)!r} is not a configuration: {error!s:.1000}"
         ) from error
-
-
-def show_perplexity(
-    source: str,
-    texts: Sequence[str],
-    sentence_state: SentenceState,
-    batch_size: int,
-    as_json: bool,
-) -> None:
-    """Prints the perplexities of a source on text files.
-
-    Args:
-        source: A source with a vocabulary and a softmax.
-        texts: Text files, directories or patterns.
-        sentence_state: As for :func:`keras_elmo.pretraining.evaluate`.
-        batch_size: As for :func:`keras_elmo.pretraining.evaluate`.
-        as_json: Whether to print JSON.
-
-    Raises:
-        SourceError: The source cannot be had, or has no softmax.
-        OSError: A text cannot be read.
-        ValueError: The texts hold no words.
-    """
-    found = evaluate(source, texts, sentence_state, batch_size)
-    if as_json:
-        print(json.dumps({"source": source, "perplexity": found._asdict()}, indent=2))
-        return
-    for name, value in found._asdict().items():
-        print(f"{name:10}{value:10.2f}")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
-from keras_elmo.hub.verification import TOLERANCE, verify
+from keras_elmo.cli.arguments import DOWNLOADS, add_json, add_quiet, add_source
+
+SUMMARY = "compare a TF1 Hub module's outputs with the layer's"
+DETAILS = DOWNLOADS
 
 
-def show_verification(source: str, as_json: bool, quiet: bool) -> None:
-    """Verifies a module and prints the error of each output.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``SOURCE``, and either ``--json`` or ``--quiet``."""
+    add_source(parser)
+    either = parser.add_mutually_exclusive_group()
+    add_json(either)
+    add_quiet(either)
 
-    Args:
-        source: A TF1 Hub module: its directory or archive, or its handle.
-        as_json: Whether to print JSON.
-        quiet: Whether to print nothing.
 
-    Raises:
-        VerificationError: An output differs.
-        SourceError: The source cannot be had, or is no module.
-    """
+def run(source: str, as_json: bool, quiet: bool) -> None:
+    """Verifies a module and prints the largest difference of each output."""
+    from keras_elmo.hub.verification import TOLERANCE, verify
+
     found = verify(source)
     if as_json:
         result = {

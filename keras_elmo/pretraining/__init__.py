@@ -10,8 +10,10 @@ from keras_elmo.pretraining.evaluation import (
     evaluate_windows,
     load_language_model,
 )
-from keras_elmo.pretraining.language_model import BidirectionalLanguageModel
-from keras_elmo.pretraining.perplexity import Perplexity
+from keras_elmo.pretraining.language_model import (
+    BidirectionalLanguageModel,
+    Perplexity,
+)
 from keras_elmo.pretraining.sampled_softmax import SampledSoftmax
 from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.training import save_language_model, train

@@ -1,10 +1,7 @@
-"""Keeping what is needed to go on after an interruption."""
+"""What is kept of a training, to resume it and to see how it went."""
 
 from __future__ import annotations
 
-import csv
-import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +9,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elmo.vectors.numpy_safety import read_member
-from keras_elmo.weights.archive import DAMAGED
+from keras_elmo.pretraining.npz import load_npz, save_npz
 
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.csv"
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the model after each epoch of ``fit``: a file that is replaced as a whole.
+    """Keeps the model after each epoch of ``fit``, and ends a training that diverges.
 
-    It holds the number of steps, the weights, the optimizer, the carried state and, which
-    Keras' own format leaves out, the states of the random numbers.
+    The file holds the number of steps, the weights, the optimizer, the carried state and
+    the states of the random numbers, which Keras' own format leaves out. A model with
+    values that are not finite does not replace the last good one.
 
     Args:
-        directory: Where to.
+        directory: Where to write the file.
         steps_per_epoch: How many steps an epoch has.
     """
 
@@ -35,20 +32,36 @@ class Checkpoint(keras.callbacks.Callback):
         self.path = directory / CHECKPOINT_NAME
         self.steps_per_epoch = steps_per_epoch
 
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not np.isfinite(loss):
+            self._diverged(f"The loss became {loss} in step {self._step(batch)}.")
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the file."""
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        values = [ops.convert_to_numpy(variable) for variable in _variables(self.model)]
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, (epoch + 1) * self.steps_per_epoch, *values)
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        step = self._step(self.steps_per_epoch - 1)
+        arrays = {"steps": np.asarray(step)}
+        for name, variable in _variables(self.model).items():
+            arrays[name] = ops.convert_to_numpy(variable)
+            if not np.isfinite(arrays[name]).all():
+                self._diverged(f"{variable.path} is not finite after step {step}.")
+        save_npz(self.path, arrays)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
+
+    def _step(self, batch: int) -> int:
+        return self._epoch * self.steps_per_epoch + batch + 1
+
+    def _diverged(self, what: str) -> None:
+        kept = "The last checkpoint is kept. " if self.path.exists() else ""
+        raise FloatingPointError(
+            f"{what} {kept}Lower learning_rate or clip_norm, and train into a new "
+            "directory."
+        )
 
 
 def restore(model: keras.Model, directory: Path) -> int:
-    """Goes back to where the last checkpoint was taken.
+    """Returns a model to its last checkpoint.
 
     Args:
         model: A compiled model of the same configuration.
@@ -65,56 +78,33 @@ def restore(model: keras.Model, directory: Path) -> int:
         return 0
     model.optimizer.build(model.trainable_variables)
     variables = _variables(model)
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     try:
-        with zipfile.ZipFile(path) as file:
-            names = [f"arr_{i}" for i in range(1 + len(variables))]
-            if sorted(file.namelist()) != sorted(f"{name}.npy" for name in names):
-                raise ValueError(f"The checkpoint {str(path)!r} is of another model.")
-            steps_done = int(read_member(file, names[0], (), "iu"))
-            values = [
-                read_member(file, name, tuple(variable.shape), "biuf")
-                for name, variable in zip(names[1:], variables, strict=True)
-            ]
-    except (*DAMAGED, LookupError) as error:
+        arrays = load_npz(path, {"steps": (), **shapes}, "biuf")
+        steps_done = int(arrays["steps"])
+        if steps_done < 0:
+            raise ValueError(f"it was taken after {steps_done} steps")
+    except ValueError as error:
         raise ValueError(
-            f"Cannot read the checkpoint {str(path)!r}: {error!s:.500}"
+            f"The checkpoint {str(path)!r} is damaged or of another model: {error}. Train "
+            "into another directory."
         ) from error
-    if steps_done < 0:
-        raise ValueError(
-            f"The checkpoint {str(path)!r} was taken after {steps_done} steps."
-        )
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
     return steps_done
 
 
-def _variables(model: keras.Model) -> list[keras.Variable]:
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     # Their names count instances and may differ from run to run; their order does not.
-    return [*model.variables, *model.optimizer.variables]
-
-
-class StopAtNaN(keras.callbacks.Callback):
-    """Ends the training with an error before a broken model replaces a good checkpoint."""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Looks at the loss.
-
-        Raises:
-            FloatingPointError: It is not a number, or infinite.
-        """
-        loss = float((logs or {}).get("loss", 0.0))
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"The loss became {loss} in step {batch + 1} after the last checkpoint. "
-                "Lower learning_rate or clip_norm, and train into a new directory."
-            )
+    variables = [*model.variables, *model.optimizer.variables]
+    return {f"variable_{i}": variable for i, variable in enumerate(variables)}
 
 
 class Log(keras.callbacks.Callback):
     """Writes a line of a CSV file after each epoch of ``fit``.
 
     Args:
-        directory: Where to.
+        directory: Where to write it.
         steps_per_epoch: How many steps an epoch has.
         steps_done: Lines of later steps are removed: they will come again.
     """
@@ -123,36 +113,24 @@ class Log(keras.callbacks.Callback):
         super().__init__()
         self.path = directory / LOG_NAME
         self.steps_per_epoch = steps_per_epoch
-        rows = self._rows()
-        if rows:
+        if self.path.is_file():
+            header, *rows = self.path.read_text("utf-8").splitlines(keepends=True) or [""]
             kept = [row for row in rows if self._step(row) <= steps_done]
-            self._write(list(rows[0]), kept, "w")
+            self.path.write_text("".join([header, *kept]), "utf-8")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the step, the loss and the perplexities."""
         values = {name: float(value) for name, value in sorted((logs or {}).items())}
         row = {"step": (epoch + 1) * self.steps_per_epoch, **values}
-        self._write(list(row), [row], "a")
+        with self.path.open("a", encoding="utf-8") as file:
+            if file.tell() == 0:
+                file.write(",".join(row) + "\n")
+            file.write(",".join(map(str, row.values())) + "\n")
 
-    def _step(self, row: dict[str, Any]) -> int:
+    def _step(self, row: str) -> int:
         try:
-            return int(row["step"])
-        except (KeyError, TypeError, ValueError) as error:
+            return int(row.split(",")[0])
+        except ValueError as error:
             raise ValueError(
-                f"{str(self.path)!r} is no log of a training, or damaged: it has a line "
-                "without a step. Remove the line, or train into another directory."
+                f"{str(self.path)!r} is not the log of a training, or is damaged: it has a "
+                "line without a step. Remove the line, or train into another directory."
             ) from error
-
-    def _rows(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-
-    def _write(self, fields: list[str], rows: list[dict[str, Any]], mode: str) -> None:
-        is_new = mode == "w" or not self.path.is_file()
-        with self.path.open(mode, newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fields)
-            if is_new:
-                writer.writeheader()
-            writer.writerows(rows)

@@ -19,12 +19,12 @@ from keras_elmo.types import PathLike
 
 
 class Perplexities(NamedTuple):
-    """How well a model predicts a text. What it does not know it predicts as <UNK>.
+    """How well a model predicts a text. It predicts words that it does not know as <UNK>.
 
     Attributes:
         mean: The exponential of the mean loss of both directions.
         forward: Of the words from those before them, and of the sentence's end.
-        backward: Of the words from those behind them, and of the sentence's begin.
+        backward: Of the words from those after them, and of the sentence's start.
     """
 
     mean: float
@@ -45,18 +45,15 @@ def evaluate(
         source: The directory that :func:`train` wrote, or any other source that has
             ``vocabulary.txt`` and ``softmax.npz``.
         texts: Text files as :func:`train` takes them.
-        sentence_state: ``"reset"`` begins each sentence in the zero state, as the
+        sentence_state: ``"reset"`` starts each sentence in the zero state, as the
             embedding layer does; ``"carried"`` in the state in which the sentence before
             it in its row ended, as bilm-tf does. The files are then read as
             ``batch_size`` texts side by side; with one row, in their order.
         batch_size: Rows that are computed at once.
         window_steps: Steps that are computed at once; without effect on the result.
 
-    Returns:
-        The perplexities.
-
     Raises:
-        SourceError: The source cannot be had, or has no softmax.
+        SourceError: The source could not be loaded, or has no softmax.
         FileNotFoundError: A text does not exist.
         ValueError: The texts hold no words.
     """
@@ -78,9 +75,6 @@ def evaluate_windows(
     Args:
         model: The model.
         windows: What :class:`Windows` yields; the first one should start all rows.
-
-    Returns:
-        The perplexities.
 
     Raises:
         ValueError: There is no window.
@@ -109,13 +103,13 @@ def load_language_model(
 
     Args:
         source: A source with ``vocabulary.txt`` and ``softmax.npz``.
-        batch_size: Rows of the windows that it is to read.
+        batch_size: Rows of the windows that it reads.
 
     Returns:
         The model, and the words that it predicts.
 
     Raises:
-        SourceError: The source cannot be had, or has no softmax.
+        SourceError: The source could not be loaded, or has no softmax.
     """
     config, arrays, path = load_source(source)
     softmax = load_softmax(path, config.projection_dim)

@@ -12,15 +12,22 @@ from numpy.typing import ArrayLike
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.carried_state import CarriedState
 from keras_elmo.layers.elmo_bilm import ElmoBiLM
-from keras_elmo.pretraining.perplexity import Perplexity
 from keras_elmo.pretraining.sampled_softmax import SampledSoftmax
-from keras_elmo.types import Tensor
+from keras_elmo.types import Tensor, check_positive_integer
 
 DIRECTIONS = ("forward", "backward")
 
 
+@keras.saving.register_keras_serializable(package="keras_elmo")
+class Perplexity(keras.metrics.Mean):
+    """The exponential of the mean negative log-likelihood, given in nats."""
+
+    def result(self) -> Tensor:
+        return ops.exp(super().result())
+
+
 class BidirectionalLanguageModel(keras.Model):
-    """Predicts each word from those before it and from those behind it.
+    """Predicts each word from those before it and from those after it.
 
     The model of Peters et al. (2018): two language models, a forward and a backward one,
     that share the token encoder and the softmax. It is trained with ``fit`` on what
@@ -83,6 +90,7 @@ class BidirectionalLanguageModel(keras.Model):
         ]
         self.bilm.build((None, None, config.max_characters_per_token))
         self.softmax.build((None, None, config.projection_dim))
+        batch_size = check_positive_integer("batch_size", batch_size)
         self.training_state.build((batch_size,))
         self.evaluation_state.build((batch_size,))
         self.start_state.build((1,))
@@ -91,7 +99,6 @@ class BidirectionalLanguageModel(keras.Model):
             self.softmax.bias.assign(np.log(frequencies))
 
     def call(self, window: dict[str, Tensor], training: bool = False) -> Tensor:
-        """Predicts, and carries the state on."""
         vectors = self.bilm.token_encoder(window["words"][None])[0]  # (words, projection)
         lstms = self.bilm.lstms
         assert lstms is not None  # all layers are there
@@ -124,7 +131,6 @@ class BidirectionalLanguageModel(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, *args: Any, **kwargs: Any
     ) -> Tensor:
-        """The mean loss of all targets, in nats; counts the perplexities."""
         counts = self._target_counts(x)  # (2,)
         sums = ops.sum(y_pred, axis=(0, 1))  # (2,)
         loss = ops.sum(sums) / ops.maximum(ops.sum(counts), 1)
@@ -143,5 +149,4 @@ class BidirectionalLanguageModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The loss and the perplexities."""
         return [self._loss_tracker, *self.perplexities]

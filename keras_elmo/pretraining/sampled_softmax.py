@@ -14,7 +14,7 @@ from keras_elmo.types import Shape, Tensor, check_positive_integer
 class SampledSoftmax(keras.Layer):
     """A softmax over a vocabulary, in training over a sample of it.
 
-    In training, the normalising sum over the vocabulary is estimated from the target and
+    In training, the normalizing sum over the vocabulary is estimated from the target and
     a sample of other words, the same for all targets of a call (Jean et al. 2015).
     The words, sorted by frequency, have log-uniform probabilities: the word of rank r
     has log(1 + 1 / (r + 1)) / log(vocabulary_size + 1).
@@ -41,8 +41,8 @@ class SampledSoftmax(keras.Layer):
         The negative log-likelihood of each target in nats, float32 (batch, time).
 
     Raises:
-        ValueError: ``n_samples`` is not less than ``vocabulary_size``, or one of them is
-            less than 1.
+        ValueError: One of the sizes is less than 1, or ``n_samples`` is not less than
+            ``vocabulary_size``.
     """
 
     def __init__(
@@ -54,19 +54,18 @@ class SampledSoftmax(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.vocabulary_size = check_positive_integer("vocabulary_size", vocabulary_size)
-        if n_samples is not None and (
-            check_positive_integer("n_samples", n_samples) >= vocabulary_size
-        ):
-            raise ValueError(
-                f"n_samples must be less than vocabulary_size = {vocabulary_size}, or None "
-                f"for the full softmax; got {n_samples!r}."
-            )
+        if n_samples is not None:
+            n_samples = check_positive_integer("n_samples", n_samples)
+            if n_samples >= vocabulary_size:
+                raise ValueError(
+                    f"n_samples must be less than vocabulary_size = {vocabulary_size}, or "
+                    f"None for the full softmax; got {n_samples!r}."
+                )
         self.n_samples = n_samples
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Shape, *_: Any) -> None:
-        """Creates the weights for inputs of shape (batch, time, features)."""
         features = input_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
@@ -75,14 +74,10 @@ class SampledSoftmax(keras.Layer):
         )
         # Logarithms of frequencies are too far from 0 for half precision.
         self.bias = self.add_weight(
-            name="bias",
-            shape=(self.vocabulary_size,),
-            initializer="zeros",
-            autocast=False,
+            name="bias", shape=(self.vocabulary_size,), initializer="zeros", autocast=False
         )
 
     def call(self, inputs: Tensor, targets: Tensor, training: bool = False) -> Tensor:
-        """Compares each target with the sample, or with all words."""
         if training and self.n_samples is not None:
             return self._sampled(inputs, targets)
         return self._full(inputs, targets)
@@ -92,7 +87,7 @@ class SampledSoftmax(keras.Layer):
 
         def step(pair: tuple[Tensor, Tensor]) -> Tensor:
             x, target = pair  # (batch, features), (batch,)
-            logits = _float32(ops.matmul(x, ops.transpose(kernel))) + self._bias()
+            logits = _float32(ops.matmul(x, ops.transpose(kernel))) + self.bias
             true = ops.take_along_axis(logits, target[:, None], axis=-1)[:, 0]  # (batch,)
             return ops.logsumexp(logits, axis=-1) - true
 
@@ -103,13 +98,12 @@ class SampledSoftmax(keras.Layer):
     def _sampled(self, inputs: Tensor, targets: Tensor) -> Tensor:
         sample, log_inclusion = self.draw()  # (samples,) each
         kernel = ops.cast(self.kernel, self.compute_dtype)  # (vocabulary, features)
-        bias = self._bias()  # (vocabulary,)
         x = ops.reshape(inputs, (-1, inputs.shape[-1]))  # (tokens, features)
         target = ops.cast(ops.reshape(targets, (-1,)), "int32")  # (tokens,)
         products = _float32(x * ops.take(kernel, target, axis=0))  # (tokens, features)
-        true = ops.sum(products, axis=-1) + ops.take(bias, target)  # (tokens,)
+        true = ops.sum(products, axis=-1) + ops.take(self.bias, target)  # (tokens,)
         others = ops.matmul(x, ops.transpose(ops.take(kernel, sample, axis=0)))
-        logits = _float32(others) + ops.take(bias, sample) - log_inclusion
+        logits = _float32(others) + ops.take(self.bias, sample) - log_inclusion
         # The target has a term of its own already.
         accidental = target[:, None] == sample  # (tokens, samples)
         logits = ops.where(accidental, -1e9, logits)  # (tokens, samples)
@@ -120,8 +114,8 @@ class SampledSoftmax(keras.Layer):
         """Draws a sample.
 
         Returns:
-            Ids int32 (n_samples,), and the logarithms of the probabilities of their
-            being in the sample, float32 (n_samples,).
+            Ids int32 (n_samples,), and the logarithms of the probabilities that they are
+            in the sample, float32 (n_samples,).
         """
         assert self.n_samples is not None
         rank = ops.arange(self.vocabulary_size, dtype="float32")
@@ -136,17 +130,12 @@ class SampledSoftmax(keras.Layer):
         odds = ops.exp(ops.take(log_p, sample) - best[-1])  # (samples,)
         return sample, ops.log(-ops.expm1(-odds))
 
-    def _bias(self) -> Tensor:
-        return ops.cast(self.bias, "float32")
-
     def compute_output_spec(
         self, inputs: Tensor, targets: Tensor, training: bool = False
     ) -> keras.KerasTensor:
-        """The losses: (batch, time), float32 whatever the dtype policy."""
         return keras.KerasTensor(inputs.shape[:-1], dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,

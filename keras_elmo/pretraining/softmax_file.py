@@ -1,14 +1,12 @@
-"""The softmax of a language model beside the files of its biLM.
+"""The softmax of a language model, next to the files of its biLM.
 
-The published formats hold the biLM alone, which is all that embeddings need. To go on
-training, or to compute perplexities, the words and their output vectors are needed too:
-``vocabulary.txt`` and ``softmax.npz``.
+The published formats hold the biLM alone, which is all that embeddings need. Training and
+perplexities also need the words and their output vectors: ``vocabulary.txt`` and
+``softmax.npz``.
 """
 
 from __future__ import annotations
 
-import os
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +14,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.errors import SourceError
+from keras_elmo.pretraining.npz import load_npz, save_npz
 from keras_elmo.pretraining.vocabulary import Vocabulary
-from keras_elmo.vectors.numpy_safety import read_member
-from keras_elmo.weights.archive import DAMAGED
 from keras_elmo.weights.names import check_finite
 
 VOCABULARY_NAME = "vocabulary.txt"
@@ -42,33 +39,26 @@ class SoftmaxWeights(NamedTuple):
 def save_softmax(
     directory: Path, softmax: SoftmaxWeights, dtype: DTypeLike = np.float32
 ) -> None:
-    """Writes ``vocabulary.txt`` and ``softmax.npz``.
+    """Writes both files.
 
     Args:
         directory: Where to; it must exist.
         softmax: What to write.
         dtype: How to store the numbers.
     """
-    softmax.vocabulary.save(directory / VOCABULARY_NAME)
-    temporary = directory / f"{SOFTMAX_NAME}.{os.getpid()}.part"
-    try:
-        with temporary.open("wb") as file:
-            np.savez(
-                file, kernel=softmax.kernel.astype(dtype), bias=softmax.bias.astype(dtype)
-            )
-        temporary.replace(directory / SOFTMAX_NAME)
-    finally:
-        temporary.unlink(missing_ok=True)
+    vocabulary, kernel, bias = softmax
+    vocabulary.save(directory / VOCABULARY_NAME)
+    arrays = {"kernel": kernel.astype(dtype), "bias": bias.astype(dtype)}
+    save_npz(directory / SOFTMAX_NAME, arrays)
 
 
 def has_softmax(path: Path) -> bool:
-    """Whether both files are in the directory of a model, or beside its HDF5 file."""
-    folder = _folder(path)
-    return (folder / VOCABULARY_NAME).is_file() and (folder / SOFTMAX_NAME).is_file()
+    """Whether both files are in the directory of a model, or next to its HDF5 file."""
+    return all((_folder(path) / name).is_file() for name in (VOCABULARY_NAME, SOFTMAX_NAME))
 
 
 def load_softmax(path: Path, features: int) -> SoftmaxWeights:
-    """Reads ``vocabulary.txt`` and ``softmax.npz``.
+    """Reads both files.
 
     Args:
         path: The directory of the model, or its HDF5 file.
@@ -89,18 +79,14 @@ def load_softmax(path: Path, features: int) -> SoftmaxWeights:
     folder = _folder(path)
     try:
         vocabulary = Vocabulary.load(folder / VOCABULARY_NAME)
-        shapes = {"kernel": (len(vocabulary), features), "bias": (len(vocabulary),)}
-        with zipfile.ZipFile(folder / SOFTMAX_NAME) as file:
-            kernel, bias = (
-                read_member(file, name, shape, "f").astype(np.float32)
-                for name, shape in shapes.items()
-            )
-    except (*DAMAGED, LookupError) as error:
-        raise SourceError(
-            f"Cannot read the softmax in {str(path)!r}: {error!s:.500}"
-        ) from error
-    check_finite({"kernel": kernel, "bias": bias}, str(folder / SOFTMAX_NAME))
-    return SoftmaxWeights(vocabulary, kernel, bias)
+        n = len(vocabulary)
+        shapes = {"kernel": (n, features), "bias": (n,)}
+        arrays = load_npz(folder / SOFTMAX_NAME, shapes, "f")
+    except (OSError, ValueError) as error:
+        raise SourceError(f"Cannot read the softmax in {str(path)!r}: {error}") from error
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    check_finite(arrays, str(folder / SOFTMAX_NAME))
+    return SoftmaxWeights(vocabulary, **arrays)
 
 
 def _folder(path: Path) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -17,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from keras_elmo.config import ElmoConfig
 from keras_elmo.hub.sources import load_source
 from keras_elmo.layers.arrays import assign_arrays, collect_arrays
-from keras_elmo.pretraining.checkpoint import Checkpoint, Log, StopAtNaN, restore
+from keras_elmo.pretraining.checkpoint import Checkpoint, Log, restore
 from keras_elmo.pretraining.language_model import BidirectionalLanguageModel
 from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import (
@@ -49,26 +51,26 @@ def train(
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from nothing or from a trained one.
 
-    ``out`` then is a source for :class:`~keras_elmo.ElmoEmbeddingLayer` like any other,
+    ``out`` is then a source for :class:`~keras_elmo.ElmoEmbeddingLayer` like any other,
     and can be trained further. It holds:
 
     - ``options.json`` and ``weights.hdf5``, the biLM, when the training is complete;
     - ``vocabulary.txt`` and ``softmax.npz``, the words and the output layer;
     - ``training.json``, all settings; ``log.csv``, the loss in nats and the perplexities
       as the training saw them, averaged over ``log_steps``;
-    - ``checkpoint.npz``, from which an interrupted run goes on.
+    - ``checkpoint.npz``, from which an interrupted run continues.
 
     Args:
         texts: Text files, directories or patterns; one sentence in a line, its words
             separated by white space. See :func:`expand_paths`.
         out: Where the model goes; made if it does not exist.
         model: The configuration of a new model, or a source to start from: anything that
-            the layer takes. Where the source has a softmax, that is continued too.
+            the layer takes. If the source has a softmax, its training continues too.
         training: The settings; by default :class:`TrainingConfig`'s.
         vocabulary: A file of the words to predict, one in a line, as :class:`Vocabulary`
             reads it. By default that of the source if it has one, else the most frequent
             words of the texts.
-        resume: Go on where an earlier run in ``out`` stopped, which ends in the same
+        resume: Continue where an earlier run in ``out`` stopped, which ends in the same
             model as a run without interruption; start if there was none.
         tensorboard: Whether to write logs for TensorBoard to ``out/tensorboard``.
         verbose: Whether to show the progress.
@@ -79,11 +81,11 @@ def train(
     Raises:
         FileNotFoundError: A text does not exist.
         FileExistsError: ``out`` holds something, and ``resume`` is false.
-        ValueError: The texts hold no words, or the settings are not those of the run to
-            resume.
-        SourceError: ``model`` names a source that cannot be had.
-        FloatingPointError: The loss became infinite or not a number.
-        ImportError: ``tensorboard`` is asked for and is not installed.
+        ValueError: The texts hold no words, or the texts, the words or the settings are
+            not those of the run to resume.
+        SourceError: ``model`` names a source that could not be loaded.
+        FloatingPointError: The loss or a weight became infinite or not a number.
+        ImportError: ``tensorboard`` is true and TensorBoard is not installed.
     """
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise ImportError(
@@ -93,51 +95,31 @@ def train(
     training = training or TrainingConfig()
     paths = expand_paths(texts)
     folder = Path(out)
-    if isinstance(model, ElmoConfig):
-        start = _Start(model, {}, None, None)
-    else:
-        start = _Start.load(model)
+    earlier = _earlier_settings(folder, resume)
+    start = _Start.of(model)
+    counts = count_words(read_sentences(paths))
+    if not counts:
+        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
+    words = start.vocabulary(vocabulary, counts, training.vocabulary_size)
     settings = {
         "model": start.config.to_options(),
         "init": start.name,
-        "vocabulary": None if vocabulary is None else str(vocabulary),
-        "texts": {path: Path(path).stat().st_size for path in paths},
+        "vocabulary": hashlib.sha256("\n".join(words.words).encode()).hexdigest(),
+        "texts": {path: _sha256(path) for path in paths},
         "training": training.to_dict(),
     }
-    _check_folder(folder, settings, resume)
+    _check_same(earlier or settings, settings, folder)
     keras.utils.set_random_seed(training.seed)
-    language_model, words = _prepare(start, paths, training, vocabulary)
+    language_model = start.language_model(words, counts, training)
     language_model.compile(optimizer=training.make_optimizer())
     # Not before: what is wrong with the arguments leaves nothing behind.
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(settings, indent=2) + "\n"
     (folder / SETTINGS_NAME).write_text(text, encoding="utf-8")
     words.save(folder / VOCABULARY_NAME)
-    windows = Windows(
-        start.config,
-        words,
-        training.batch_size,
-        training.window_steps,
-        training.sentence_state,
-    )
-    _fit(language_model, windows, paths, training, folder, tensorboard, verbose)
+    _fit(language_model, words, paths, training, folder, tensorboard, verbose)
     save_language_model(language_model, words, folder)
     return language_model
-
-
-class _Start(NamedTuple):
-    """What the training starts from."""
-
-    config: ElmoConfig
-    arrays: dict[str, NDArray[np.float32]]
-    softmax: SoftmaxWeights | None
-    name: str | None
-
-    @classmethod
-    def load(cls, source: PathLike) -> Self:
-        config, arrays, path = load_source(source)
-        softmax = load_softmax(path, config.projection_dim) if has_softmax(path) else None
-        return cls(config, arrays, softmax, str(source))
 
 
 def save_language_model(
@@ -161,8 +143,8 @@ def save_language_model(
     save_softmax(folder, SoftmaxWeights(vocabulary, kernel, bias), dtype)
 
 
-def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Checks that ``folder`` is empty, or holds a run of these settings to resume."""
+def _earlier_settings(folder: Path, resume: bool) -> dict[str, Any] | None:
+    """The settings of the run to resume; None if ``folder`` is empty."""
     path = folder / SETTINGS_NAME
     if resume and path.is_file():
         try:
@@ -174,18 +156,7 @@ def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
                 f"resume: cannot read the settings {str(path)!r} ({error}). Train into "
                 "another directory."
             ) from error
-        changed = sorted(
-            name
-            for name in settings.keys() | earlier.keys()
-            if settings.get(name) != earlier.get(name)
-        )
-        if changed:
-            raise ValueError(
-                f"resume: the run in {str(folder)!r} had other settings: "
-                f"{', '.join(changed)} differ from its {SETTINGS_NAME}. Resume with the "
-                "same ones, or train into another directory from this one as the source."
-            )
-        return
+        return earlier
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(
             f"out: {str(folder)!r} is not empty and holds no run to resume."
@@ -193,61 +164,92 @@ def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
             else f"out: {str(folder)!r} is not empty. Name a new directory, or ask to "
             "resume the run that is in it."
         )
+    return None
 
 
-def _prepare(
-    start: _Start,
-    paths: Sequence[str],
-    training: TrainingConfig,
-    vocabulary_path: PathLike | None,
-) -> tuple[BidirectionalLanguageModel, Vocabulary]:
-    """The model as the training finds it, and its words."""
-    counts = count_words(read_sentences(paths))
-    if not counts:
-        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
-    if vocabulary_path is not None:
-        vocabulary = Vocabulary.load(vocabulary_path)
-    elif start.softmax is not None:
-        vocabulary = start.softmax.vocabulary
-    else:
-        vocabulary = Vocabulary.from_counts(counts, training.vocabulary_size)
-    n_samples = training.n_samples
-    model = BidirectionalLanguageModel(
-        start.config,
-        len(vocabulary),
-        training.batch_size,
-        n_samples if n_samples is not None and n_samples < len(vocabulary) else None,
-        training.dropout,
-        frequencies=vocabulary.frequencies(counts),
-        seed=training.seed,
-        dtype=training.precision,
-    )
-    if start.arrays:
-        assign_arrays(model.bilm, start.arrays)
-    if start.softmax is not None:
-        _assign_softmax(model, vocabulary, start.softmax)
-    return model, vocabulary
+def _check_same(earlier: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
+    names = settings.keys() | earlier.keys()
+    changed = sorted(name for name in names if settings.get(name) != earlier.get(name))
+    if changed:
+        raise ValueError(
+            f"resume: the run in {str(folder)!r} had other settings: {', '.join(changed)} "
+            f"differ from its {SETTINGS_NAME}. Resume with the same ones, or train into "
+            "another directory from this one as the source."
+        )
 
 
-def _assign_softmax(
-    model: BidirectionalLanguageModel, vocabulary: Vocabulary, known: SoftmaxWeights
-) -> None:
-    """Takes over the words that ``known`` has; the others keep their initial values."""
-    rows = {word: row for row, word in enumerate(known.vocabulary.words)}
-    pairs = [(i, rows[word]) for i, word in enumerate(vocabulary.words) if word in rows]
-    here, there = np.array(pairs).T  # (known words,) each
-    for variable, array in (
-        (model.softmax.kernel, known.kernel),
-        (model.softmax.bias, known.bias),
-    ):
-        values = np.array(ops.convert_to_numpy(variable))
-        values[here] = array[there]
-        variable.assign(values)
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Start(NamedTuple):
+    """What the training starts from."""
+
+    config: ElmoConfig
+    arrays: dict[str, NDArray[np.float32]]
+    softmax: SoftmaxWeights | None
+    name: str | None
+
+    @classmethod
+    def of(cls, model: ElmoConfig | PathLike) -> Self:
+        if isinstance(model, ElmoConfig):
+            return cls(model, {}, None, None)
+        config, arrays, path = load_source(model)
+        softmax = load_softmax(path, config.projection_dim) if has_softmax(path) else None
+        return cls(config, arrays, softmax, str(model))
+
+    def vocabulary(
+        self, path: PathLike | None, counts: Counter[str], size: int
+    ) -> Vocabulary:
+        """The words to predict."""
+        if path is not None:
+            return Vocabulary.load(path)
+        if self.softmax is not None:
+            return self.softmax.vocabulary
+        return Vocabulary.from_counts(counts, size)
+
+    def language_model(
+        self, words: Vocabulary, counts: Counter[str], training: TrainingConfig
+    ) -> BidirectionalLanguageModel:
+        """The model as the training finds it."""
+        n_samples = training.n_samples
+        model = BidirectionalLanguageModel(
+            self.config,
+            len(words),
+            training.batch_size,
+            n_samples if n_samples is not None and n_samples < len(words) else None,
+            training.dropout,
+            frequencies=words.frequencies(counts),
+            seed=training.seed,
+            dtype=training.precision,
+        )
+        if self.arrays:
+            assign_arrays(model.bilm, self.arrays)
+        if self.softmax is not None:
+            self._assign_softmax(model, words, self.softmax)
+        return model
+
+    @staticmethod
+    def _assign_softmax(
+        model: BidirectionalLanguageModel, words: Vocabulary, known: SoftmaxWeights
+    ) -> None:
+        """Takes over the words that ``known`` has; others keep their initial values."""
+        rows = {word: row for row, word in enumerate(known.vocabulary.words)}
+        pairs = [(i, rows[word]) for i, word in enumerate(words.words) if word in rows]
+        here, there = np.array(pairs).T  # (known words,) each
+        for variable, array in (
+            (model.softmax.kernel, known.kernel),
+            (model.softmax.bias, known.bias),
+        ):
+            values = np.array(ops.convert_to_numpy(variable))
+            values[here] = array[there]
+            variable.assign(values)
 
 
 def _fit(
     model: BidirectionalLanguageModel,
-    windows: Windows,
+    words: Vocabulary,
     paths: Sequence[str],
     training: TrainingConfig,
     folder: Path,
@@ -262,9 +264,15 @@ def _fit(
         for epoch in itertools.count():
             yield from read_sentences(paths, shuffle_seed=training.seed + epoch)
 
+    windows = Windows(
+        model.config,
+        words,
+        training.batch_size,
+        training.window_steps,
+        training.sentence_state,
+    )
     callbacks = [
         Log(folder, training.log_steps, steps_done),
-        StopAtNaN(),
         Checkpoint(folder, training.log_steps),
     ]
     if tensorboard:

@@ -10,9 +10,15 @@ from typing import Any, Self, get_args
 import keras
 
 from keras_elmo.pretraining.windows import SentenceState
-from keras_elmo.types import check_one_of, check_positive_integer
+from keras_elmo.types import check_integer, check_one_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+_SMALLEST = {
+    **dict.fromkeys(("n_steps", "batch_size", "window_steps", "log_steps"), 1),
+    **dict.fromkeys(("vocabulary_size", "n_samples"), 1),
+    **dict.fromkeys(("warmup_steps", "seed"), 0),
+}
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,10 @@ class TrainingConfig:
         window_steps: Steps of a window: how far gradients reach back.
         sentence_state: Whether the LSTM state is ``"carried"`` from sentence to sentence,
             as in bilm-tf, or ``"reset"``, as the embedding layer reads sentences.
-        vocabulary_size: How many words to predict, three special ones included, where
-            the vocabulary is built from the texts.
-        n_samples: Size of the sampled softmax; ``None`` for a full one. Where the
-            vocabulary has no more words than that, it is a full one too.
+        vocabulary_size: How many words to predict, three special ones included, if the
+            vocabulary is built from the texts.
+        n_samples: Size of the sampled softmax; ``None`` for a full one. It is also full if
+            the vocabulary has no more words than that.
         dropout: Share of each LSTM layer's inputs, and of the last one's outputs, that is
             dropped.
         optimizer: The name of a Keras optimizer.
@@ -64,45 +70,36 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the values."""
-        for name in ("n_steps", "batch_size", "window_steps", "log_steps"):
-            check_positive_integer(name, getattr(self, name))
-        check_positive_integer("vocabulary_size", self.vocabulary_size)
-        if self.n_samples is not None:
-            check_positive_integer("n_samples", self.n_samples)
+        for name, smallest in _SMALLEST.items():
+            value = getattr(self, name)
+            if name != "n_samples" or value is not None:
+                # NumPy's integers become Python's, which JSON can hold.
+                object.__setattr__(self, name, check_integer(name, value, smallest))
         check_one_of("sentence_state", self.sentence_state, get_args(SentenceState))
         check_one_of("precision", self.precision, PRECISIONS)
-        self._check_number("dropout", 0 <= self.dropout < 1, "from 0 to less than 1")
-        self._check_number("learning_rate", self.learning_rate > 0, "more than 0")
-        self._check_number(
-            "clip_norm", self.clip_norm is None or self.clip_norm > 0, "more than 0 or None"
-        )
-        self._check_number(
-            "warmup_steps",
-            _is_integer(self.warmup_steps) and 0 <= self.warmup_steps < self.n_steps,
-            f"from 0 to less than n_steps = {self.n_steps}",
-        )
-        self._check_number(
-            "log_steps",
-            self.n_steps % self.log_steps == 0,
-            f"a divisor of n_steps = {self.n_steps}",
-        )
-        is_seed = _is_integer(self.seed) and 0 <= self.seed < 2**31
-        self._check_number("seed", is_seed, "from 0 to 2**31 - 1")
-
-    def _check_number(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            raise ValueError(f"{name} must be {expected}; got {getattr(self, name)!r}.")
+        n_steps = self.n_steps
+        for name, is_right, expected in (
+            ("dropout", 0 <= self.dropout < 1, "from 0 to less than 1"),
+            ("learning_rate", self.learning_rate > 0, "more than 0"),
+            (
+                "clip_norm",
+                self.clip_norm is None or self.clip_norm > 0,
+                "more than 0 or None",
+            ),
+            ("warmup_steps", self.warmup_steps < n_steps, f"less than n_steps = {n_steps}"),
+            (
+                "log_steps",
+                n_steps % self.log_steps == 0,
+                f"a divisor of n_steps = {n_steps}",
+            ),
+            ("seed", self.seed < 2**31, "from 0 to 2**31 - 1"),
+        ):
+            if not is_right:
+                raise ValueError(f"{name} must be {expected}; got {getattr(self, name)!r}.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Reads settings by name; those that are not there have their defaults.
-
-        Args:
-            values: Settings under the names of the attributes.
-
-        Returns:
-            The configuration.
+        """Reads settings under the names of the attributes; the others get their defaults.
 
         Raises:
             ValueError: There is no setting of a name, or a value is out of its range.
@@ -121,24 +118,21 @@ class TrainingConfig:
         return dataclasses.asdict(self)
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """Makes the optimizer with its learning rate schedule.
-
-        Returns:
-            A new Keras optimizer.
+        """A new optimizer with the schedule of its learning rate.
 
         Raises:
             ValueError: Keras has no optimizer of that name.
         """
+        rates: dict[str, Any] = {"initial_learning_rate": self.learning_rate}
+        if self.warmup_steps:
+            rates = {
+                "initial_learning_rate": 0.0,
+                "warmup_target": self.learning_rate,
+                "warmup_steps": self.warmup_steps,
+            }
         schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            warmup_target=self.learning_rate,
-            warmup_steps=self.warmup_steps,
-            decay_steps=self.n_steps - self.warmup_steps,
+            decay_steps=self.n_steps - self.warmup_steps, **rates
         )
-        if self.warmup_steps == 0:
-            schedule = keras.optimizers.schedules.CosineDecay(
-                self.learning_rate, decay_steps=self.n_steps
-            )
         optimizer = keras.optimizers.get(self.optimizer)
         config = {
             **optimizer.get_config(),
@@ -146,7 +140,3 @@ class TrainingConfig:
             "global_clipnorm": self.clip_norm,
         }
         return type(optimizer)(**config)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.types import PathLike
+from keras_elmo.weights.atomic import replacing
 
 BEGIN_SENTENCE = "<S>"
 END_SENTENCE = "</S>"
@@ -23,7 +24,7 @@ class Vocabulary:
 
     It decides what is predicted, not what can be read: a biLM reads characters. Its
     file has one word in a line, as bilm-tf's: ``<S>``, ``</S>``, ``<UNK>``, then the
-    words from the most to the least frequent. Sampling by rank relies on that order.
+    words by frequency. Sampling by rank relies on that order.
 
     Args:
         words: The words, the three special ones first.
@@ -48,7 +49,7 @@ class Vocabulary:
     def from_counts(
         cls, counts: Mapping[str, int], size: int | None = None, min_count: int = 1
     ) -> Self:
-        """Takes the most frequent words.
+        """Takes the most frequent words; equally frequent ones by their code points.
 
         Args:
             counts: How often each word occurs, as :func:`count_words` returns it.
@@ -56,11 +57,8 @@ class Vocabulary:
                 all.
             min_count: Leave out words that occur less often.
 
-        Returns:
-            The vocabulary. Words of equal frequency are in the order of their code points.
-
         Raises:
-            ValueError: ``size`` has no room for words beside the special ones.
+            ValueError: ``size`` has no room for words besides the special ones.
         """
         if size is not None and size <= len(SPECIAL_WORDS):
             raise ValueError(f"size must be more than {len(SPECIAL_WORDS)}; got {size}.")
@@ -76,58 +74,38 @@ class Vocabulary:
     def load(cls, path: PathLike) -> Self:
         """Reads a vocabulary file, one word in a line.
 
-        Args:
-            path: The file.
-
-        Returns:
-            The vocabulary.
-
         Raises:
             OSError: The file cannot be read.
             ValueError: It is not UTF-8, or not such a list.
         """
         path = Path(path)
         try:
-            lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            # Without the byte order mark that some editors write.
+            lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
             return cls([line.strip("\r") for line in lines])
         except ValueError as error:
             raise ValueError(f"{str(path)!r} is not a vocabulary: {error}") from error
 
     def save(self, path: PathLike) -> None:
-        """Writes a vocabulary file.
-
-        Args:
-            path: The file; one that is there is replaced.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        Path(path).write_text("\n".join(self.words) + "\n", encoding="utf-8")
+        """Writes a vocabulary file, or replaces it."""
+        with replacing(path) as written:
+            written.write_text("\n".join(self.words) + "\n", encoding="utf-8")
 
     def __len__(self) -> int:
         return len(self.words)
 
     def ids(self, words: Iterable[str]) -> NDArray[np.int32]:
-        """Looks words up.
-
-        Args:
-            words: The words, n of them.
-
-        Returns:
-            Their ids, int32 (n,); those of unknown words are that of ``<UNK>``.
-        """
+        """The ids of n words, int32 (n,); unknown words have that of ``<UNK>``."""
         unknown = self._ids[UNKNOWN]
         return np.array([self._ids.get(word, unknown) for word in words], np.int32)
 
     def frequencies(self, counts: Mapping[str, int]) -> NDArray[np.float64]:
-        """The share of each word among all that is to be predicted.
+        """The share of each word among all targets, float64 (len(self),).
+
+        Words that do not occur are counted once, so that the logarithm exists.
 
         Args:
             counts: How often each word occurs, as :func:`count_words` returns it.
-
-        Returns:
-            A float64 array (len(self),) that sums to 1. Words that do not occur are
-            counted once, so that the logarithm exists.
         """
         totals = np.array([counts.get(word, 0) for word in self.words], np.float64)
         known = sum(totals)
@@ -139,14 +117,7 @@ class Vocabulary:
 
 
 def count_words(sentences: Iterable[Sequence[str]]) -> Counter[str]:
-    """Counts words, and for each sentence one ``<S>`` and one ``</S>``.
-
-    Args:
-        sentences: Sentences as sequences of words.
-
-    Returns:
-        The counts.
-    """
+    """Counts words, and for each sentence one ``<S>`` and one ``</S>``."""
     counts: Counter[str] = Counter()
     for words in sentences:
         counts.update(words)

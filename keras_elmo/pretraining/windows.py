@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -30,11 +31,10 @@ _CHARACTERS_STEP = 32
 class Windows:
     """Cuts sentences into windows for truncated backpropagation through time.
 
-    Each row of a window is a text of its own: it goes on in the next window where this
-    one ends, and takes the next sentence when it has come to the end of one. The forward
-    direction reads ``<S> w1 ... wn`` and predicts ``w1 ... wn </S>``; the backward
-    direction reads ``</S> wn ... w1`` and predicts ``wn ... w1 <S>``. That a sentence
-    follows on a sentence is not predicted.
+    Each row of a window is a text of its own: it continues in the next window, and takes
+    the next sentence after the end of one. The forward direction reads ``<S> w1 ... wn``
+    and predicts ``w1 ... wn </S>``; the backward direction reads ``</S> wn ... w1`` and
+    predicts ``wn ... w1 <S>``. That a sentence follows a sentence is not predicted.
 
     Words are given once for each window, with indices into them: the character CNN
     then runs once for each distinct word, not once for each token.
@@ -44,11 +44,11 @@ class Windows:
         vocabulary: The words that are predicted.
         batch_size: Rows of a window.
         steps: Steps of a window, after which backpropagation is cut off.
-        sentence_state: ``"carried"`` goes on from sentence to sentence in a row, as
+        sentence_state: ``"carried"`` continues from sentence to sentence in a row, as
             bilm-tf does: rows have no gaps, the last boundary of a sentence is read too,
-            as the embedding layer reads it, and only the first window starts anew.
-            ``"reset"`` starts each sentence anew, at the begin of a window; what is left of
-            the sentence's last window is padding.
+            as the embedding layer reads it, and the state is reset in the first window
+            only. ``"reset"`` starts each sentence in the zero state and in a new window;
+            the rest of the sentence's last window is padding.
     """
 
     def __init__(
@@ -81,36 +81,34 @@ class Windows:
 
             - ``words``: int32 (words, characters), the character ids of the window's
               distinct words. The first row and some last ones are padding. The
-              character axis is cut where no filter can tell.
+              character axis is cut to what the filters can see.
             - ``forward``, ``backward``: int32 (batch_size, steps), the row in ``words``
               of each step, both in reading order. 0 is padding.
             - ``forward_targets``, ``backward_targets``: int32 (batch_size, steps), the
               word in the vocabulary that each step predicts, or -1 for none.
-            - ``starts``: bool (batch_size,), true for rows that start anew.
+            - ``starts``: bool (batch_size,), true for rows that start in the zero state.
         """
-        source = iter(sentences)
-        rows = [_Row(self.vocabulary) for _ in range(self.batch_size)]
         carried = self.sentence_state == "carried"
-        first = True
-        while True:
-            if carried:
-                starts = np.full(self.batch_size, first)
-                for row in rows:
-                    while len(row.forward) < self.steps and row.read(source, carried):
-                        pass
-            else:
-                starts = np.array([not row.forward for row in rows])
-                for row, is_empty in zip(rows, starts, strict=True):
-                    if is_empty:
-                        row.read(source, carried)
-            if not any(row.forward for row in rows):
+        # Each row's next steps, forward and backward, in the order of processing.
+        rows: list[tuple[_Steps, _Steps]] = [([], []) for _ in range(self.batch_size)]
+        bounded = map(self._bounded, sentences)
+        for number in itertools.count():
+            starts = [number == 0 if carried else not forward for forward, _ in rows]
+            for forward, backward in rows:
+                while not forward or (carried and len(forward) < self.steps):
+                    following = next(bounded, None)
+                    if following is None:
+                        break
+                    forward += following[0]
+                    backward += following[1]
+            if not any(forward for forward, _ in rows):
                 return
-            first = False
-            parts = [row.take(self.steps) for row in rows]
-            if skip > 0:
-                skip -= 1
-                continue
-            yield {**self._window(parts), "starts": starts}
+            taken = [[steps[: self.steps] for steps in row] for row in rows]
+            for row in rows:
+                for steps in row:
+                    del steps[: self.steps]
+            if number >= skip:
+                yield {**self._window(taken), "starts": np.array(starts)}
 
     def dataset(
         self, sentences: Callable[[], Iterable[Sequence[str]]], skip: int = 0
@@ -122,18 +120,16 @@ class Windows:
             skip: How many windows to leave out.
 
         Returns:
-            A ``tf.data.Dataset``, which makes windows beside the training. It works with
-            every backend, but needs TensorFlow to be installed.
+            A ``tf.data.Dataset``, which makes windows while the model trains. It works
+            with every backend, but needs TensorFlow to be installed.
         """
         import tensorflow as tf
 
         steps = tf.TensorSpec((self.batch_size, self.steps), tf.int32)
         signature = {
             "words": tf.TensorSpec((None, None), tf.int32),
-            "forward": steps,
-            "backward": steps,
-            "forward_targets": steps,
-            "backward_targets": steps,
+            **dict.fromkeys(("forward", "backward"), steps),
+            **dict.fromkeys(("forward_targets", "backward_targets"), steps),
             "starts": tf.TensorSpec((self.batch_size,), tf.bool),
         }
         windows = tf.data.Dataset.from_generator(
@@ -141,29 +137,32 @@ class Windows:
         )
         return windows.prefetch(2)
 
-    def _window(self, parts: Sequence[tuple[_Stream, _Stream]]) -> Window:
+    def _bounded(self, words: Sequence[str]) -> tuple[_Steps, _Steps]:
+        """A sentence's steps, in each direction the words with those to predict."""
+        bounded = [BEGIN_SENTENCE, *words, END_SENTENCE]
+        ids = self.vocabulary.ids(bounded).tolist()
+        forward = list(zip(bounded, [*ids[1:], NO_TARGET], strict=True))
+        backward = list(zip(bounded[::-1], [*ids[-2::-1], NO_TARGET], strict=True))
+        end = None if self.sentence_state == "carried" else -1
+        return forward[:end], backward[:end]
+
+    def _window(self, rows: Sequence[Sequence[_Steps]]) -> Window:
         words: dict[str, int] = {}
-        shape = (self.batch_size, self.steps)
-        forward, backward = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        forward_targets = np.full(shape, NO_TARGET, np.int32)
-        backward_targets = np.full(shape, NO_TARGET, np.int32)
-        for i, (read_forward, read_backward) in enumerate(parts):
-            for indices, targets, read in (
-                (forward, forward_targets, read_forward),
-                # Filled from the end, where this direction begins to read.
-                (backward[:, ::-1], backward_targets[:, ::-1], read_backward),
-            ):
-                indices[i, : len(read)] = [
-                    words.setdefault(word, len(words) + 1) for word, _ in read
+        window = {}
+        for direction, name in enumerate(("forward", "backward")):
+            indices = np.zeros((self.batch_size, self.steps), np.int32)
+            targets = np.full((self.batch_size, self.steps), NO_TARGET, np.int32)
+            for i, row in enumerate(rows):
+                n = len(row[direction])
+                indices[i, :n] = [
+                    words.setdefault(word, len(words) + 1) for word, _ in row[direction]
                 ]
-                targets[i, : len(read)] = [target for _, target in read]
-        return {
-            "words": self._character_ids(list(words)),
-            "forward": forward,
-            "backward": backward,
-            "forward_targets": forward_targets,
-            "backward_targets": backward_targets,
-        }
+                targets[i, :n] = [target for _, target in row[direction]]
+            # The backward direction starts at the end.
+            order = -1 if name == "backward" else 1
+            window[name] = indices[:, ::order]
+            window[f"{name}_targets"] = targets[:, ::order]
+        return {"words": self._character_ids(list(words)), **window}
 
     def _character_ids(self, words: Sequence[str]) -> NDArray[np.int32]:
         length = self.config.max_characters_per_token
@@ -173,45 +172,16 @@ class Windows:
         ids = np.zeros((n_rows, length), np.int32)  # (words, max_characters_per_token)
         for i, word in enumerate(words, start=1):
             ids[i] = _word_ids(word, length)
-        # Behind the longest word one window of the widest filter is kept that sees
-        # nothing but padding: more of them do not change the maximum over positions.
+        # After the longest word one window of the widest filter is kept that sees nothing
+        # but padding: more of them do not change the maximum over positions.
         longest = int(np.max(np.sum((ids != 0) & (ids != CHARACTER_PADDING_ID), axis=1)))
         widest = max(width for width, _ in self.config.filters)
         n_columns = -(-(longest + widest) // _CHARACTERS_STEP) * _CHARACTERS_STEP
         return ids[:, :n_columns]
 
 
-_Stream = list[tuple[str, int]]
+_Steps = list[tuple[str, int]]
 """Words with the ids of the words to predict, in the order of processing."""
-
-
-class _Row:
-    """What one row has still to give."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self.forward: _Stream = []
-        self.backward: _Stream = []
-
-    def take(self, steps: int) -> tuple[_Stream, _Stream]:
-        """Takes the next steps of both directions, fewer at the end."""
-        taken = self.forward[:steps], self.backward[:steps]
-        del self.forward[:steps], self.backward[:steps]
-        return taken
-
-    def read(self, source: Iterator[Sequence[str]], with_last_boundary: bool) -> bool:
-        """Takes the next sentence; false if there is none."""
-        words = next(source, None)
-        if words is None:
-            return False
-        bounded = [BEGIN_SENTENCE, *words, END_SENTENCE]
-        ids = self._vocabulary.ids(bounded).tolist()
-        forward = list(zip(bounded, [*ids[1:], NO_TARGET], strict=True))
-        backward = list(zip(bounded[::-1], [*ids[-2::-1], NO_TARGET], strict=True))
-        end = None if with_last_boundary else -1
-        self.forward += forward[:end]
-        self.backward += backward[:end]
-        return True
 
 
 @lru_cache(maxsize=1 << 17)

@@ -60,9 +60,9 @@ def compute_features(
 
     Returns:
         For ``"pooled_layers"`` an array (n, n_layers + 1, D), for ``"layers"``
-        :class:`~keras_elmo.TokenFeatures`, whose rows are one file and whose offsets are
-        another, with ``.offsets.npy`` behind its name. Both are memory-mapped and in the
-        order of the texts. Texts without tokens have zeros, or no rows.
+        :class:`~keras_elmo.vectors.TokenFeatures`, whose rows are one file and whose
+        offsets are another, with ``.offsets.npy`` behind its name. Both are memory-mapped
+        and in the order of the texts. Texts without tokens have zeros, or no rows.
 
     Raises:
         TypeError: ``layer`` is no :class:`~keras_elmo.ElmoEmbeddingLayer`, or the texts are

@@ -91,7 +91,7 @@ def embed_corpus(
     Raises:
         TypeError: ``corpus`` is none, or an argument has a wrong type.
         ValueError: An argument is out of its range, or does not fit the others; there are
-            bad lines (:class:`~keras_elmo.BadLinesError`); ``path`` was begun with
+            bad lines (:class:`~keras_elmo.errors.BadLinesError`); ``path`` was begun with
             something else, is too long a name, or files beside it would write over the
             corpus; the corpus changes while it is read; a vector is not finite in
             ``dtype``; or the backend of Keras is not TensorFlow.

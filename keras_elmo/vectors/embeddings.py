@@ -31,7 +31,7 @@ DAMAGED = (
 
 
 class Embeddings(Sequence[Floats]):
-    """The arrays of a file of embeddings; made by :func:`~keras_elmo.open_embeddings`.
+    """The arrays of a file, made by :func:`~keras_elmo.vectors.open_embeddings`.
 
     ``embeddings[i]`` is the array of sentence ``i``, ``embeddings["a sentence"]`` that of a
     sentence as it stands in the corpus, without white space around it; of equal ones, the

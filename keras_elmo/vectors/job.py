@@ -37,7 +37,7 @@ EmbeddingsFile = Hdf5Embeddings | NumpyEmbeddings | ParquetEmbeddings
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a corpus is embedded; the arguments of :func:`~keras_elmo.embed_corpus`.
+    """How a corpus is embedded; the arguments of :func:`~keras_elmo.vectors.embed_corpus`.
 
     Raises:
         ValueError: One is out of its range.
@@ -73,7 +73,7 @@ class Job:
     """A corpus, a layer and a file.
 
     Args:
-        source: As for :func:`~keras_elmo.embed_corpus`.
+        source: As for :func:`~keras_elmo.vectors.embed_corpus`.
         corpus: As there.
         path: As there.
         options: How.

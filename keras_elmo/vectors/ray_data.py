@@ -110,7 +110,7 @@ def embed_dataset(
         .. code-block:: python
 
             sentences = ray.data.read_text("corpus/")
-            vectors = keras_elmo.embed_dataset(sentences, "mini", pooled=True)
+            vectors = keras_elmo.vectors.embed_dataset(sentences, "mini", pooled=True)
             vectors.write_parquet("vectors/")
     """
     ray = _load_ray()

@@ -22,8 +22,8 @@ def open_embeddings(path: PathLike) -> Embeddings:
     """Opens a file of embeddings.
 
     Args:
-        path: What :func:`~keras_elmo.embed_corpus` or ``keras-elmo embed`` has written, or
-            an HDF5 file of AllenNLP's command ``elmo``.
+        path: What :func:`~keras_elmo.vectors.embed_corpus` or ``keras-elmo embed`` has
+            written, or an HDF5 file of AllenNLP's command ``elmo``.
 
     Returns:
         Its arrays.

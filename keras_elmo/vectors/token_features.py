@@ -21,8 +21,8 @@ class TokenFeatures(Sequence[Floats]):
     """The ``"layers"`` of each token of each text, one text after another.
 
     ``features[i]`` is an array (time, n_layers + 1, D) with a row for each token of text
-    ``i``; ``len(features)`` is the number of texts. :func:`~keras_elmo.feature_dataset`
-    makes padded batches.
+    ``i``; ``len(features)`` is the number of texts.
+    :func:`~keras_elmo.training.feature_dataset` makes padded batches.
 
     Args:
         values: The rows of all texts, (total_tokens, n_layers + 1, D), which may be

@@ -133,7 +133,7 @@ def list_models() -> tuple[NamedModel, ...]:
     """The models that a layer's ``source`` can name.
 
     Returns:
-        A :class:`~keras_elmo.NamedModel` for each. ``"mini"`` comes with the package; the
-        others are downloaded when a layer first asks for them.
+        A :class:`~keras_elmo.weights.named_models.NamedModel` for each. ``"mini"`` comes
+        with the package; the others are downloaded when a layer first asks for them.
     """
     return tuple(MODELS.values())

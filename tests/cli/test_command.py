@@ -1,66 +1,193 @@
-"""The command as a whole: its help, and wrong arguments."""
+"""The command as a whole: what it costs, wrong arguments, signals."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import keras_elmo
-from keras_elmo.cli.main import main
-from tests.cli.runs import Run, names
+from keras_elmo.cli import convert, embed
+from keras_elmo.cli.main import COMMANDS, main
+from keras_elmo.types import InputMode, OutputMode
+from keras_elmo.vectors.job import SUFFIXES
+from tests.cli.conftest import Run, names
+from tests.processes import run_python
+
+ROOT = Path(__file__).resolve().parents[2]
+LARGE = {"h5py", "keras", "numpy", "pooch", "requests", "tensorflow"}
 
 
-def test_the_command_as_a_process() -> None:
-    root = str(Path(__file__).resolve().parents[2])
+def test_python_m_keras_elmo_in_half_a_second(report_figure: object) -> None:
+    begun = os.times()
     result = subprocess.run(
-        [sys.executable, "-m", "keras_elmo.cli.main", "--version"],
+        [sys.executable, "-m", "keras_elmo", "--version"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": root},
-        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
     )
-    assert result.returncode == 0, result.stderr
+    ended = os.times()
     assert result.stdout == f"keras-elmo {keras_elmo.__version__}\n"
+    seconds = ended.children_user - begun.children_user
+    seconds += ended.children_system - begun.children_system
+    report_figure("processor time of keras-elmo --version", f"{seconds:.2f} s")
+    assert seconds < 0.5
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "--help",
-        "list --help",
-        "info --help",
-        "verify --help",
-        "convert --help",
-        "train --help",
-        "evaluate --help",
-    ],
-)
-def test_help(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_errors_import_nothing_large() -> None:
+    lines = [
+        *("--help", "embed --help", "list --json", "info", "convert x y --to keras"),
+        *("embed a a.parquet --source mini", "train x --out y"),
+    ]
+    code = (
+        "import contextlib, sys\nfrom keras_elmo.cli.main import main\n"
+        f"for line in {lines[:2] + lines[3:]}:\n"
+        "    with contextlib.suppress(SystemExit):\n        main(line.split())\n"
+        f"assert not {LARGE} & {{*sys.modules}}\n"
+        f"main({lines[2].split()})\n"
+        "assert not {'keras', 'tensorflow'} & {*sys.modules}\n"
+    )
+    assert '"mini"' in run_python(code)
+
+
+@pytest.mark.slow
+def test_tensorflow_logs_nothing(tmp_path: Path, source: str) -> None:
+    (tmp_path / "in.txt").write_text("The cat sat\n")
+    command = f"embed in.txt out.npy -q --source {source}".split()
+    for logs in (False, True):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+        result = subprocess.run(
+            [sys.executable, "-m", "keras_elmo", *command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**environment, **({"TF_CPP_MIN_LOG_LEVEL": "0"} if logs else {})},
+            check=True,
+        )
+        assert ("oneDNN" in result.stderr or "I0000" in result.stderr) is logs
+        if not logs:
+            assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_what_a_failing_import_wrote_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'from a library\\n')\nraise ImportError('it is broken')"
+    )
+    (tmp_path / "good.py").write_text("import os\nos.write(2, b'nothing of interest\\n')")
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(tmp_path)!r})
+os.dup2(1, 2)  # to see it
+del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+from keras_elmo.cli import main
+main._quiet_tensorflow()
+main.import_in("good", main._held_stderr)
+import good
+try:
+    import tensorflow
+except ImportError as error:
+    print(error)
+print(os.environ["TF_CPP_MIN_LOG_LEVEL"])
+"""
+    assert run_python(code).split("\n") == ["from a library", "it is broken", "3", ""]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.6, 2])
+def test_interrupted_while_it_imports(seconds: float, folder: Path) -> None:
+    """One line, wherever the signal comes."""
+    Path("in.txt").write_text("a b\n")
+    command = "-m keras_elmo embed in.txt o.npy --source mini"
+    process = subprocess.Popen(
+        [sys.executable, *command.split()],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # A shell lets what it starts in the background ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate()[1]
+    assert process.returncode == 130
+    assert error == "keras-elmo: stopped by SIGINT. The same command continues from here.\n"
+
+
+def test_signals_get_their_handlers_back(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("keras_elmo.hub.sources.load_source", interrupted)
+    assert run("info", "x") == (143, "", "keras-elmo: stopped by SIGTERM.\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
-        main(arguments.split())
-    assert "usage: keras-elmo" in capsys.readouterr().out
+        main([*command.split(), "--help"])
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"usage: keras-elmo {command}".strip())
+    assert command == "" or "Exit codes: 0, all is well; 1," in printed
+
+
+E = "embed in.txt a.h5 --source mini"
+REQUIRED = "the following arguments are required: "
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "the following arguments are required: COMMAND"),
+        ("", REQUIRED + "COMMAND"),
         ("explain x", "invalid choice: 'explain'"),
-        ("info", "the following arguments are required: SOURCE"),
-        ("convert x", "the following arguments are required: OUT"),
-        ("convert x y --to pickle", "invalid choice: 'pickle'"),
+        ("info", REQUIRED + "SOURCE"),
+        ("verify x --json --quiet", "not allowed with argument"),
+        ("convert x", REQUIRED + "OUT"),
+        ("convert x y --to pickle", "argument --to: invalid choice: 'pickle'"),
         ("convert x y --to keras --output-mode all", "invalid choice: 'all'"),
-        ("convert x y.zip", "the suffix of 'y.zip' does not tell the format: add --to"),
+        ("convert x y.zip", "the suffix of 'y.zip' does not say the format: add --to"),
         ("convert x y --to keras", "--to keras does not fit 'y'"),
         ("convert x y.keras --to hdf5", "--to hdf5 does not fit 'y.keras'"),
         ("convert x y --output-mode elmo", "HDF5 holds a model for every mode"),
-        ("convert x y --input-mode tokens", "HDF5 holds a model for every mode"),
-        ("convert x .", "OUT must end in the name of a file or directory; got '.'"),
-        ("verify x --json --quiet", "not allowed with argument"),
+        ("convert x y --input-mode tokens", "--input-mode are for --to keras and --to sav"),
+        ("convert x .", "OUT must end in a file or directory name; got '.'"),
+        ("embed in.txt out.h5", REQUIRED + "--source"),
+        (
+            E.replace("a.h5", "out.txt"),
+            "argument OUTPUT: must end in .hdf5, .h5, .npy, .pa",
+        ),
+        (E.replace("a.h5", "x/a.h5"), "OUTPUT: there is no directory 'x': make it first"),
+        (E.replace("a.h5", "a.parquet"), "a Parquet file needs --pooled"),
+        (
+            E.replace("h5", "npy") + " --use-sentence-keys",
+            "--use-sentence-keys is for HDF5",
+        ),
+        (f"{E} --top --all", "argument --all: not allowed with argument --top"),
+        (f"{E} --batch-size 0", "--batch-size: must be a whole number from 1, not '0'"),
+        (f"{E} --dtype int8", "argument --dtype: invalid choice: 'int8'"),
+        (
+            f"{E} --use-sentence-keys --forget-sentences",
+            "--forget-sentences: not allowed with argument --use-sentence-keys",
+        ),
+        ("train", REQUIRED + "TEXT, --out"),
+        (
+            "train a.txt --out o",
+            "--init must name a model to start from, or --config a new",
+        ),
+        ("evaluate source", REQUIRED + "TEXT"),
+        ("evaluate s t --batch-size x", "--batch-size: must be a whole number from 1, not"),
+        ("evaluate s t --sentence-state kept", "invalid choice: 'kept'"),
     ],
 )
 def test_wrong_arguments(
@@ -70,15 +197,49 @@ def test_wrong_arguments(
         main(arguments.split())
     error = capsys.readouterr().err
     assert message in error
-    assert error.startswith("usage: keras-elmo")
-    assert names(folder) == []
-
-
-@pytest.mark.parametrize("arguments", [["info"], ["verify"], ["convert"]])
-def test_a_missing_source(arguments: list[str], folder: Path, run: Run) -> None:
-    out = ["out"] if arguments == ["convert"] else []
-    code, printed, error = run(*arguments, "nowhere", *out)
-    assert (code, printed) == (1, "")
-    assert error.startswith("keras-elmo: error: source 'nowhere': there is no file")
+    assert error.startswith("keras-elmo")
     assert error.count("\n") == 1
     assert names(folder) == []
+
+
+def test_choices_are_those_of_the_library() -> None:
+    assert get_args(OutputMode) == convert.OUTPUT_MODES
+    assert get_args(InputMode) == convert.INPUT_MODES
+    assert tuple(SUFFIXES) == embed.SUFFIXES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("info nowhere", "source 'nowhere': there is no file or directory"),
+        ("verify nowhere", "source 'nowhere': there is no file or directory"),
+        ("convert nowhere out", "source 'nowhere': there is no file or directory"),
+        ("embed in.txt a.npy --source nowhere", "source 'nowhere': there is no file or"),
+        ("embed no.txt a.npy --source {s}", "INPUT: there is no file 'no.txt'"),
+        ("embed in.txt a.npy --source {s} --mix", "no mix, or one that was not trained"),
+        (
+            "embed in.txt a.npy --source {s} --column x",
+            "--column='x' is for JSON lines and",
+        ),
+        ("evaluate nowhere in.txt", "source 'nowhere': there is no file"),
+        ("evaluate {s} no.txt", "There is no text file 'no.txt'"),
+        ("evaluate {s} in.txt", "it can embed, but not predict words"),
+        ("train in.txt --out in.txt/x --init {s}", "Not a directory"),
+        (
+            "train in.txt --out . --init {s}",
+            "--out: '.' is not empty. Name a new directory",
+        ),
+        ("train in.txt --out o --init {s} --vocabulary in.txt", "is not a vocabulary"),
+        ("train in.txt --out o --config no.json", "No such file or directory: 'no.json'"),
+        ("verify {s}", "is no TF1 Hub module"),
+        ("convert {s} a/b", "There is no directory 'a': make it first."),
+    ],
+)
+def test_errors(arguments: str, message: str, folder: Path, run: Run, source: str) -> None:
+    Path("in.txt").write_text("the cat\n")
+    code, printed, error = run(*arguments.format(s=source).split())
+    assert (code, printed) == (1, "")
+    assert error.startswith("keras-elmo: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert names(folder) == ["in.txt"]

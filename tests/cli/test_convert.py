@@ -1,7 +1,9 @@
-"""``keras-elmo convert``: what it writes."""
+"""``keras-elmo convert``: what it writes, and that nothing half-written stays."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import keras
@@ -9,62 +11,67 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import keras_elmo
+from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids
 from keras_elmo.hub.sources import load_source
-from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import save_model
-from tests.cli.runs import PARAMETERS, SENTENCES, Run, names, outputs
-from tests.tiny_models import TINY, random_arrays
+from tests.cli.conftest import Run, names
+from tests.tiny_models import TINY, random_arrays, saved_model
+
+SENTENCES = ["The river bank", "Bank", "and another one , longer"]
+TOKENS = [sentence.split() for sentence in SENTENCES]
 
 
-def test_to_hdf5(source: str, folder: Path, run: Run) -> None:
-    code, printed, error = run("convert", source, "out")
+def outputs(source: object, *arguments: str) -> np.ndarray:
+    return np.asarray(ElmoEmbeddingLayer(source, *arguments)(SENTENCES))
+
+
+def is_of_seed(path: Path | str, seed: int) -> bool:
+    found = load_source(path).arrays["char_embed"]
+    return np.array_equal(found, random_arrays(TINY, seed)["char_embed"])
+
+
+@pytest.mark.parametrize("is_module", [False, True])
+def test_to_hdf5(
+    is_module: bool,
+    source: str,
+    module: Path,
+    folder: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
+    code, printed, error = run("convert", module if is_module else source, "out")
     assert (code, error) == (0, "")
     assert names(folder) == ["out"]
     assert names(folder / "out") == ["options.json", "weights.hdf5"]
     config, arrays, _ = load_source("out")
     assert config == TINY
+    assert arrays.keys() == random_arrays(TINY).keys()  # HDF5 has no place for a mix
     for name, expected in random_arrays(TINY).items():
         np.testing.assert_array_equal(arrays[name], expected)
     assert "Wrote 'out' (54.9 kB)." in printed
     assert "gives the same vectors for 3 sentences" in printed
     assert "layer = keras_elmo.ElmoEmbeddingLayer('out')" in printed
-    assert "Left out" not in printed
+    left_out = "Left out: the source's scalar mix (weights [0.3, -0.2, 0.5], scale 1.3)"
+    assert (left_out in printed) is is_module
 
 
-def test_a_module_to_hdf5(
-    module: Path, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
-    code, printed, _ = run("convert", module, "out", "--to", "hdf5")
-    assert code == 0
-    _, arrays, _ = load_source("out")
-    assert not {MIX_WEIGHTS, MIX_GAMMA} & arrays.keys()
-    for name, expected in random_arrays(TINY).items():
-        np.testing.assert_array_equal(arrays[name], expected)
-    assert "scalar mix (weights [0.3, -0.2, 0.5], scale 1.3), for which HDF5" in printed
-
-
-def test_a_module_to_keras(module: Path, folder: Path, run: Run) -> None:
-    """The mix goes with it."""
+def test_to_keras(module: Path, source: str, folder: Path, run: Run) -> None:
+    """A module's mix goes with it."""
     code, printed, _ = run("convert", module, "out.keras")
     assert code == 0
     assert names(folder) == ["out.keras"]
-    model = keras.saving.load_model("out.keras")
-    found = model(tf.constant(SENTENCES))
+    found = keras.saving.load_model("out.keras")(tf.constant(SENTENCES))
     np.testing.assert_allclose(found, outputs(module), atol=1e-6)
     assert found.shape == (3, 16)
     assert "model = keras.saving.load_model('out.keras')" in printed
     assert "Left out" not in printed
 
-
-def test_to_keras_with_other_modes(source: str, folder: Path, run: Run) -> None:
     modes = ["--output-mode", "lstm_outputs2", "--input-mode", "tokens"]
-    code, printed, _ = run("convert", source, "out.keras", *modes)
+    code, printed, _ = run("convert", source, "tokens.keras", *modes)
     assert code == 0
-    model = keras.saving.load_model("out.keras")
-    rows = [sentence.split() for sentence in SENTENCES]
-    found = model(tf.ragged.constant(rows).to_tensor(""))
+    padded = tf.ragged.constant(TOKENS).to_tensor("")
+    found = keras.saving.load_model("tokens.keras")(padded)
     np.testing.assert_allclose(found, outputs(source, "lstm_outputs2"), atol=1e-6)
     assert 'model(tf.constant([["The", "river", "bank"]]))' in printed
 
@@ -84,7 +91,7 @@ def test_to_a_saved_model(
     np.testing.assert_allclose(named["elmo"], outputs(module, "elmo"), atol=1e-6)
     # The weights are there once.
     data = Path("out.v1", "variables", "variables.data-00000-of-00001").stat().st_size
-    assert 4 * PARAMETERS["total"] < data < 1.3 * 4 * PARAMETERS["total"]
+    assert 4 * TINY.n_parameters < data < 1.3 * 4 * TINY.n_parameters
     # The loops of TensorFlow 1 are gone.
     assert b"NextIteration" in (module / "saved_model.pb").read_bytes()
     assert b"NextIteration" not in Path("out.v1", "saved_model.pb").read_bytes()
@@ -94,11 +101,9 @@ def test_to_a_saved_model_that_takes_ids(source: str, folder: Path, run: Run) ->
     modes = ["--output-mode", "elmo", "--input-mode", "character_ids"]
     code, printed, _ = run("convert", source, "out", "--to", "savedmodel", *modes)
     assert code == 0
-    ids = keras_elmo.batch_to_character_ids([sentence.split() for sentence in SENTENCES])
     exported = tf.saved_model.load("out")
-    np.testing.assert_allclose(
-        exported.serve(tf.constant(ids)), outputs(source, "elmo"), atol=1e-6
-    )
+    ids = tf.constant(batch_to_character_ids(TOKENS))
+    np.testing.assert_allclose(exported.serve(ids), outputs(source, "elmo"), atol=1e-6)
     assert "exported.serve(ids)\n    # ids: int32 (batch, time, 50), from" in printed
 
 
@@ -107,3 +112,159 @@ def test_a_model_of_zeros(tmp_path: Path, folder: Path, run: Run) -> None:
     code, printed, _ = run("convert", tmp_path / "zeros", "out")
     assert code == 0
     assert "differ by at most 0.0e+00" in printed
+
+
+EXISTS = "exists. Name another place, or replace it by --force."
+OTHER = "is or holds something other than --to"
+
+
+@pytest.mark.parametrize(
+    ("out", "force", "message"),
+    [
+        ("empty", "", EXISTS),
+        ("mine.keras", "", EXISTS),
+        ("home", "--force", OTHER),  # a wrong OUT must not cost a home directory
+        ("dir.keras", "--force", OTHER),
+        ("mine", "--force", OTHER),
+    ],
+)
+def test_what_exists_stays(
+    out: str, force: str, message: str, source: str, folder: Path, run: Run
+) -> None:
+    saved_model(folder / "home")
+    (folder / "home" / "thesis.txt").write_text("mine")
+    for name in ("empty", "dir.keras"):
+        (folder / name).mkdir()
+    for name in ("mine", "mine.keras"):
+        (folder / name).write_text("mine")
+    code, printed, error = run("convert", source, out, *force.split())
+    assert (code, printed) == (1, "")
+    assert error.startswith(f"keras-elmo: error: {out!r} {message}")
+    assert names(folder) == ["dir.keras", "empty", "home", "mine", "mine.keras"]
+    assert names(folder / "home") == ["options.json", "thesis.txt", "weights.hdf5"]
+    assert names(folder / "empty") == names(folder / "dir.keras") == []
+    assert (folder / "mine.keras").read_text() == (folder / "mine").read_text() == "mine"
+
+
+def test_force_replaces_a_conversion(source: str, folder: Path, run: Run) -> None:
+    saved_model(folder / "out", seed=1)
+    (folder / "out.keras").write_text("damaged")
+    for out in ("out", "out.keras"):
+        assert run("convert", source, out, "--force", "-q") == (0, "", "")
+    assert names(folder) == ["out", "out.keras"]
+    assert names(folder / "out") == ["options.json", "weights.hdf5"]
+    assert is_of_seed("out", 0)
+    model = keras.saving.load_model("out.keras")
+    np.testing.assert_allclose(model(tf.constant(SENTENCES)), outputs(source), atol=1e-6)
+    # A model over itself.
+    assert run("convert", "out", "out", "--force", "-q") == (0, "", "")
+    assert is_of_seed("out", 0)
+
+
+def test_a_link_is_replaced_and_not_followed(
+    source: str, tmp_path: Path, folder: Path, run: Run
+) -> None:
+    saved_model(tmp_path / "elsewhere", seed=1)
+    (folder / "out").symlink_to(tmp_path / "elsewhere")
+    assert run("convert", source, "out")[0] == 1
+    assert run("convert", source, "out", "--force", "-q") == (0, "", "")
+    assert not (folder / "out").is_symlink()
+    assert is_of_seed(tmp_path / "elsewhere", 1)
+
+
+def _no_folder(*arguments: object) -> str:
+    raise PermissionError(13, "Permission denied", "a")
+
+
+def _half_a_file(model: keras.Model, path: Path) -> None:
+    path.write_text("half")
+    raise OSError(28, "No space left on device")
+
+
+def _half_a_graph(module: tf.Module, path: str, signatures: object) -> None:
+    Path(path).mkdir()
+    raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("place", "instead", "arguments", "code", "error"),
+    [
+        ("tempfile.mkdtemp", _no_folder, "out", 1, "error: .* Permission denied: 'a'"),
+        ("keras.Model.save", _half_a_file, "o.keras", 3, "stopped: .* No space left"),
+        (
+            "tensorflow.saved_model.save",
+            *(_half_a_graph, "o --to savedmodel", 1, "error: .* No space left"),
+        ),
+    ],
+)
+def test_what_cannot_be_written_leaves_nothing(
+    place: str,
+    instead: object,
+    arguments: str,
+    code: int,
+    error: str,
+    source: str,
+    folder: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(place, instead)
+    found, printed, message = run("convert", source, *arguments.split())
+    assert (found, printed) == (code, "")
+    assert re.match(f"keras-elmo: {error}", message)
+    assert names(folder) == []
+
+
+def test_other_output_leaves_nothing(
+    source: str, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ElmoEmbeddingLayer(saved_model(folder.parent / "other", seed=1))
+    monkeypatch.setattr(keras.saving, "load_model", lambda path: other)
+    code, printed, error = run("convert", source, "out.keras")
+    assert (code, printed) == (1, "")
+    assert error.startswith("keras-elmo: error: The written model differs from the source")
+    assert names(folder) == []
+
+
+def test_what_came_meanwhile_stays(
+    source: str, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = keras.Model.save
+
+    def save_late(model: keras.Model, path: Path) -> None:
+        save(model, path)
+        (folder / "out.keras").write_text("of another process")
+
+    monkeypatch.setattr(keras.Model, "save", save_late)
+    code, _, error = run("convert", source, "out.keras")
+    assert code == 1
+    assert "'out.keras' exists" in error
+    assert (folder / "out.keras").read_text() == "of another process"
+    assert names(folder) == ["out.keras"]
+
+
+def test_what_cannot_be_renamed_puts_the_old_back(
+    source: str, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved_model(folder / "out", seed=1)
+    rename = Path.rename
+
+    def stubborn(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stubborn)
+    assert run("convert", source, "out", "--force")[0] == 1
+    assert names(folder) == ["out"]
+    assert is_of_seed("out", 1)
+
+
+def test_an_output_that_the_model_does_not_have(
+    tmp_path: Path, folder: Path, run: Run
+) -> None:
+    shallow = saved_model(tmp_path / "shallow", dataclasses.replace(TINY, n_layers=1))
+    code, _, error = run("convert", shallow, "o.keras", "--output-mode", "lstm_outputs2")
+    assert code == 1
+    assert "output_mode='lstm_outputs2' needs 2 LSTM layers; this model has 1." in error
+    assert names(folder) == []

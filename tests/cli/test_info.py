@@ -1,4 +1,4 @@
-"""``keras-elmo info`` and ``list``."""
+"""``keras-elmo list``, ``info`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -11,37 +11,40 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoConfig, NamedModel
-from keras_elmo.weights.named_models import MODELS
-from tests.cli.runs import PARAMETERS, Run
+from keras_elmo import ElmoConfig
+from keras_elmo.weights.named_models import MODELS, NamedModel
+from tests.cli.conftest import Run
+from tests.hub.tf_hub_modules import write_module
 from tests.tiny_models import TINY, saved_model
 from tests.weights.file_server import serving
+
+# Counted by hand from the sizes of TINY.
+PARAMETERS = {
+    "character_embedding": 261 * 4,
+    "convolutions": (4 * 4 + 4) + (2 * 4 * 6 + 6) + (3 * 4 * 8 + 8),
+    "highways": 2 * 2 * (18 * 18 + 18),
+    "projection": 18 * 8 + 8,
+    "lstms": 4 * (16 * 48 + 48 + 12 * 8),
+    "total": 6390,
+}
 
 
 def test_info_of_hdf5(source: str, run: Run) -> None:
     code, printed, error = run("info", source, "--json")
     assert (code, error) == (0, "")
-    size = sum(path.stat().st_size for path in Path(source).iterdir())
-    configuration = json.loads(json.dumps(dataclasses.asdict(TINY)))
     assert json.loads(printed) == {
         "source": source,
         "kind": "HDF5",
         "path": source,
         "downloaded": False,
-        "bytes": size,
-        "configuration": configuration,
+        "bytes": sum(path.stat().st_size for path in Path(source).iterdir()),
+        "configuration": json.loads(json.dumps(dataclasses.asdict(TINY))),
         "output_dim": 16,
         "parameters": PARAMETERS,
         "scalar_mix": None,
         "named_model": None,
     }
-    assert sum(PARAMETERS.values()) == 2 * PARAMETERS["total"]
-
-
-def test_info_as_text(source: str, run: Run) -> None:
-    code, printed, error = run("info", source)
-    assert (code, error) == (0, "")
-    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    lines = [" ".join(line.split()) for line in run("info", source)[1].splitlines()]
     for line in (
         source,
         "kind HDF5",
@@ -63,8 +66,8 @@ def test_info_of_an_unusual_model(tmp_path: Path, run: Run) -> None:
         filters=((1, 6),), n_highway=0, dim=6, projection_dim=6, cell_clip=None, n_layers=1
     )
     path = saved_model(tmp_path / "model", config)
-    _, printed, _ = run("info", path / "weights.hdf5", "--json")
-    assert json.loads(printed)["parameters"] == {
+    found = json.loads(run("info", path / "weights.hdf5", "--json")[1])
+    assert found["parameters"] == {
         "character_embedding": 261 * 16,
         "convolutions": 16 * 6 + 6,
         "highways": 0,
@@ -72,7 +75,7 @@ def test_info_of_an_unusual_model(tmp_path: Path, run: Run) -> None:
         "lstms": 2 * (12 * 24 + 24),
         "total": config.n_parameters,
     }
-    assert json.loads(printed)["bytes"] == (path / "weights.hdf5").stat().st_size
+    assert found["bytes"] == (path / "weights.hdf5").stat().st_size
     assert "cell_clip none" in " ".join(run("info", path)[1].split())
 
 
@@ -81,16 +84,14 @@ def test_info_of_an_archive(source: str, tmp_path: Path, run: Run) -> None:
     with zipfile.ZipFile(archive, "w") as file:
         for path in Path(source).iterdir():
             file.write(path, path.name)
-    _, printed, _ = run("info", archive, "--json")
-    found = json.loads(printed)
+    found = json.loads(run("info", archive, "--json")[1])
     assert found["kind"] == "zip archive"
     assert found["bytes"] == archive.stat().st_size
     assert found["parameters"] == PARAMETERS
 
 
-def test_info_of_a_module(module: Path, run: Run) -> None:
-    _, printed, _ = run("info", module, "--json")
-    found = json.loads(printed)
+def test_info_of_a_module(module: Path, tmp_path: Path, run: Run) -> None:
+    found = json.loads(run("info", module, "--json")[1])
     assert found["kind"] == "TF1 Hub module"
     assert found["parameters"] == PARAMETERS
     mix = found["scalar_mix"]
@@ -101,8 +102,6 @@ def test_info_of_a_module(module: Path, run: Run) -> None:
     text = " ".join(run("info", module)[1].split())
     assert "weights 0.3, -0.2, 0.5 shares 0.353615, 0.214478, 0.431907 scale 1.3" in text
 
-
-def test_info_of_a_module_that_is_no_elmo(tmp_path: Path, run: Run) -> None:
     other = tf.Module()
     other.v = tf.Variable(1.0)
     tf.saved_model.save(other, str(tmp_path / "other"))
@@ -130,13 +129,10 @@ def test_named_models(
         assert "original (374.4 MB, not downloaded)\n  93.6 million" in printed
         assert "medium (size unknown, not downloaded)" in printed
         assert printed.startswith("mini (8.0 MB, in the package)\n  4.0 million")
-        assert "tiny (0.0 MB" not in printed
         assert "tiny (54.4 kB, not downloaded)\n  Tiny.\n  Licence: Free" in printed
         assert f"The cache is {str(cache)!r}." in printed
         assert server.requests == []
-
-        code, printed, _ = run("info", "tiny", "--json")
-    found = json.loads(printed)
+        found = json.loads(run("info", "tiny", "--json")[1])
     assert found["named_model"] == dataclasses.asdict(model)
     assert found["downloaded"] is True
     assert Path(found["path"]).is_relative_to(cache)
@@ -146,15 +142,9 @@ def test_named_models(
     assert f"{found['path']} (downloaded)" in printed
     assert "licence      Free" in printed
     assert "citation     Nobody. 2018." in printed
-    listed = json.loads(run("list", "--json")[1])
-    assert {entry["name"]: entry["cached"] for entry in listed} == {
-        "mini": True,
-        "original": False,
-        "original-5.5b": False,
-        "medium": False,
-        "small": False,
-        "tiny": True,
-    }
+    cached = {m["name"]: m["cached"] for m in json.loads(run("list", "--json")[1])}
+    assert [name for name in MODELS if cached[name]] == ["mini", "tiny"]
+    assert "original-5.5b" in cached
 
 
 def test_info_of_the_embedded_model(run: Run) -> None:
@@ -164,3 +154,37 @@ def test_info_of_the_embedded_model(run: Run) -> None:
     assert found["bytes"] == MODELS["mini"].size
     assert found["parameters"]["total"] == 3_966_928
     assert "(downloaded)" not in run("info", "mini")[1]
+
+
+def test_verify(module: Path, tmp_path: Path, run: Run) -> None:
+    code, printed, error = run("verify", module, "--json")
+    assert (code, error) == (0, "")
+    found = json.loads(printed)
+    assert found["path"] == str(module)
+    assert found["tolerance"] == 1e-4
+    assert sorted(found["errors"]) == [
+        f"{signature}/{output}"
+        for signature in ("default", "tokens")
+        for output in ("default", "elmo", "lstm_outputs1", "lstm_outputs2", "word_emb")
+    ]
+    assert all(0 <= value < 1e-5 for value in found["errors"].values())
+
+    heading, *rows = run("verify", module)[1].split("\n\n")[0].splitlines()
+    assert heading.split() == ["output", "largest", "difference"]
+    assert len(rows) == 10
+    assert all(float(row.split()[1]) < 1e-5 for row in rows)
+    assert run("verify", module, "-q") == (0, "", "")
+
+
+@pytest.mark.parametrize("command", ["verify", "convert"])
+def test_a_module_that_computes_something_else(
+    command: str, tmp_path: Path, folder: Path, run: Run
+) -> None:
+    """Without skip connections, which nothing in its files says."""
+    config = dataclasses.replace(TINY, use_skip_connections=False)
+    path = write_module(tmp_path / "module", config)
+    code, printed, error = run(command, path, *["out"][: command == "convert"])
+    assert (code, printed) == (1, "")
+    assert error.startswith("keras-elmo: error: The layer does not compute what")
+    assert "tokens/lstm_outputs2 by" in error
+    assert list(folder.iterdir()) == []

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoEmbeddingLayer, TokenFeatures
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors import TokenFeatures
 from tests.tiny_models import LEAST, saved_model
 
 NAMES = ("Anna", "Bo", "Carl Dee")

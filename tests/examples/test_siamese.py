@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoEmbeddingLayer, join_head
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.training import join_head
 from tests.tiny_models import LEAST, saved_model
 
 RNG = np.random.default_rng(0)

@@ -88,7 +88,8 @@ class TrainingCheckpoint(Target):
         rng = np.random.default_rng(0)
         for variable in self.model.variables:
             variable.assign(rng.normal(size=variable.shape))
-        np.savez(folder / CHECKPOINT_NAME, 7, *[np.asarray(v.value) for v in variables])
+        arrays = {f"variable_{i}": np.asarray(v.value) for i, v in enumerate(variables)}
+        np.savez(folder / CHECKPOINT_NAME, steps=7, **arrays)
         self.start = [np.zeros_like(np.asarray(v.value)) for v in variables]
 
     def spoil(self, files: Files, rng: random.Random) -> Files:

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from keras_elmo import TokenFeatures, open_embeddings
+from keras_elmo.vectors import TokenFeatures, open_embeddings
 from keras_elmo.vectors.row_file import offsets_path, sentences_path
 from keras_elmo.weights.hdf5_text import write_text_attribute
 from tests.fuzzing.containers import mutated_npy

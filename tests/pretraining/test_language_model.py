@@ -9,7 +9,7 @@ import pytest
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.arrays import assign_arrays
-from keras_elmo.pretraining.language_model import BidirectionalLanguageModel
+from keras_elmo.pretraining.language_model import BidirectionalLanguageModel, Perplexity
 from keras_elmo.pretraining.vocabulary import SPECIAL_WORDS, Vocabulary
 from keras_elmo.pretraining.windows import Window, Windows
 from tests.numpy_elmo import NumpyElmo, State
@@ -189,15 +189,6 @@ def evaluated(model: BidirectionalLanguageModel, cut: Windows) -> dict[str, floa
     return model.evaluate(data, steps=steps, verbose=0, return_dict=True)
 
 
-def test_rows_and_steps_make_no_difference() -> None:
-    """With each sentence by itself."""
-    values = []
-    for batch_size, steps in ((1, 4), (6, 10)):
-        found = losses(language_model(batch_size), windows(batch_size, steps, "reset"))
-        values.append(found.sum(axis=(0, 1, 2), dtype=np.float64))
-    np.testing.assert_allclose(*values, rtol=1e-5)
-
-
 def test_loss_is_the_mean_of_the_targets() -> None:
     model = language_model()
     *_, window = windows()  # the last one has padding
@@ -208,7 +199,7 @@ def test_loss_is_the_mean_of_the_targets() -> None:
 
 
 def test_evaluation_leaves_the_training_alone() -> None:
-    """The carried state, the samples and what is dropped."""
+    """The carried state, the samples and what is dropped; and training the evaluation's."""
     text = windows()
     alone, disturbed = (language_model(n_samples=3, dropout=0.3, seed=5) for _ in range(2))
     for window in text[:2]:
@@ -216,21 +207,14 @@ def test_evaluation_leaves_the_training_alone() -> None:
         before = states(disturbed.training_state)
         evaluated(disturbed, Windows(TINY, VOCABULARY, 2, 4))
         np.testing.assert_equal(states(disturbed.training_state), before)
+        before = states(disturbed.evaluation_state)
+        assert np.any(before[0])
         disturbed.train_on_batch(window)
+        np.testing.assert_equal(states(disturbed.evaluation_state), before)
     assert np.any(states(alone.training_state)[0])
     for variable, other in zip(alone.variables, disturbed.variables, strict=True):
         if "evaluation_state" not in variable.path:
             np.testing.assert_array_equal(variable, other, variable.path)
-
-
-def test_training_leaves_the_evaluation_alone() -> None:
-    text = windows()
-    model = language_model()
-    model(text[0])
-    before = states(model.evaluation_state)
-    assert np.any(before[0])
-    model(text[1], training=True)
-    np.testing.assert_equal(states(model.evaluation_state), before)
 
 
 def test_start_state() -> None:
@@ -290,15 +274,16 @@ def test_frequencies_set_the_bias() -> None:
     assert not np.any(keras.ops.convert_to_numpy(plain.softmax.bias))
 
 
-def test_dropout_in_training_only() -> None:
+@pytest.mark.parametrize("arguments", [{"dropout": 0.5}, {"n_samples": 2}])
+def test_dropped_and_sampled_in_training_only(arguments: dict[str, Any]) -> None:
     (window, *_) = windows()
-    plain, model = language_model(), language_model(dropout=0.5, seed=1)
+    plain, model = language_model(), language_model(seed=1, **arguments)
     expected = losses(plain, [window])
     np.testing.assert_allclose(losses(model, [window]), expected, rtol=1e-6)
     in_training = losses(model, [window], training=True)
     assert np.abs(in_training - expected).max() > 0.1
-    # Each step drops others, and the same ones with the same seed.
-    again = losses(language_model(dropout=0.5, seed=1), [window], training=True)
+    # The same with the same seed, and others in each step.
+    again = losses(language_model(seed=1, **arguments), [window], training=True)
     np.testing.assert_allclose(again, in_training, rtol=1e-6)
     np.testing.assert_array_equal(window["starts"], True)
     assert np.abs(losses(model, [window], training=True) - in_training).max() > 0.1
@@ -324,14 +309,6 @@ def test_dropout_of_what_the_softmax_reads() -> None:
             kernel.assign(np.zeros(kernel.shape))
     in_training = losses(model, [window], training=True)
     assert np.abs(in_training - losses(model, [window])).max() > 0.1
-
-
-def test_samples_in_training_only() -> None:
-    (window, *_) = windows()
-    plain, model = language_model(), language_model(n_samples=2, seed=1)
-    np.testing.assert_allclose(losses(model, [window]), losses(plain, [window]), rtol=1e-6)
-    in_training = losses(model, [window], training=True)
-    assert np.abs(in_training - losses(plain, [window])).max() > 0.1
 
 
 def test_fit_learns_a_text_by_heart() -> None:
@@ -380,3 +357,19 @@ def test_mixed_precision() -> None:
     np.testing.assert_allclose(found, expected, atol=0.15)
     # Words are predicted as well as before, but for rounding.
     assert found.mean() == pytest.approx(expected.mean(), rel=0.01)
+
+
+def test_perplexity_by_hand() -> None:
+    metric = Perplexity()
+    metric.update_state(np.log(2.0), sample_weight=3.0)
+    metric.update_state(np.log(16.0), sample_weight=1.0)
+    assert float(metric.result()) == pytest.approx(2 ** (7 / 4), rel=1e-6)
+    metric.reset_state()
+    metric.update_state([np.log(5.0)])
+    assert float(metric.result()) == pytest.approx(5, rel=1e-6)
+
+
+def test_perplexity_can_be_saved() -> None:
+    metric = keras.metrics.deserialize(keras.metrics.serialize(Perplexity(name="p")))
+    assert isinstance(metric, Perplexity)
+    assert metric.name == "p"

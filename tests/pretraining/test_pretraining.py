@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import hashlib
 import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +30,8 @@ from keras_elmo.pretraining import (
     load_language_model,
     train,
 )
-from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, StopAtNaN
+from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, Checkpoint
+from keras_elmo.pretraining.vocabulary import SPECIAL_WORDS
 from tests.tiny_models import TINY
 
 # The layer on top of the tokens is small, so that the tests are quick.
@@ -43,6 +48,7 @@ QUICK = TrainingConfig(
     warmup_steps=2,
     log_steps=2,
 )
+STEP = {"n_steps": 2, "warmup_steps": 1}
 TEXT = "the cat sat on the mat .\n\na dog barked at the cat !\nit ran away from the dog .\n"
 
 
@@ -59,6 +65,10 @@ def trained(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "trained"
     train([text], out, SMALL, QUICK, verbose=False)
     return out
+
+
+def changed(**changes: Any) -> TrainingConfig:
+    return dataclasses.replace(QUICK, **changes)
 
 
 def _log(folder: Path) -> list[dict[str, str]]:
@@ -93,7 +103,8 @@ def test_what_it_writes(trained: Path, text: Path) -> None:
     settings = json.loads((trained / "training.json").read_text(encoding="utf-8"))
     assert TrainingConfig.from_dict(settings["training"]) == QUICK
     assert ElmoConfig.from_options(settings["model"]) == SMALL
-    assert settings["texts"] == {str(text): len(TEXT)}
+    digest = hashlib.sha256(TEXT.encode()).hexdigest()
+    assert settings["texts"] == {str(text): digest}
 
 
 def test_the_result_is_a_source(trained: Path) -> None:
@@ -107,13 +118,13 @@ def test_the_result_is_a_source(trained: Path) -> None:
 def test_interrupted_and_resumed(
     trained: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(self: StopAtNaN, batch: int, logs: object = None) -> None:
+    def interrupt(self: Checkpoint, batch: int, logs: object = None) -> None:
         if int(self.model.optimizer.iterations) == 3:
             raise KeyboardInterrupt("in step 3")
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(StopAtNaN, "on_train_batch_end", interrupt)
+        patch.setattr(Checkpoint, "on_train_batch_end", interrupt)
         with pytest.raises(KeyboardInterrupt, match="in step 3"):
             train([text], out, SMALL, QUICK, verbose=False)
     assert [row["step"] for row in _log(out)] == ["2"]
@@ -130,12 +141,13 @@ def test_interrupted_and_resumed(
     np.testing.assert_array_equal(_kernel(out), _kernel(trained))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(trained: Path, text: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     settings = {"model": SMALL.to_options(), "training": QUICK.to_dict()}
     config.write_text(json.dumps(settings), encoding="utf-8")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "keras_elmo.cli.main", "train", str(text), "--resume"]
+    command = [sys.executable, "-m", "keras_elmo", "train", str(text), "--resume"]
     command += ["--out", str(out), "--config", str(config), "--quiet"]
     process = subprocess.Popen(command)
     deadline = time.monotonic() + 300
@@ -149,6 +161,7 @@ def test_killed_and_resumed(trained: Path, text: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(_kernel(out), _kernel(trained))
 
 
+@pytest.mark.slow
 def test_jax_computes_the_same(trained: Path, text: Path, tmp_path: Path) -> None:
     """Without anything random, the losses are those of TensorFlow."""
     pytest.importorskip("jax", reason="JAX is not installed")
@@ -156,7 +169,7 @@ def test_jax_computes_the_same(trained: Path, text: Path, tmp_path: Path) -> Non
     train([text], tmp_path / "here", trained, TrainingConfig(**fixed), verbose=False)
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"training": fixed}), encoding="utf-8")
-    command = [sys.executable, "-m", "keras_elmo.cli.main", "train", str(text), "--quiet"]
+    command = [sys.executable, "-m", "keras_elmo", "train", str(text), "--quiet"]
     command += ["--out", str(tmp_path / "jax"), "--config", str(config)]
     command += ["--init", str(trained)]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
@@ -170,10 +183,23 @@ def test_jax_computes_the_same(trained: Path, text: Path, tmp_path: Path) -> Non
     assert np.abs(_kernel(tmp_path / "jax") - _kernel(trained)).max() > 1e-3
 
 
-def test_resume_needs_the_same_settings(trained: Path, text: Path) -> None:
-    other = TrainingConfig.from_dict({**QUICK.to_dict(), "seed": 1})
-    with pytest.raises(ValueError, match=r"resume: .* other settings: training differ"):
-        train([text], trained, SMALL, other, resume=True, verbose=False)
+def test_resume_needs_the_same_run(trained: Path, text: Path, tmp_path: Path) -> None:
+    """The same settings, and the same content of texts and vocabulary."""
+    out = tmp_path / "out"
+    shutil.copytree(trained, out)
+    message = r"resume: .* other settings: {} differ"
+    with pytest.raises(ValueError, match=message.format("training")):
+        train([text], out, SMALL, changed(seed=1), resume=True, verbose=False)
+    words = [*SPECIAL_WORDS, *sorted(Vocabulary.load(out / "vocabulary.txt").words[3:])]
+    Vocabulary(words).save(tmp_path / "words.txt")
+    arguments = {"vocabulary": tmp_path / "words.txt", "resume": True, "verbose": False}
+    with pytest.raises(ValueError, match=message.format("vocabulary")):
+        train([text], out, SMALL, QUICK, **arguments)
+    settings = json.loads((out / "training.json").read_text())
+    settings["texts"] = {str(text): "of another text of the same size"}
+    (out / "training.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=message.format("texts")):
+        train([text], out, SMALL, QUICK, resume=True, verbose=False)
 
 
 def test_out_is_not_empty(trained: Path, text: Path, tmp_path: Path) -> None:
@@ -192,20 +218,39 @@ def test_damaged_checkpoint(text: Path, trained: Path, tmp_path: Path) -> None:
     out.mkdir()
     (out / "training.json").write_bytes((trained / "training.json").read_bytes())
     (out / CHECKPOINT_NAME).write_bytes(b"PK")
-    with pytest.raises(ValueError, match="Cannot read the checkpoint"):
+    with pytest.raises(ValueError, match=r"checkpoint .* is damaged or of another model"):
         train([text], out, SMALL, QUICK, resume=True, verbose=False)
     np.savez(out / CHECKPOINT_NAME, 2, np.zeros(3))
-    with pytest.raises(ValueError, match=r"checkpoint .* is of another model"):
+    with pytest.raises(ValueError, match=r"of another model: expected \d+ other arrays"):
         train([text], out, SMALL, QUICK, resume=True, verbose=False)
 
 
-def test_a_loss_that_is_not_a_number(text: Path, tmp_path: Path) -> None:
+def test_what_diverges_is_not_kept(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
-    wild = {**QUICK.to_dict(), "learning_rate": 1e38, "clip_norm": None, "warmup_steps": 0}
-    config = TrainingConfig.from_dict({**wild, "optimizer": "sgd"})
+    wild = {"learning_rate": 1e38, "clip_norm": None, "warmup_steps": 0}
+    config = changed(**wild, optimizer="sgd")
     with pytest.raises(FloatingPointError, match=r"The loss became .* Lower learning_rate"):
         train([text], out, SMALL, config, verbose=False)
     assert not (out / "weights.hdf5").exists()
+    # After the last step nothing computes a loss that would show it.
+    begin = Checkpoint.on_epoch_end
+
+    def broken(self: Checkpoint, epoch: int, logs: object = None) -> None:
+        if epoch == 2:
+            self.model.softmax.bias.assign(np.nan * np.ones(self.model.softmax.bias.shape))
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", broken)
+    other = tmp_path / "other"
+    message = r"bias is not finite after step 6\. The last checkpoint is kept\. Lower"
+    with pytest.raises(FloatingPointError, match=message):
+        train([text], other, SMALL, QUICK, verbose=False)
+    assert not (other / "weights.hdf5").exists()
+    with np.load(other / CHECKPOINT_NAME) as kept:
+        assert kept["steps"] == 4
+        assert all(np.isfinite(kept[name]).all() for name in kept.files)
 
 
 def test_no_words(tmp_path: Path) -> None:
@@ -216,7 +261,7 @@ def test_no_words(tmp_path: Path) -> None:
 
 
 def test_unknown_optimizer(text: Path, tmp_path: Path) -> None:
-    config = TrainingConfig.from_dict({**QUICK.to_dict(), "optimizer": "gradient_ascent"})
+    config = changed(optimizer="gradient_ascent")
     with pytest.raises(ValueError, match="gradient_ascent"):
         train([text], tmp_path / "out", SMALL, config, verbose=False)
     assert not (tmp_path / "out").exists()
@@ -224,9 +269,8 @@ def test_unknown_optimizer(text: Path, tmp_path: Path) -> None:
 
 def test_continue_from_a_source(trained: Path, text: Path, tmp_path: Path) -> None:
     """A rate of next to nothing leaves everything as it was: it starts from the source."""
-    still = TrainingConfig.from_dict(
-        {**QUICK.to_dict(), "n_steps": 1, "log_steps": 1, "warmup_steps": 0}
-        | {"learning_rate": 1e-12, "batch_size": 1}
+    still = changed(
+        n_steps=1, log_steps=1, warmup_steps=0, learning_rate=1e-12, batch_size=1
     )
     out = tmp_path / "out"
     train([text], out, trained, still, verbose=False)
@@ -250,8 +294,7 @@ def test_continue_from_a_source(trained: Path, text: Path, tmp_path: Path) -> No
 def test_source_without_softmax(source: str, text: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no vocabulary\.txt and softmax\.npz"):
         evaluate(source, [text])
-    short = TrainingConfig.from_dict({**QUICK.to_dict(), "n_steps": 2, "warmup_steps": 1})
-    train([text], tmp_path / "out", source, short, verbose=False)
+    train([text], tmp_path / "out", source, changed(**STEP), verbose=False)
     assert load_source(tmp_path / "out").config == TINY
     assert 1 < evaluate(tmp_path / "out", [text]).mean < 1000
 
@@ -272,14 +315,15 @@ def test_evaluation_without_words(trained: Path, tmp_path: Path) -> None:
         evaluate(trained, ["none"])
 
 
+@pytest.mark.slow
 def test_tensorboard(text: Path, tmp_path: Path) -> None:
-    short = TrainingConfig.from_dict({**QUICK.to_dict(), "n_steps": 2, "warmup_steps": 1})
-    train([text], tmp_path / "out", SMALL, short, tensorboard=True, verbose=False)
+    train([text], tmp_path / "out", SMALL, changed(**STEP), tensorboard=True, verbose=False)
     events = list((tmp_path / "out" / "tensorboard").rglob("events.out.tfevents.*"))
     assert events
     assert all(path.stat().st_size > 0 for path in events)
 
 
+@pytest.mark.slow
 def test_reference_corpus(shared: Path, tmp_path: Path) -> None:
     """The text on which bilm-tf's own test asks for a perplexity below 20."""
     folder = shared / "oracles" / "bilm_tf_tiny"

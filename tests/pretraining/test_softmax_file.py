@@ -1,8 +1,9 @@
-"""The softmax beside a model: what is written is read, and what is wrong is told."""
+"""The softmax next to a model: what is written is read, and what is wrong is refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,88 +20,67 @@ from keras_elmo.pretraining.softmax_file import (
 )
 
 WORDS = Vocabulary(["<S>", "</S>", "<UNK>", "a", "b"])
+RNG = np.random.default_rng(0)
+KERNEL = RNG.normal(size=(5, 3)).astype(np.float32)
+BIAS = RNG.normal(size=5).astype(np.float32)
+SOFTMAX = SoftmaxWeights(WORDS, KERNEL, BIAS)
 
 
-@pytest.fixture
-def softmax() -> SoftmaxWeights:
-    rng = np.random.default_rng(0)
-    kernel, bias = rng.normal(size=(5, 3)), rng.normal(size=5)
-    return SoftmaxWeights(WORDS, kernel.astype(np.float32), bias.astype(np.float32))
-
-
-def test_round_trip(softmax: SoftmaxWeights, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_round_trip(dtype: Any, tmp_path: Path) -> None:
     assert not has_softmax(tmp_path)
-    save_softmax(tmp_path, softmax)
+    save_softmax(tmp_path, SOFTMAX, dtype)
     assert has_softmax(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        SOFTMAX_NAME,
-        VOCABULARY_NAME,
-    ]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [SOFTMAX_NAME, VOCABULARY_NAME]
     # A source may also be named by its HDF5 file.
     for path in (tmp_path, tmp_path / "weights.hdf5"):
         loaded = load_softmax(path, 3)
         assert loaded.vocabulary.words == WORDS.words
-        np.testing.assert_array_equal(loaded.kernel, softmax.kernel)
-        np.testing.assert_array_equal(loaded.bias, softmax.bias)
+        assert loaded.kernel.dtype == loaded.bias.dtype == np.float32
+        np.testing.assert_array_equal(loaded.kernel, KERNEL.astype(dtype))
+        np.testing.assert_array_equal(loaded.bias, BIAS.astype(dtype))
 
 
-def test_half_precision(softmax: SoftmaxWeights, tmp_path: Path) -> None:
-    save_softmax(tmp_path, softmax, np.float16)
-    loaded = load_softmax(tmp_path, 3)
-    assert loaded.kernel.dtype == loaded.bias.dtype == np.float32
-    np.testing.assert_array_equal(loaded.kernel, softmax.kernel.astype(np.float16))
+def arrays(**changes: Any) -> dict[str, Any]:
+    return {"kernel": KERNEL, "bias": BIAS, **changes}
 
 
-def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no vocabulary.txt and softmax.npz.*--init"):
+OBJECTS = np.array([print] * 5, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"no vocabulary.txt and softmax.npz.*--init"),
+        (b"", "Cannot read the softmax"),
+        (b"PK", "Cannot read the softmax"),
+        (b"not a zip archive", "Cannot read the softmax"),
+        ({"kernel": KERNEL}, r"Cannot read the softmax .* expected 2 other arrays"),
+        (arrays(more=BIAS), r"expected 2 other arrays than its 3"),
+        (arrays(kernel=KERNEL[:, :2]), r"expected kernel .* \(5, 3\).*got float32 \(5, 2"),
+        (arrays(kernel=KERNEL[:4]), r"expected kernel .* \(5, 3\).*got float32 \(4, 3"),
+        (arrays(bias=np.ones(5, int)), "expected bias to be floating-point.*int64"),
+        (arrays(kernel=OBJECTS), r"the softmax.*'kernel' holds object"),
+        (arrays(bias=BIAS * np.nan), "'bias' holds numbers that are not finite"),
+    ],
+)
+def test_refuses(content: Any, message: str, tmp_path: Path) -> None:
+    WORDS.save(tmp_path / VOCABULARY_NAME)
+    if isinstance(content, bytes):
+        (tmp_path / SOFTMAX_NAME).write_bytes(content)
+    elif content is not None:
+        np.savez(tmp_path / SOFTMAX_NAME, **content)
+    with pytest.raises(SourceError, match=message):
         load_softmax(tmp_path, 3)
 
 
-def test_wrong_width(softmax: SoftmaxWeights, tmp_path: Path) -> None:
-    save_softmax(tmp_path, softmax)
-    with pytest.raises(
-        SourceError, match=r"expected kernel .* \(5, 4\).*got float32 \(5, 3"
-    ):
-        load_softmax(tmp_path, 4)
-
-
-def test_other_vocabulary(softmax: SoftmaxWeights, tmp_path: Path) -> None:
-    save_softmax(tmp_path, softmax)
-    Vocabulary(WORDS.words[:-1]).save(tmp_path / VOCABULARY_NAME)
-    with pytest.raises(SourceError, match=r"expected kernel .* \(4, 3\)"):
-        load_softmax(tmp_path, 3)
-
-
-def test_integers(softmax: SoftmaxWeights, tmp_path: Path) -> None:
-    save_softmax(tmp_path, softmax)
-    np.savez(tmp_path / SOFTMAX_NAME, kernel=np.ones((5, 3)), bias=np.ones(5, np.int64))
-    with pytest.raises(SourceError, match=r"expected bias to be floating-point.*int64"):
-        load_softmax(tmp_path, 3)
-
-
-@pytest.mark.parametrize("content", [b"", b"PK", b"not a zip archive"])
-def test_damaged(content: bytes, softmax: SoftmaxWeights, tmp_path: Path) -> None:
-    save_softmax(tmp_path, softmax)
-    (tmp_path / SOFTMAX_NAME).write_bytes(content)
-    with pytest.raises(SourceError, match="Cannot read the softmax"):
-        load_softmax(tmp_path, 3)
-
-
-def test_pickle_is_refused(softmax: SoftmaxWeights, tmp_path: Path) -> None:
-    save_softmax(tmp_path, softmax)
-    objects = np.array([print] * 5, dtype=object)
-    np.savez(tmp_path / SOFTMAX_NAME, kernel=objects, bias=objects)
-    with pytest.raises(SourceError, match=r"the softmax.*'kernel' holds object"):
-        load_softmax(tmp_path, 3)
-
-
-def test_nothing_half_written(
-    softmax: SoftmaxWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full_disk(*_: object, **__: object) -> None:
+def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(path: Path, **_: object) -> None:
+        path.write_bytes(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)
     with pytest.raises(OSError, match="No space"):
-        save_softmax(tmp_path, softmax)
+        save_softmax(tmp_path, SOFTMAX)
     assert [path.name for path in tmp_path.iterdir()] == [VOCABULARY_NAME]

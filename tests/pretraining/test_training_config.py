@@ -26,11 +26,12 @@ from keras_elmo.pretraining import TrainingConfig
         ({"dropout": 1.0}, "dropout must be from 0 to less than 1; got 1.0"),
         ({"learning_rate": 0.0}, "learning_rate must be more than 0; got 0.0"),
         ({"clip_norm": -1.0}, "clip_norm must be more than 0 or None; got -1.0"),
-        ({"warmup_steps": 10_000}, "warmup_steps must be from 0 to less than n_steps"),
+        ({"warmup_steps": 10_000}, "warmup_steps must be less than n_steps = 10000"),
         ({"log_steps": 300}, "log_steps must be a divisor of n_steps = 10000; got 300"),
-        ({"seed": -1}, "seed must be from 0"),
-        ({"seed": 1.0}, "seed must be from 0"),
-        ({"warmup_steps": 0.5}, "warmup_steps must be from 0"),
+        ({"seed": -1}, "seed must be an integer from 0"),
+        ({"seed": 1.0}, "seed must be an integer from 0"),
+        ({"seed": 2**31}, r"seed must be from 0 to 2\*\*31 - 1"),
+        ({"warmup_steps": 0.5}, "warmup_steps must be an integer from 0"),
     ],
 )
 def test_out_of_range(changes: dict[str, Any], message: str) -> None:
@@ -43,6 +44,8 @@ def test_round_trip() -> None:
     text = json.dumps(config.to_dict())
     assert TrainingConfig.from_dict(json.loads(text)) == config
     assert TrainingConfig.from_dict({}) == TrainingConfig()
+    numpys = TrainingConfig(n_steps=np.int64(100), warmup_steps=np.uint8(3))
+    assert json.loads(json.dumps(numpys.to_dict()))["n_steps"] == 100
 
 
 def test_unknown_setting() -> None:
@@ -51,30 +54,30 @@ def test_unknown_setting() -> None:
         TrainingConfig.from_dict({"lr": 1, "epochs": 2, "seed": 0})
 
 
-def test_optimizer() -> None:
+@pytest.mark.parametrize(
+    ("warmup_steps", "clip_norm", "steps", "expected"),
+    [
+        # Half way down the half cosine stands half the rate.
+        (20, 1.0, (0, 10, 20, 60, 100), [0, 0.25, 0.5, 0.25, 0]),
+        (0, None, (0, 50, 100), [0.5, 0.25, 0]),
+    ],
+)
+def test_optimizer(
+    warmup_steps: int, clip_norm: float | None, steps: Any, expected: list[float]
+) -> None:
     config = TrainingConfig(
-        n_steps=100, log_steps=10, warmup_steps=20, learning_rate=0.5, optimizer="adagrad"
+        n_steps=100,
+        warmup_steps=warmup_steps,
+        learning_rate=0.5,
+        clip_norm=clip_norm,
+        optimizer="adagrad",
     )
     optimizer = config.make_optimizer()
     assert isinstance(optimizer, keras.optimizers.Adagrad)
-    assert optimizer.global_clipnorm == 1.0
-    schedule = keras.optimizers.schedules.deserialize(
-        optimizer.get_config()["learning_rate"]
-    )
-    rates = [float(schedule(step)) for step in (0, 10, 20, 60, 100)]
-    # Half way down the half cosine stands half the rate.
-    np.testing.assert_allclose(rates, [0, 0.25, 0.5, 0.25, 0], atol=1e-6)
-
-
-def test_optimizer_without_warmup() -> None:
-    config = TrainingConfig(n_steps=100, warmup_steps=0, learning_rate=0.5, clip_norm=None)
-    optimizer = config.make_optimizer()
-    assert optimizer.global_clipnorm is None
-    schedule = keras.optimizers.schedules.deserialize(
-        optimizer.get_config()["learning_rate"]
-    )
-    rates = [float(schedule(step)) for step in (0, 50, 100)]
-    np.testing.assert_allclose(rates, [0.5, 0.25, 0], atol=1e-6)
+    assert optimizer.global_clipnorm == clip_norm
+    rate = optimizer.get_config()["learning_rate"]
+    schedule = keras.optimizers.schedules.deserialize(rate)
+    np.testing.assert_allclose([float(schedule(s)) for s in steps], expected, atol=1e-6)
 
 
 def test_unknown_optimizer() -> None:

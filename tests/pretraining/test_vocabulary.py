@@ -41,13 +41,10 @@ def test_order() -> None:
     ],
 )
 def test_size_and_min_count(size: int | None, min_count: int, words: list[str]) -> None:
-    vocabulary = Vocabulary.from_counts(count_words(SENTENCES), size, min_count)
+    """Special words in the text come once."""
+    counts = count_words([*SENTENCES, ["<UNK>", "</S>"]])
+    vocabulary = Vocabulary.from_counts(counts, size, min_count)
     assert vocabulary.words == (*SPECIAL_WORDS, *words)
-
-
-def test_special_words_in_the_text_come_once() -> None:
-    counts = {"<UNK>": 50, "the": 9, "</S>": 70, "<unk>": 3}
-    assert Vocabulary.from_counts(counts).words == (*SPECIAL_WORDS, "the", "<unk>")
 
 
 @given(st.dictionaries(WORDS, st.integers(1, 5)))
@@ -90,10 +87,11 @@ def test_bilm_tf_file(shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_line_ends_of_a_file(tmp_path: Path, end: str) -> None:
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_and_a_byte_order_mark(tmp_path: Path, end: str, mark: str) -> None:
     path = tmp_path / "words.txt"
     lines = (end or "\n").join([*SPECIAL_WORDS, "wörd", "\u200b"])
-    path.write_bytes((lines + end).encode())
+    path.write_bytes((mark + lines + end).encode())
     assert Vocabulary.load(str(path)).words == (*SPECIAL_WORDS, "wörd", "\u200b")
 
 

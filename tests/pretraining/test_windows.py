@@ -115,11 +115,6 @@ def test_arrays() -> None:
     assert (expected[:, width:] == 261).all()
 
 
-@pytest.mark.parametrize("state", ["carried", "reset"])
-def test_no_sentences(state: str) -> None:
-    assert list(Windows(TINY, VOCABULARY, 2, 3, state)([])) == []
-
-
 def test_sentences_are_read_as_needed() -> None:
     """Text may be endless."""
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    embed_corpus,
-)
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors import embed_corpus
 from tests.vectors.small_jobs import (
     SENTENCES,
     contents,

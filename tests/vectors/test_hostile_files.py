@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_elmo import SourceError, TokenFeatures, open_embeddings
+from keras_elmo import SourceError
 from keras_elmo.pretraining.softmax_file import load_softmax
-from keras_elmo.vectors import numpy_safety, parquet_reader
+from keras_elmo.vectors import TokenFeatures, numpy_safety, open_embeddings, parquet_reader
 from keras_elmo.vectors.row_file import offsets_path, sentences_path
 
 

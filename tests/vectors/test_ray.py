@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer, embed_dataset
-from keras_elmo.vectors import ray_data
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors import embed_dataset, ray_data
 from keras_elmo.vectors.ray_worker import Worker
 from keras_elmo.vectors.vectors import Vectors
 from tests.tiny_models import TINY

@@ -13,11 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    embed_corpus,
-    open_embeddings,
-)
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors import embed_corpus, open_embeddings
 from tests.vectors.small_jobs import (
     QUIET,
     SENTENCES,

@@ -14,12 +14,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    embed_corpus,
-)
+from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.errors import DiskFullError
-from keras_elmo.vectors import fill, scan
+from keras_elmo.vectors import embed_corpus, fill, scan
 from keras_elmo.vectors.embedder import Embedder
 from tests.tiny_models import TINY
 from tests.vectors.small_jobs import (

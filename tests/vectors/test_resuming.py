@@ -13,13 +13,9 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    embed_corpus,
-    open_embeddings,
-)
+from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.errors import DiskFullError
-from keras_elmo.vectors import fill, scan
+from keras_elmo.vectors import embed_corpus, fill, open_embeddings, scan
 from keras_elmo.vectors.embed import run_job
 from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.job import Job, Options

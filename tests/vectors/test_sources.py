@@ -9,10 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-    embed_corpus,
-)
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors import embed_corpus
 from tests.tiny_models import TINY
 from tests.vectors.small_jobs import (
     LENGTHS,

@@ -14,12 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import (
-    BadLinesError,
-    ElmoEmbeddingLayer,
-    Embeddings,
-    embed_corpus,
-)
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.errors import BadLinesError
+from keras_elmo.vectors import Embeddings, embed_corpus
 from tests.vectors.small_jobs import (
     LENGTHS,
     QUIET,

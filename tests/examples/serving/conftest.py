@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from serve_batches import Model
 
-from keras_elmo import ElmoEmbeddingLayer, export_saved_model
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.hub import export_saved_model
 from tests.examples.serving.service import LIMITS, served
 from tests.tiny_models import LEAST, saved_model
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer, TokenFeatures, compute_features
+from keras_elmo import ElmoEmbeddingLayer, compute_features
+from keras_elmo.vectors import TokenFeatures
 from tests.tiny_models import TINY
 from tests.vectors.features.small_jobs import (
     QUIET,

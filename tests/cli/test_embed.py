@@ -1,4 +1,4 @@
-"""The command ``keras-elmo embed``: its arguments, exit codes, and whole runs of it."""
+"""``keras-elmo embed``: what it reads and writes, exit codes, and whole runs of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,42 +16,28 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer, embed_corpus, open_embeddings
+from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.cli.embed import _duration
-from keras_elmo.cli.embed_arguments import EMBEDDING_SUFFIXES
 from keras_elmo.cli.main import main
 from keras_elmo.errors import DiskFullError
+from keras_elmo.vectors import embed_corpus, open_embeddings
 from keras_elmo.vectors.embedder import Embedder
-from keras_elmo.vectors.job import SUFFIXES
 from keras_elmo.vectors.partial_file import PartialFile
+from tests.cli.conftest import Run
 from tests.vectors.embedding_jobs import KINDS, Jobs, kill_at_random, peak_memory
 
 TEXT = "the cat sat\na dog\none two three four five\n"
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    source: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    """Runs the command in a folder with a corpus; exit code and what it prints."""
-    monkeypatch.chdir(tmp_path)
+def embed(source: str, folder: Path, run: Run) -> Run:
+    """Runs the command in a folder with a corpus."""
     Path("in.txt").write_text(TEXT)
-
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["embed", *arguments, "--source", source])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run_command
+    return lambda *arguments: run("embed", *arguments, "--source", source)
 
 
-def test_writes_what_the_function_writes(run: Run, source: str) -> None:
-    code, out, err = run("in.txt", "out.hdf5", "--average", "--dtype", "float16")
+def test_writes_what_the_function_writes(embed: Run, source: str) -> None:
+    code, out, err = embed("in.txt", "out.hdf5", "--average", "--dtype", "float16")
     assert code == 0
     assert out == "3 sentences of 10 tokens are in 'out.hdf5'.\n"
     assert "Embedding: 100%" in err
@@ -60,14 +45,18 @@ def test_writes_what_the_function_writes(run: Run, source: str) -> None:
         source, "in.txt", "same.hdf5", layers="average", dtype="float16", progress=False
     )
     assert Path("out.hdf5").read_bytes() == Path("same.hdf5").read_bytes()
-    assert run("in.txt", "out.hdf5", "--average", "--dtype", "float16", "-q") == (0, "", "")
-    code, _, err = run("in.txt", "out.hdf5", "--top", "--dtype", "float16")
+    assert embed("in.txt", "out.hdf5", "--average", "--dtype", "float16", "-q") == (
+        0,
+        "",
+        "",
+    )
+    code, _, err = embed("in.txt", "out.hdf5", "--top", "--dtype", "float16")
     assert code == 1
     assert "differ: layers ('average', now 'top')" in err
     assert err.count("\n") == 1
 
 
-def test_inputs(run: Run, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs(embed: Run, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = TEXT.splitlines()
     Path("in.jsonl").write_text("".join(f'{{"review": "{row}"}}\n' for row in rows))
     Path("in.csv").write_text("id,review\n" + "".join(f"7,{row}\n" for row in rows))
@@ -86,46 +75,46 @@ def test_inputs(run: Run, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
         piped = Path("in.jsonl" if "jsonl" in arguments else "in.txt").read_bytes()
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(piped)))
         out = f"out{i}.parquet"
-        assert run(*arguments[:1], out, *arguments[1:], "--pooled", "-q") == (0, "", "")
+        assert embed(*arguments[:1], out, *arguments[1:], "--pooled", "-q") == (0, "", "")
         with open_embeddings(out) as found:
             np.testing.assert_allclose(found, expected, atol=1e-6)
             assert found.sentences == rows
         assert not Path(f"{out}.stdin").exists()
 
 
-def test_sentences_as_keys_or_not_at_all(run: Run) -> None:
-    assert run("in.txt", "a.hdf5", "--use-sentence-keys", "-q")[0] == 0
-    assert run("in.txt", "b.hdf5", "--forget-sentences", "-q")[0] == 0
+def test_sentences_as_keys_or_not_at_all(embed: Run) -> None:
+    assert embed("in.txt", "a.hdf5", "--use-sentence-keys", "-q")[0] == 0
+    assert embed("in.txt", "b.hdf5", "--forget-sentences", "-q")[0] == 0
     with h5py.File("a.hdf5", "r") as file:
         assert sorted(file) == sorted(TEXT.splitlines())
     with h5py.File("b.hdf5", "r") as file:
         assert sorted(file) == ["0", "1", "2"]
 
 
-def test_bad_lines(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_bad_lines(embed: Run, caplog: pytest.LogCaptureFixture) -> None:
     Path("in.txt").write_bytes(TEXT.encode() + b"\n\xff\n" + b"w " * 30)
-    code, out, err = run("in.txt", "out.npy", "--max-tokens", "20")
+    code, out, err = embed("in.txt", "out.npy", "--max-tokens", "20")
     assert (code, out) == (1, "")
     told = [
         "'in.txt', line 5: not UTF-8 (byte 1)",
         "'in.txt', line 6: 30 tokens, more than 20",
     ]
     assert err == (
-        "keras-elmo: error: 2 lines of 'in.txt' cannot be embedded as they are. Mend them, "
-        "or use --on-error repair or --on-error skip.\n"
+        "keras-elmo: error: 2 lines of 'in.txt' cannot be embedded unchanged. Correct the "
+        "input, or use --on-error repair or --on-error skip.\n"
     )
     assert caplog.messages == told
     caplog.clear()
     limit = ("--max-tokens", "20", "-q")
-    assert run("in.txt", "a.npy", "--on-error", "skip", *limit)[:2] == (0, "")
+    assert embed("in.txt", "a.npy", "--on-error", "skip", *limit)[:2] == (0, "")
     assert caplog.messages == [f"{line}; left out" for line in told]
-    assert run("in.txt", "b.npy", "--on-error", "repair", *limit)[:2] == (0, "")
+    assert embed("in.txt", "b.npy", "--on-error", "repair", *limit)[:2] == (0, "")
     assert [len(open_embeddings(f"{name}.npy")) for name in "ab"] == [4, 6]
 
 
-def test_dry_run(run: Run) -> None:
+def test_dry_run(embed: Run) -> None:
     Path("in.txt").write_text(TEXT * 100)
-    code, out, err = run("in.txt", "out.hdf5", "--dry-run")
+    code, out, err = embed("in.txt", "out.hdf5", "--dry-run")
     assert (code, err) == (0, "")
     rows = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert rows["sentences"] == "300"
@@ -134,41 +123,47 @@ def test_dry_run(run: Run) -> None:
     assert out.splitlines()[5] == "to do      1,000 tokens"
     assert rows["time"].endswith(" seconds")
     assert [path.name for path in Path().iterdir()] == ["in.txt"]
-    run("in.txt", "out.hdf5", "-q")
+    embed("in.txt", "out.hdf5", "-q")
     size = Path("out.hdf5").stat().st_size
     assert rows["room"].startswith(rows["file"] + " needed, ")
     assert rows["room"].endswith("B free")
     told = float(rows["file"].removesuffix(" kB")) * 1000
     assert 0.9 * size < told < 1.1 * size
-    out = run("in.txt", "out.hdf5", "--dry-run")[1]
+    out = embed("in.txt", "out.hdf5", "--dry-run")[1]
     assert out.splitlines()[5] == "to do      0 tokens"
-    assert run("in.txt", "out.hdf5", "--dry-run", "--top")[0] == 1
+    assert embed("in.txt", "out.hdf5", "--dry-run", "--top")[0] == 1
 
 
-def test_durations() -> None:
-    assert _duration(3.2) == "3 seconds"
-    assert _duration(600) == "10 minutes"
-    assert _duration(3599) == "1 hours 0 minutes"
-    assert _duration(7500) == "2 hours 5 minutes"
-    assert _duration(3600 * 2000) == "2,000 hours 0 minutes"
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (3.2, "3 seconds"),
+        (600, "10 minutes"),
+        (3599, "1 hours 0 minutes"),
+        (7500, "2 hours 5 minutes"),
+        (3600 * 2000, "2,000 hours 0 minutes"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert _duration(seconds) == text
 
 
-def test_exit_code_of_a_full_disk(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exit_code_of_a_full_disk(embed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: PartialFile, n_done: int) -> None:
         raise DiskFullError("path: the disk of 'out.hdf5' is full. Make room.")
 
     with monkeypatch.context() as patch:
         patch.setattr(PartialFile, "save_progress", full)
-        assert run("in.txt", "out.hdf5", "-q") == (
+        assert embed("in.txt", "out.hdf5", "-q") == (
             3,
             "",
             "keras-elmo: stopped: path: the disk of 'out.hdf5' is full. Make room.\n",
         )
-    assert run("in.txt", "out.hdf5", "-q") == (0, "", "")
+    assert embed("in.txt", "out.hdf5", "-q") == (0, "", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals(number: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals(number: Any, embed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = Embedder.arrays
     calls = iter(range(1000))
 
@@ -180,24 +175,24 @@ def test_signals(number: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     # A shell lets what it starts in the background ignore SIGINT, as the command does then.
     before = signal.signal(number, signal.default_int_handler)
     monkeypatch.setattr(Embedder, "arrays", signalled)
-    code, out, err = run("in.txt", "out.hdf5", "--batch-size", "1", "-q")
+    code, out, err = embed("in.txt", "out.hdf5", "--batch-size", "1", "-q")
     assert (code, out) == (128 + number, "")
     name = signal.Signals(number).name
-    told = f"keras-elmo: stopped by {name}. The same command goes on from here.\n"
+    told = f"keras-elmo: stopped by {name}. The same command continues from here.\n"
     assert err == told
     assert '"n_done": 1' in Path("out.hdf5.json").read_text()
-    assert run("in.txt", "out.hdf5", "--batch-size", "1", "-q") == (0, "", "")
+    assert embed("in.txt", "out.hdf5", "--batch-size", "1", "-q") == (0, "", "")
     assert signal.signal(number, before) is signal.default_int_handler
 
 
-def test_standard_input_is_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_closed(embed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    code, _, err = run("-", "out.hdf5")
+    code, _, err = embed("-", "out.hdf5")
     assert code == 1
     assert "INPUT is '-', but standard input is closed" in err
 
 
-def test_in_a_thread(run: Run, source: str) -> None:
+def test_in_a_thread(embed: Run, source: str) -> None:
     """Signals are for the main thread; the work is not."""
     with ThreadPoolExecutor() as pool:
         arguments = ["embed", "in.txt", "out.npy", "--source", source, "-q"]
@@ -205,56 +200,7 @@ def test_in_a_thread(run: Run, source: str) -> None:
     assert len(open_embeddings("out.npy")) == 3
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["in.txt", "out.txt"],
-            "OUTPUT must end in .hdf5, .h5, .npy, .parquet; got '",
-        ),
-        (["in.txt", "a.h5", "--top", "--all"], "--all: not allowed with argument --top"),
-        (["in.txt", "a.h5", "--batch-size", "0"], "must be a whole number from 1, not '0'"),
-        (
-            ["in.txt", "a.h5", "--use-sentence-keys", "--forget-sentences"],
-            "not allowed with argument --use-sentence-keys",
-        ),
-    ],
-)
-def test_wrong_arguments(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["embed", *arguments, "--source", "mini"])
-    assert message in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        main(["embed", "in.txt", "out.hdf5"])
-    assert "the following arguments are required: --source" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["none.txt", "a.h5"], "corpus: there is no file 'none.txt'"),
-        (["", "a.h5"], "corpus: the name of the file is empty. Name one"),
-        (["in.txt", "none/a.h5"], "there is no directory 'none'"),
-        (["in.txt", "a.parquet"], "pooled must be True for a Parquet file"),
-        (["in.txt", "a.h5", "--mix"], "no mix, or one that was not trained. Name a saved"),
-        (["in.txt", "a.npy", "--use-sentence-keys"], "sentence_keys=True is for HDF5"),
-        (["in.txt", "a.h5", "--column", "x"], "column='x' is for JSON lines and CSV"),
-    ],
-)
-def test_errors(arguments: list[str], message: str, run: Run) -> None:
-    code, out, err = run(*arguments)
-    assert (code, out) == (1, "")
-    assert err.startswith("keras-elmo: error: ")
-    assert message in err
-    assert [path.name for path in Path().iterdir()] == ["in.txt"]
-
-
-def test_the_suffixes_are_those_of_the_files() -> None:
-    assert tuple(SUFFIXES) == EMBEDDING_SUFFIXES
-
-
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path, report_figure: Any) -> None:
     with Jobs() as jobs:
         for name in ("hdf5", "npy", "parquet"):
@@ -266,6 +212,7 @@ def test_killed_at_random_moments(tmp_path: Path, report_figure: Any) -> None:
             assert found.n_jobs >= 1
 
 
+@pytest.mark.slow
 def test_peak_memory_of_a_longer_corpus(tmp_path: Path, report_figure: Any) -> None:
     sizes = []
     for n_sentences in (2000, 20_000):

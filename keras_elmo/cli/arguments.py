@@ -1,0 +1,79 @@
+"""What several commands share: arguments, and sizes to read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+SOURCE = (
+    "what ElmoEmbeddingLayer takes: the name of a model (see 'keras-elmo list'), a "
+    "directory, .zip archive or .hdf5 file, the directory or .tar.gz archive of a TF1 Hub "
+    "module, the URL of such a file, or a handle on TF-Hub or Kaggle"
+)
+DOWNLOADS = "A model that is not on this machine is downloaded into the cache, once."
+
+
+class UsageError(Exception):
+    """Arguments that do not fit each other."""
+
+
+def positive_integer(text: str) -> int:
+    """A whole number from 1, as the type of an argument."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Adds ``SOURCE``."""
+    parser.add_argument("source", metavar="SOURCE", help=SOURCE)
+
+
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    """Adds ``TEXT...``."""
+    parser.add_argument(
+        "texts",
+        metavar="TEXT",
+        nargs="+",
+        help="a text file (.gz is unpacked), a directory with *.txt files, or a pattern; "
+        "one sentence in a line, its words separated by spaces",
+    )
+
+
+def add_flag(parser: Any, *names: str, **more: Any) -> None:
+    """Adds an option without a value."""
+    parser.add_argument(*names, action="store_true", **more)
+
+
+def add_json(parser: Any) -> None:
+    """Adds ``--json``."""
+    add_flag(parser, "--json", dest="as_json", help="print JSON")
+
+
+def add_quiet(parser: Any) -> None:
+    """Adds ``--quiet``."""
+    add_flag(parser, "-q", "--quiet", help="print nothing if all is well")
+
+
+def add_number(parser: Any, name: str, default: int, text: str) -> None:
+    """Adds an option whose value is a whole number from 1."""
+    parser.add_argument(
+        name,
+        type=positive_integer,
+        default=default,
+        metavar="N",
+        help=f"{text} (default: {default})",
+    )
+
+
+def add_choice(parser: Any, name: str, choices: tuple[str, ...], **more: Any) -> None:
+    """Adds an option with a few values, of which the first is the default."""
+    more["help"] += f" (default: {choices[0]})"
+    parser.add_argument(name, choices=choices, default=choices[0], **more)
+
+
+def readable_size(n_bytes: int) -> str:
+    """A number of bytes as one reads it: ``54.4 MB``, ``1.2 kB``."""
+    if n_bytes >= 1_000_000:
+        return f"{n_bytes / 1e6:,.1f} MB"
+    return f"{n_bytes / 1e3:,.1f} kB"

@@ -1,0 +1,131 @@
+"""Writes a model in another format, loads it again and compares both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.errors import SourceError, VerificationError
+from keras_elmo.hub.saved_model import servable, write_servable
+from keras_elmo.hub.verification import load_verified
+from keras_elmo.text.characters import batch_to_character_ids
+from keras_elmo.types import InputMode, OutputMode, Tensor
+from keras_elmo.weights.sources import save_model
+
+_TOLERANCE = 1e-5
+"""Largest accepted difference, as a share of the output's largest value."""
+
+
+class Conversion:
+    """A source, and the layer that ``ElmoEmbeddingLayer(source, ...)`` makes of it.
+
+    Raises:
+        SourceError: The source could not be loaded, or does not have this output.
+        VerificationError: It is a module that computes something else than the layer.
+    """
+
+    # Of different lengths, with characters of several bytes.
+    sentences = ("The cat sat on the mat .", "Bank", "a naïve café in 北京")
+
+    def __init__(self, source: str, output_mode: OutputMode, input_mode: InputMode) -> None:
+        self.model = load_verified(source)
+        try:
+            self.layer = ElmoEmbeddingLayer(self.model.config, output_mode, input_mode)
+        except ValueError as error:
+            raise SourceError(f"source {source!r}: {error}") from error
+        self.layer.use_arrays(self.model.arrays)
+
+    def write(self, to: str, path: Path) -> float:
+        """Writes a model and reads it again.
+
+        Returns:
+            By how much its output differs, as a share of the largest value.
+
+        Raises:
+            VerificationError: By too much.
+        """
+        again: Callable[[Tensor], Tensor]
+        differences: list[float] = []
+        config, arrays, _ = self.model
+        if to == "hdf5":
+            save_model(path, config, {name: arrays[name] for name in config.array_shapes()})
+            again = ElmoEmbeddingLayer(path, "layers")
+        elif to == "keras":
+            text = self._input()
+            keras.Model(text, self.layer(text), name="elmo").save(path)
+            again = keras.saving.load_model(path)
+        else:
+            # Without the loaded object its functions have no variables.
+            loaded, differences = self._write_saved_model(path)
+            again = loaded.serve
+        differences.append(_difference(again(self._probe), self.layer(self._probe)))
+        difference = float(np.max(differences))  # NaN, if there is one
+        if not difference <= _TOLERANCE:
+            raise VerificationError(
+                "The written model differs from the source by "
+                f"{difference:.1e} of the output's largest value (at most {_TOLERANCE:.0e} "
+                "is accepted). Nothing was kept."
+            )
+        return difference
+
+    def _write_saved_model(self, path: Path) -> tuple[Any, list[float]]:
+        """Returns what is loaded, and by how much the outputs of its signatures differ."""
+        import tensorflow as tf
+
+        functions = servable(self.layer)
+        write_servable(functions, path)
+        loaded = tf.saved_model.load(str(path))
+        lengths = [len(row) for row in self._tokens]
+        probes = {
+            "default": {"text": tf.constant(self.sentences)},
+            "tokens": {"tokens": self._padded, "sequence_len": tf.constant(lengths)},
+        }
+        differences = []
+        for name, probe in probes.items():
+            expected = getattr(functions, name)(**probe)
+            found = loaded.signatures[name](**probe)
+            differences += [_difference(found[key], expected[key]) for key in expected]
+        return loaded, differences
+
+    def _input(self) -> keras.KerasTensor:
+        if self.layer.input_mode == "sentences":
+            return keras.Input((), dtype="string")
+        if self.layer.input_mode == "tokens":
+            return keras.Input((None,), dtype="string")
+        return keras.Input((None, self.layer.max_characters_per_token), dtype="int32")
+
+    @cached_property
+    def _probe(self) -> Tensor:
+        """The sentences in the form that the layer takes."""
+        import tensorflow as tf
+
+        if self.layer.input_mode == "sentences":
+            return tf.constant(self.sentences)
+        if self.layer.input_mode == "tokens":
+            return self._padded
+        characters = self.layer.max_characters_per_token
+        return tf.constant(batch_to_character_ids(self._tokens, characters))
+
+    @property
+    def _tokens(self) -> list[list[str]]:
+        return [sentence.split(" ") for sentence in self.sentences]
+
+    @property
+    def _padded(self) -> Tensor:
+        import tensorflow as tf
+
+        return tf.ragged.constant(self._tokens).to_tensor("")
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    """By how much an output differs, as a share of its largest value."""
+    found, expected = (keras.ops.convert_to_numpy(x) for x in (found, expected))
+    # Zeros are compared as they are.
+    largest = np.abs(expected).max() or 1.0
+    return float(np.abs(found - expected).max() / largest)

@@ -1,0 +1,58 @@
+"""``keras-elmo evaluate``: the perplexity of a language model on text files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from keras_elmo.cli.arguments import (
+    add_choice,
+    add_json,
+    add_number,
+    add_source,
+    add_texts,
+)
+
+if TYPE_CHECKING:
+    from keras_elmo.pretraining.windows import SentenceState
+
+SUMMARY = "compute a model's perplexity on text files"
+DETAILS = (
+    "The model needs the softmax that it was trained with, as 'keras-elmo train' writes "
+    "it; released models come without one."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``SOURCE``, ``TEXT...`` and the options."""
+    add_source(parser)
+    add_texts(parser)
+    add_choice(
+        parser,
+        "--sentence-state",
+        ("reset", "carried"),
+        help="start each sentence in the zero state, as the layer does, or in the state "
+        "that the sentence before it ended in, as bilm-tf does",
+    )
+    add_number(parser, "--batch-size", 32, "rows of text to compute at once")
+    add_json(parser)
+
+
+def run(
+    source: str,
+    texts: Sequence[str],
+    sentence_state: SentenceState,
+    batch_size: int,
+    as_json: bool,
+) -> None:
+    """Prints the perplexities of both directions, the forward and the backward one."""
+    from keras_elmo.pretraining import evaluate
+
+    found = evaluate(source, texts, sentence_state, batch_size)._asdict()
+    if as_json:
+        print(json.dumps({"source": source, "perplexity": found}, indent=2))
+        return
+    for name, value in found.items():
+        print(f"{name:10}{value:10.2f}")

@@ -1,0 +1,109 @@
+"""What has to happen when somebody imports Keras or TensorFlow, without importing either.
+
+``keras.saving.load_model`` looks up classes in a registry, which each of ours enters when
+its module is imported. ``import keras_elmo`` does not import these modules, so stand-ins
+enter the registry first: at once if Keras is there already, else right after its import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_PACKAGE = "keras_elmo"
+
+CLASSES = {
+    "BidirectionalLM": "layers",
+    "CarriedState": "layers.carried_state",
+    "CharacterIds": "layers",
+    "DistributedModel": "training",
+    "ElmoBiLM": "layers",
+    "ElmoEmbeddingLayer": "elmo_embedding_layer",
+    "HubModule": "hub.module",
+    "MaskPadding": "training",
+    "MaskedMean": "layers",
+    "Perplexity": "pretraining",
+    "ProjectedLSTMCell": "layers",
+    "SampledSoftmax": "pretraining",
+    "ScalarMix": "layers",
+    "SentenceBoundaries": "layers",
+    "TokenEncoder": "layers",
+    "TokenMask": "layers",
+    "VocabularyCache": "layers.vocabulary_cache",
+}
+"""The registered classes, and the modules below ``keras_elmo`` that have them."""
+
+Context = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+class _ImportIn(MetaPathFinder):
+    """Finds a module as the other finders do, and has it executed in a context."""
+
+    def __init__(self, name: str, context: Context) -> None:
+        self._name = name
+        self._context = context
+
+    def find_spec(
+        self, name: str, path: Any = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self._name:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        found = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((spec for spec in found if spec is not None), None)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                with self._context():
+                    execute(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def import_in(name: str, context: Context) -> None:
+    """Has a module that is not imported yet imported in a context.
+
+    Args:
+        name: The module.
+        context: Makes the context manager.
+    """
+    sys.meta_path.insert(0, _ImportIn(name, context))
+
+
+class _StandIn:
+    """Stands for a class in Keras' registry until Keras asks it for something."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        # The import puts the class itself in the place of this object.
+        module = importlib.import_module(f"{_PACKAGE}.{CLASSES[self._name]}")
+        return getattr(getattr(module, self._name), attribute)
+
+
+@contextlib.contextmanager
+def _entering_stand_ins() -> Iterator[None]:
+    yield
+    import keras
+
+    registry = keras.saving.get_custom_objects()
+    for name in CLASSES:
+        registry.setdefault(f"{_PACKAGE}>{name}", _StandIn(name))
+
+
+def register_with_keras() -> None:
+    """Makes the package's classes known to Keras, now or after its import."""
+    if "keras" in sys.modules:
+        with _entering_stand_ins():
+            pass
+    else:
+        import_in("keras", _entering_stand_ins)

@@ -1,0 +1,46 @@
+"""Arrays of a known form in ``.npz`` files, which are replaced as a whole."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo.vectors.numpy_safety import read_member
+from keras_elmo.weights.archive import DAMAGED
+from keras_elmo.weights.atomic import replacing
+
+
+def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Writes arrays by name."""
+    with replacing(path) as written:
+        np.savez(written, **arrays)  # type: ignore[arg-type]  # no array is allow_pickle
+
+
+def load_npz(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], kinds: str
+) -> dict[str, NDArray[Any]]:
+    """Reads arrays.
+
+    Args:
+        path: The file.
+        shapes: The names that it must have, and no others, and their shapes.
+        kinds: NumPy's letters for the kinds of numbers that it may hold.
+
+    Raises:
+        ValueError: It is damaged, or holds other arrays.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = [name.removesuffix(".npy") for name in file.namelist()]
+            if sorted(names) != sorted(shapes):
+                raise ValueError(
+                    f"expected {len(shapes)} other arrays than its {len(names)}"
+                )
+            return {name: read_member(file, name, shapes[name], kinds) for name in shapes}
+    except (*DAMAGED, LookupError) as error:
+        raise ValueError(f"{error!s:.500}") from error
