@@ -1,10 +1,24 @@
-"""N-gram models with modified Kneser-Ney smoothing, for mini_ngram.py."""
+"""How well an n-gram model predicts the text that ELMo "mini" is measured on.
+
+The model is the interpolated one with modified Kneser-Ney smoothing of Chen and Goodman,
+"An Empirical Study of Smoothing Techniques for Language Modeling" (Harvard University,
+TR-10-98, 1998), the best of those compared there. It predicts what the biLM does: each
+word, ``<UNK>`` for those that are not in the vocabulary, and the end of each review::
+
+    python examples/mini/ngram.py imdb_text vocabulary.txt --order 3
+"""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
+BEGIN, END, UNKNOWN = "<S>", "</S>", "<UNK>"
 # For n-grams of which too few are rare to estimate discounts from, as the words of a
 # vocabulary that has only frequent ones. Any will do that are neither 0 nor large.
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
@@ -12,6 +26,85 @@ FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 Booleans = NDArray[np.bool_]
 Integers = NDArray[np.integer]
 Floats = NDArray[np.float64]
+
+
+def main() -> None:
+    """Prints the perplexities of the held-out text, for each order up to the given one."""
+    parser = argparse.ArgumentParser(
+        description="Print the perplexity of Kneser-Ney n-gram models on held-out text."
+    )
+    add = parser.add_argument
+    add(
+        "text_dir", type=Path, help="heldout.txt and train-*.txt, as prepare.py writes them"
+    )
+    add("vocabulary", type=Path, help="the words that are predicted, one in a line")
+    add(
+        "--order",
+        type=int,
+        choices=range(1, 6),
+        default=3,
+        help="length of the longest n-grams (default: %(default)s); 3 takes about 2 GB of "
+        "memory, 5 about 4 GB",
+    )
+    args = parser.parse_args()
+    words = args.vocabulary.read_text("utf-8").split()
+    ids = {word: i for i, word in enumerate(words)}
+    heldout = read_text([args.text_dir / "heldout.txt"], ids)
+    training = read_text(sorted(args.text_dir.glob("train-*.txt")), ids)
+    for name, text in (("Training", training), ("Held out", heldout)):
+        unknown = np.mean(np.concatenate(text) == ids[UNKNOWN])
+        print(f"{name}: {len(text):,} sentences, {unknown:.2%} of the words {UNKNOWN}")
+    size, begin, end = len(words), ids[BEGIN], ids[END]
+    forward = perplexities(training, heldout, size, args.order, begin, end)
+    training, heldout = ([ids[::-1] for ids in text] for text in (training, heldout))
+    backward = perplexities(training, heldout, size, args.order, end, begin)
+    print("Perplexity:\norder    forward   backward")
+    for order, values in enumerate(zip(forward, backward, strict=True), start=1):
+        print(f"{order:5}" + "".join(f" {value:10,.2f}" for value in values))
+
+
+def read_text(paths: Sequence[Path], ids: dict[str, int]) -> list[Integers]:
+    """The ids of the words of each sentence, one in a line of the files."""
+    sentences: list[Integers] = []
+    for path in paths:
+        with path.open(encoding="utf-8") as file:
+            for line in tqdm(file, f"Reading {path.name}", unit=" sentences"):
+                if words := line.split():
+                    found = [ids.get(word, ids[UNKNOWN]) for word in words]
+                    sentences.append(np.array(found, np.int32))  # (words,)
+    return sentences
+
+
+def perplexities(
+    training: Sequence[Integers],
+    heldout: Sequence[Integers],
+    vocabulary_size: int,
+    order: int,
+    begin: int,
+    end: int,
+) -> list[float]:
+    """Measures the models of orders 1, 2 ... ``order`` in one direction.
+
+    ``begin`` is the id of the boundary before a sentence, which is not predicted, and
+    ``end`` that of the boundary after it, which is.
+    """
+    model = KneserNey(*padded(training, order, begin, end), vocabulary_size, order)
+    probabilities = model.probabilities(*padded(heldout, order, begin, end))
+    return [float(x) for x in np.exp(-np.mean(np.log(probabilities), axis=1))]
+
+
+def padded(
+    sentences: Sequence[Integers], order: int, begin: int, end: int
+) -> tuple[Integers, Booleans]:
+    """Puts boundaries around sentences, so many that each word has a full history.
+
+    Returns:
+        All tokens in order, int32 (tokens,), and which of them are predicted, (tokens,).
+    """
+    before, after = np.full(order - 1, begin, np.int32), np.array([end], np.int32)
+    rows = [np.concatenate([before, sentence, after]) for sentence in sentences]
+    is_target = [np.arange(len(row)) >= order - 1 for row in rows]
+    return np.concatenate(rows), np.concatenate(is_target)
 
 
 class KneserNey:
@@ -61,12 +154,7 @@ class KneserNey:
             self._occurring.append(self._discounted(counts))
 
     def probabilities(self, tokens: Integers, is_target: Booleans) -> Floats:
-        """Predicts each target from the tokens before it.
-
-        Args:
-            tokens: The ids of words, (tokens,).
-            is_target: Which of them to predict, (tokens,). ``order - 1`` tokens or more
-                must come before each.
+        """Predicts each target from the ``order - 1`` tokens before it.
 
         Returns:
             The probabilities (order, targets): a row for the model of each order.
@@ -76,7 +164,9 @@ class KneserNey:
         rows = []
         for n, keys in enumerate(self._keys):
             histories = np.roll(ids, 1)[is_target]  # (targets,)
-            ids = _find(keys, self._make_keys(ids, tokens))  # (tokens,)
+            wanted = self._make_keys(ids, tokens)  # (tokens,)
+            places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)  # (tokens,)
+            ids = np.where(keys[places] == wanted, places, -1)  # -1 is not there
             ngrams = ids[is_target]  # (targets,)
             rows.append(self._occurring[n].interpolate(ngrams, histories, lower))
             if n < len(self._following):
@@ -86,8 +176,7 @@ class KneserNey:
     def _make_keys(self, shorter: Integers, tokens: Integers) -> Integers:
         """Lengthens the n-grams that end before each token by that token."""
         # The first token gets the last one's n-gram. It is no target, or the n-grams are
-        # empty and all the same.
-        # An id of -1 gives a key below 0, which is none.
+        # empty and all the same. An id of -1 gives a key below 0, which does not exist.
         return np.roll(shorter, 1) * self.vocabulary_size + tokens  # (tokens,)
 
     def _discounted(self, counts: Integers) -> _Discounted:
@@ -96,21 +185,8 @@ class KneserNey:
         return _Discounted(counts, self._keys[-1] // self.vocabulary_size, n_histories)
 
 
-def _find(keys: Integers, wanted: Integers) -> Integers:
-    """The place of each wanted key, -1 for those that are not there."""
-    places = np.searchsorted(keys, wanted)  # (wanted,)
-    places = np.minimum(places, len(keys) - 1)  # (wanted,)
-    return np.where(keys[places] == wanted, places, -1)  # (wanted,)
-
-
 class _Discounted:
-    """The discounted counts of all n-grams of one length.
-
-    Args:
-        counts: A count for each n-gram, (n-grams,).
-        histories: The id of each n-gram's history, (n-grams,).
-        n_histories: Number of histories.
-    """
+    """The discounted counts (n-grams,) of one length, and their histories' ids."""
 
     def __init__(self, counts: Integers, histories: Integers, n_histories: int) -> None:
         discounts = np.array([0.0, *estimate_discounts(counts)])[np.minimum(counts, 3)]
@@ -124,28 +200,15 @@ class _Discounted:
         np.divide(taken, totals, out=left, where=totals > 0)
 
     def interpolate(self, ngrams: Integers, histories: Integers, lower: Floats) -> Floats:
-        """Fills with the lower order's probabilities what the discounts left.
-
-        Args:
-            ngrams: The ids of n-grams (targets,), -1 for those that never occurred.
-            histories: The ids of their histories (targets,), or -1.
-            lower: The probabilities of their last words in the lower order, (targets,).
-
-        Returns:
-            The probabilities of their last words, (targets,).
-        """
+        """Fills what the discounts left with the lower order's probabilities (targets,)."""
         return self._shares[ngrams] + self._left[histories] * lower  # (targets,)
 
 
 def estimate_discounts(counts: Integers) -> tuple[float, float, float]:
     """The discounts of counts 1, 2, and 3 or more, as Chen and Goodman estimate them.
 
-    Args:
-        counts: The counts of all n-grams of one length.
-
-    Returns:
-        From the numbers of n-grams with counts 1 to 4; :data:`FALLBACK_DISCOUNTS` where
-        there are none of one of these, or too few for all discounts to be positive.
+    They follow from the numbers of n-grams with counts 1 to 4. If there are none of one of
+    these, or too few for all discounts to be positive, they are fixed.
     """
     n1, n2, n3, n4 = np.bincount(np.minimum(counts, 5), minlength=6)[1:5].tolist()
     if n1 and n2 and n3 and n4:
@@ -154,3 +217,7 @@ def estimate_discounts(counts: Integers) -> tuple[float, float, float]:
         if min(discounts) > 0:
             return discounts
     return FALLBACK_DISCOUNTS
+
+
+if __name__ == "__main__":
+    main()

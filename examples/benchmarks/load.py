@@ -1,6 +1,6 @@
 """Loads a TF1 Hub module in this process, and prints as JSON what that cost.
 
-benchmark.py runs it: ``python benchmark_load.py hub|ours MODULE SENTENCE THREADS``.
+The benchmark runs it as ``python load.py hub|ours MODULE SENTENCE THREADS``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +22,33 @@ def main() -> None:
     """Loads, embeds one sentence, and prints seconds, gigabytes and the vector."""
     side, module, sentence, threads = sys.argv[1:]
     tf.config.threading.set_intra_op_parallelism_threads(int(threads))
-    load = {"hub": _hub, "ours": _ours}[side]()
+    # The check of outputs, which happens when a module is first used, is not loading.
+    os.environ["KERAS_ELMO_VERIFY"] = "0"
+    load = hub if side == "hub" else ours
+    load_imports = load()
     start = time.perf_counter()
-    embed = load(module)
-    seconds = time.perf_counter() - start
-    gigabytes = peak_gigabytes()
-    start = time.perf_counter()
+    embed = load_imports(module)
+    loaded = time.perf_counter()
+    numbers = {"load_seconds": loaded - start, "load_gigabytes": peak_gigabytes()}
     vector = embed(sentence)
-    numbers = {
-        "load_seconds": seconds,
-        "load_gigabytes": gigabytes,
-        "first_seconds": time.perf_counter() - start,
-        "first_gigabytes": peak_gigabytes(),
-        "vector": vector[0].tolist(),
-    }
-    print(json.dumps(numbers))
+    numbers["first_seconds"] = time.perf_counter() - loaded
+    numbers["first_gigabytes"] = peak_gigabytes()
+    print(json.dumps({**numbers, "vector": vector[0].tolist()}))
 
 
-def _hub() -> Any:
-    import tensorflow_hub as hub
+def hub() -> Callable[[str], Any]:
+    """How a module's own graph is loaded; importing what that takes is not measured."""
+    import tensorflow_hub
 
     def load(module: str) -> Any:
-        function = hub.load(module).signatures["default"]
+        function = tensorflow_hub.load(module).signatures["default"]
         return lambda sentence: function(strings=tf.constant([sentence]))["default"].numpy()
 
     return load
 
 
-def _ours() -> Any:
-    # The check of outputs, which happens when a module is first used, is not loading.
-    os.environ["KERAS_ELMO_VERIFY"] = "0"
+def ours() -> Callable[[str], Any]:
+    """How the layer is loaded."""
     from keras_elmo import ElmoEmbeddingLayer
 
     def load(module: str) -> Any:
@@ -61,7 +59,7 @@ def _ours() -> Any:
 
 
 def peak_gigabytes() -> float | None:
-    """The largest memory of this process so far, in GB, where the system tells it."""
+    """The largest memory of this process so far, if the system says it."""
     # Not getrusage, in which a new process starts with its parent's peak.
     if not STATUS.exists():
         return None

@@ -22,7 +22,7 @@ GEMM_REPEATS = 3
 def description() -> dict[str, Any]:
     """The processor and the versions of what runs on it."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": tf.config.threading.get_intra_op_parallelism_threads() or "all",
         "system": platform.platform(),
@@ -33,44 +33,33 @@ def description() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
+def processor() -> str:
+    """The processor's name."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 
-class GemmRate:
-    """Measures how fast TensorFlow multiplies float32 matrices here.
+def gemm_rate(config: ElmoConfig) -> float:
+    """The best rate of float32 matrix products here, in floating point operations a second.
 
-    The shapes are those of the model's LSTMs, for several numbers of rows, and squares
-    of two sizes.
-
-    Args:
-        config: The model's shape.
+    The shapes are those of the model's LSTMs, for several numbers of rows, and squares of
+    two sizes.
     """
-
-    def __init__(self, config: ElmoConfig) -> None:
-        inner, columns = config.output_dim, 4 * config.dim
-        shapes = [(rows, inner, columns) for rows in GEMM_ROWS]
-        shapes += [(size, size, size) for size in (inner, 2 * inner)]
-        self.shapes = shapes
-
-    def __call__(self) -> float:
-        """The best rate over all shapes, in floating point operations per second."""
-        return max(self._rate(*shape) for shape in self.shapes)
-
-    def _rate(self, rows: int, inner: int, columns: int) -> float:
+    inner, columns = config.output_dim, 4 * config.dim
+    shapes = [(rows, inner, columns) for rows in GEMM_ROWS]
+    shapes += [(size, size, size) for size in (inner, 2 * inner)]
+    rates = []
+    for rows, inner, columns in shapes:
         a, b = tf.random.normal((rows, inner)), tf.random.normal((inner, columns))
         tf.matmul(a, b)  # the first time costs more
-        seconds = []
         for _ in range(GEMM_REPEATS):
             start = time.perf_counter()
             tf.matmul(a, b)
-            seconds.append(time.perf_counter() - start)
-        return 2 * rows * inner * columns / min(seconds)
+            seconds = time.perf_counter() - start
+            rates.append(2 * rows * inner * columns / seconds)
+    return max(rates)
 
 
 def lstm_work(config: ElmoConfig) -> int:
@@ -81,15 +70,11 @@ def lstm_work(config: ElmoConfig) -> int:
 
 
 def word_work(config: ElmoConfig, n_characters: int) -> int:
-    """Multiply-adds of the token encoder for one word.
+    """Multiply-adds of the token encoder for a word with so many character ids.
 
-    Args:
-        config: The model's shape.
-        n_characters: The word's character ids, with the marks of its begin and its end.
-
-    Returns:
-        Convolutions over each window that differs from the others, where all windows
-        behind the word's end are the same; highway layers; projection.
+    The ids include the marks of its begin and its end. Counted are convolutions over each
+    window that differs from the others (all windows after the word's end are the same),
+    highway layers and the projection.
     """
     n_characters = min(n_characters, config.max_characters_per_token)
     total = 0
@@ -105,19 +90,12 @@ def word_work(config: ElmoConfig, n_characters: int) -> int:
 def useful_work(config: ElmoConfig, texts: Sequence[str]) -> int:
     """Multiply-adds that a batch cannot do without.
 
-    Args:
-        config: The model's shape.
-        texts: The batch.
-
-    Returns:
-        LSTMs and projections for each token and each sentence boundary, and the token
-        encoder for each distinct word. Padding is no use, nor is a word's second time.
-        Element-wise operations, the mix and the mean are not counted.
+    Counted are LSTMs and projections for each token and each sentence boundary, and the
+    token encoder for each distinct word. Not counted are padding, a word's second time,
+    element-wise operations, the mix and the mean.
     """
     sentences = [text.split() for text in texts]
     steps = sum(len(sentence) + 2 for sentence in sentences)
     words = {word for sentence in sentences for word in sentence}
-    lengths = [len(word.encode()) + 2 for word in words]
-    boundaries = 2 * word_work(config, 3)
-    encoder = sum(word_work(config, length) for length in lengths) + boundaries
-    return steps * lstm_work(config) + encoder
+    encoder = sum(word_work(config, len(word.encode()) + 2) for word in words)
+    return steps * lstm_work(config) + encoder + 2 * word_work(config, 3)

@@ -1,18 +1,17 @@
-"""The texts that benchmark.py gives to each implementation."""
+"""The texts that the benchmark gives to each implementation."""
 
 from __future__ import annotations
 
 import math
 import random
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-from imdb_data import load_imdb, plain_text
-from imdb_sentiment import shuffled
 from numpy.typing import NDArray
 
 from keras_elmo import tokenize
+from keras_elmo.text.imdb import load_imdb
 from keras_elmo.text.reviews import Reviews
 
 Texts = NDArray[np.object_]
@@ -24,43 +23,20 @@ N_WORDS = 20_000
 ZIPF_SHIFT, ZIPF_EXPONENT = 3, 1.15
 LOG_LENGTH = (5.38, 0.64)  # mean and standard deviation
 
-# In reviews made by code every so manieth token tells of the label, mostly the right one.
+# In these texts one token in twelve depends on the label, mostly in the right way.
 OPINION_EVERY, N_OPINIONS, HONESTY = 12, 20, 0.8
-
-LONGEST_WORD, LONGEST_SENTENCE = 20, 30  # of random letters
 
 
 def real_reviews(data: str, n: int, n_tokens: int, seed: int) -> Reviews:
-    """Reads some of the IMDB training reviews.
-
-    Args:
-        data: As for :func:`imdb_data.load_imdb`.
-        n: How many at most, half of them positive.
-        n_tokens: How many tokens to keep of a review.
-        seed: The same seed gives the same order.
-
-    Returns:
-        Texts and labels in random order.
-
-    Raises:
-        DataError: The reviews are not there.
-    """
-    texts, labels = shuffled(load_imdb(data)[0], n, seed)
-    cut = [" ".join(tokenize(plain_text(text))[:n_tokens]) for text in texts]
-    return np.array(cut, dtype=object), labels
+    """The first tokens of ``n`` of the IMDB training reviews, in random order."""
+    (texts, labels), _ = load_imdb(data)
+    order = np.random.default_rng(seed).permutation(len(texts))[:n]
+    cut = [" ".join(tokenize(text)[:n_tokens]) for text in texts[order]]
+    return np.array(cut, dtype=object), labels[order]
 
 
 def seeded_reviews(n: int, n_tokens: int, seed: int) -> Reviews:
-    """Makes texts of which half are "positive".
-
-    Args:
-        n: How many.
-        n_tokens: How many tokens to keep of a review.
-        seed: The same seed gives the same reviews.
-
-    Returns:
-        Texts and labels in random order.
-    """
+    """Makes ``n`` texts of up to ``n_tokens`` tokens, of which half are "positive"."""
     rng = np.random.default_rng(seed)
     words = _vocabulary(seed)
     shares = (np.arange(1, N_WORDS + 1) + ZIPF_SHIFT) ** -ZIPF_EXPONENT
@@ -71,7 +47,7 @@ def seeded_reviews(n: int, n_tokens: int, seed: int) -> Reviews:
         ranks = rng.choice(N_WORDS, length, p=shares / shares.sum())
         opinions = rng.integers(N_OPINIONS, size=len(ranks[::OPINION_EVERY]))
         sides = (label == 1) == (rng.random(len(opinions)) < HONESTY)
-        # Words of no special frequency, the one half positive and the other negative.
+        # Words of no special frequency, one half positive and the other negative.
         ranks[::OPINION_EVERY] = 100 + opinions + N_OPINIONS * sides
         texts[i] = " ".join(words[rank] for rank in ranks)
     return texts, labels
@@ -87,12 +63,10 @@ def _vocabulary(seed: int) -> list[str]:
     return list(words)
 
 
-def batches(texts: Texts, size: int) -> Iterator[Texts]:
-    """Full batches of texts, which start again at the first where they run out."""
-    n = 0
-    while True:
-        yield texts[np.arange(n, n + size) % len(texts)]
-        n += size
+def batches(texts: Texts, size: int, n: int) -> Iterator[Texts]:
+    """``n`` full batches of texts, which start again at the first when they run out."""
+    for start in range(0, n * size, size):
+        yield texts[np.arange(start, start + size) % len(texts)]
 
 
 def short_sentences(texts: Texts, n_tokens: int) -> Texts:
@@ -106,14 +80,14 @@ def random_letters(n: int, seed: int) -> Texts:
     rng = random.Random(seed)
     sentences = [
         " ".join(
-            "".join(rng.choices(string.ascii_letters, k=rng.randint(1, LONGEST_WORD)))
-            for _ in range(rng.randint(1, LONGEST_SENTENCE))
+            "".join(rng.choices(string.ascii_letters, k=rng.randint(1, 20)))
+            for _ in range(rng.randint(1, 30))
         )
         for _ in range(n)
     ]
     return np.array(sentences, dtype=object)
 
 
-def count_tokens(texts: Sequence[str] | Texts) -> int:
+def count_tokens(texts: Iterable[str]) -> int:
     """How many tokens texts have in all."""
     return sum(len(text.split()) for text in texts)

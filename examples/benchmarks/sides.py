@@ -1,4 +1,4 @@
-"""The implementations that benchmark.py compares, behind one interface.
+"""The implementations that the benchmark compares, behind one interface.
 
 Each takes sentences and returns the mean over tokens of ELMo's mix, the ``"default"``
 output. The other libraries run in processes of their own: simple_elmo turns TensorFlow 2's
@@ -20,18 +20,16 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from benchmark_texts import Texts
 from numpy.typing import NDArray
 
+from benchmarks.texts import Texts
 from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.hub.module import load_module
 from keras_elmo.types import Engine
-from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME
 
 OURS = "keras-elmo"
 HUB_ENGINE = 'engine="hub"'
 HUB_SIGNATURE = "hub.load(...)"
-TRIAL = np.array(["a short sentence"], dtype=object)
 
 Floats = NDArray[np.float32]
 Embed = Callable[[Texts], Floats]
@@ -39,26 +37,14 @@ Embed = Callable[[Texts], Floats]
 
 
 class Side:
-    """An implementation in this process.
-
-    Args:
-        name: What the table calls it.
-        embed: The implementation.
-    """
+    """An implementation in this process."""
 
     def __init__(self, name: str, embed: Embed) -> None:
         self.name = name
         self.embed = embed
 
     def timed(self, batches: Sequence[Texts]) -> tuple[float, list[Floats]]:
-        """Embeds batches one after the other.
-
-        Args:
-            batches: Sentences (batch,) each.
-
-        Returns:
-            Seconds for all of them, and the vectors of each (batch, D).
-        """
+        """Seconds for batches one after the other, and the vectors of each (batch, D)."""
         start = time.perf_counter()
         outputs = [self.embed(batch) for batch in batches]
         return time.perf_counter() - start, outputs
@@ -68,11 +54,7 @@ class Side:
 
 
 class OtherSide(Side):
-    """An implementation in a process of its own, which takes its time itself.
-
-    Args:
-        name: What the table calls it, a key of ``OTHERS``.
-        arguments: What its maker gets.
+    """A library in a process of its own, which measures the time itself.
 
     Raises:
         RuntimeError: It cannot be loaded; the message is its own.
@@ -89,8 +71,7 @@ class OtherSide(Side):
         theirs.close()
         self._answer()
 
-    def timed(self, batches: Sequence[Texts]) -> tuple[float, list[Floats]]:
-        """As for a side in this process."""
+    def timed(self, batches: Sequence[Texts]) -> tuple[float, list[Floats]]:  # noqa: D102
         self.connection.send(list(batches))
         return self._answer()  # type: ignore[return-value]
 
@@ -119,49 +100,45 @@ def serve(connection: Connection, name: str, arguments: Sequence[Any]) -> None:
             connection.send(side.timed(connection.recv()))
     except EOFError:
         pass
-    # Whatever goes wrong in another library is to be told, and is not to end the run.
-    except Exception as error:
+    except Exception as error:  # whatever fails in another library must not end the run
         connection.send(RuntimeError(traceback.format_exception_only(error)[-1].strip()))
 
 
-def make_model(module: Path, engine: Engine) -> keras.Model:
-    """A functional model from strings (batch,) to vectors (batch, D)."""
-    text = keras.Input((), dtype="string")
-    return keras.Model(text, ElmoEmbeddingLayer(module, engine=engine, name="elmo")(text))
-
-
-def signature(module: Path) -> Embed:
-    """What was done before there were layers: ``hub.load`` and a call of a signature."""
-    function = load_module(module).signatures["default"]  # as hub.load does it
-    return lambda texts: function(strings=tf.constant(texts))["default"].numpy()
-
-
 def make_sides(module: Path) -> list[Side]:
-    """This layer, and the module's own graph in both ways; ours first."""
+    """This layer, and a TF1 Hub module's own graph in two ways; ours first."""
+
+    def predict(engine: Engine) -> Embed:
+        text = keras.Input((), dtype="string")
+        vectors = ElmoEmbeddingLayer(module, engine=engine)(text)
+        return keras.Model(text, vectors).predict_on_batch
+
+    signature = load_module(module).signatures["default"]  # as hub.load does it
     return [
-        Side(OURS, make_model(module, "native").predict_on_batch),
-        Side(HUB_ENGINE, make_model(module, "hub").predict_on_batch),
-        Side(HUB_SIGNATURE, signature(module)),
+        Side(OURS, predict("native")),
+        Side(HUB_ENGINE, predict("hub")),
+        Side(
+            HUB_SIGNATURE,
+            lambda texts: signature(strings=tf.constant(texts))["default"].numpy(),
+        ),
     ]
 
 
 def make_other_sides(
     layer: ElmoEmbeddingLayer, directory: Path, largest_batch: int, threads: int | None
 ) -> tuple[list[Side], dict[str, str]]:
-    """The other libraries that are installed.
+    """The other libraries that are installed, with the layer's weights.
 
     Args:
-        layer: Its weights are what they compute with.
+        layer: A layer with a mix.
         directory: Where the weights may go, as HDF5.
-        largest_batch: How many sentences a batch has at most.
+        largest_batch: The most sentences of a batch.
         threads: How many threads they may use; ``None`` for all.
 
     Returns:
-        The sides, and why the others are left out, by their names.
+        The sides, and why the others are left out, by name.
     """
     assert layer.scalar_mix is not None
-    weights, gamma = layer.scalar_mix.layer_weights, layer.scalar_mix.gamma
-    mix = [*map(float, keras.ops.convert_to_numpy(weights))], float(gamma)
+    weights, gamma = map(keras.ops.convert_to_numpy, layer.scalar_mix.weights)
     sides: list[Side] = []
     left_out: dict[str, str] = {}
     for name in OTHERS:
@@ -170,8 +147,9 @@ def make_other_sides(
             continue
         layer.save_hdf5(directory)
         try:
+            mix = weights.tolist(), float(gamma)
             side = OtherSide(name, (directory, mix, largest_batch, threads))
-            side.timed([TRIAL])  # what does not run shall not end the benchmark later on
+            side.timed([np.array(["a short sentence"], dtype=object)])
         except RuntimeError as error:
             left_out[name] = str(error)
         else:
@@ -188,7 +166,7 @@ def make_allennlp(
     if threads is not None:
         torch.set_num_threads(threads)
     weights, gamma = mix
-    files = [str(directory / name) for name in (OPTIONS_NAME, WEIGHTS_NAME)]
+    files = [str(directory / name) for name in ("options.json", "weights.hdf5")]
     elmo = theirs.Elmo(*files, 1, dropout=0.0, scalar_mix_parameters=weights).eval()
 
     def embed(texts: Texts) -> Floats:
@@ -215,7 +193,7 @@ def make_simple_elmo(
     model.load(str(directory), max_batch_size=largest_batch)
     settings = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads or 0)
     session = tf.compat.v1.Session(config=settings)
-    # With a session of one's own, this part is the caller's.
+    # With a session of the caller's, this part is the caller's too.
     model.elmo_sentence_input = importlib.import_module("simple_elmo.elmo").weight_layers(
         "input", model.sentence_embeddings_op, use_layers="average"
     )
@@ -235,6 +213,5 @@ OTHERS: dict[str, Callable[..., Embed]] = {
     "allennlp": make_allennlp,
     "simple_elmo": make_simple_elmo,
 }
-
 INCOMPARABLE = frozenset({"simple_elmo"})
 """Sides whose outputs are no measure of ours."""

@@ -1,8 +1,8 @@
 """TF1 Hub modules of ELMo, built with TensorFlow 1's own operations from seeded weights.
 
-As the released ones: two signatures over one set of variables, loops of TensorFlow 1, a
-``saved_model.pb`` without tags beside a ``tfhub_module.pb``. The graph is written from
-the module's description, not from the layers, so that it can serve as a reference.
+As the released ones they have two signatures over one set of variables, loops of TensorFlow
+1, and a ``saved_model.pb`` without tags next to a ``tfhub_module.pb``. The graph is written
+from the module's description, not from the layers, so that it can serve as a reference.
 """
 
 from __future__ import annotations
@@ -59,16 +59,10 @@ MIX: Mix = (np.array([0.3, -0.2, 0.5], np.float32), np.float32(1.3))
 def random_arrays(
     config: ElmoConfig, seed: int = 0, scale: float = 0.5
 ) -> dict[str, NDArray[np.float32]]:
-    """Draws weights from a normal distribution.
+    """Draws weights from a normal distribution, under the HDF5 names.
 
-    Args:
-        config: The shape of the model.
-        seed: The same seed gives the same weights.
-        scale: The standard deviation. 0.5 suits tiny models, 0.03 the original size: there
-            gates, clips and activations all have an effect.
-
-    Returns:
-        The arrays under the HDF5 names.
+    A standard deviation of 0.5 suits tiny models, 0.03 the original size: there gates,
+    clips and activations all have an effect.
     """
     rng = np.random.default_rng(seed)
     return {
@@ -96,7 +90,7 @@ def write_module(
     Returns:
         The directory.
     """
-    with tensorflow_1(), tf.Graph().as_default() as graph, v1.Session() as session:
+    with tensorflow_1(), tf.Graph().as_default(), v1.Session() as session:
         module = _Module(config, arrays, style, mix)
         strings = v1.placeholder(tf.string, [None], "strings")
         tokens = v1.placeholder(tf.string, [None, None], "tokens")
@@ -112,7 +106,6 @@ def write_module(
         builder = v1.saved_model.Builder(str(directory))
         builder.add_meta_graph_and_variables(session, [], signature_def_map=signatures)
         builder.save()
-        assert graph.get_operations()
     # A ModuleDef message: format 1 is 3, "TF1 SavedModel".
     (directory / "tfhub_module.pb").write_bytes(b"\x08\x03")
     return directory
