@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import imdb_data
-import imdb_sentiment
 import keras
 import numpy as np
+import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
+from keras_elmo.text.imdb import load_imdb
 from keras_elmo.weights.hdf5 import read_hdf5
 from tests.hub.tf_hub_modules import write_module
 
@@ -34,6 +34,7 @@ class BatchLosses(keras.callbacks.Callback):
         return np.diff(totals, prepend=0.0)
 
 
+@pytest.mark.slow
 def test_20_steps_with_the_same_losses(
     shared: Path,
     tmp_path: Path,
@@ -65,5 +66,7 @@ def test_20_steps_with_the_same_losses(
 
 def some_reviews(shared: Path) -> tuple[np.ndarray, np.ndarray]:
     """As many training reviews as 20 steps take, half of them positive."""
-    training, _ = imdb_data.load_imdb(str(shared / "data" / "aclImdb_v1.tar.gz"))
-    return imdb_sentiment.shuffled(training, N_STEPS * BATCH_SIZE, seed=0)
+    (texts, labels), _ = load_imdb(shared / "data" / "aclImdb_v1.tar.gz")
+    n = N_STEPS * BATCH_SIZE // 2
+    rows = np.random.default_rng(0).permutation(np.r_[:n, len(texts) - n : len(texts)])
+    return texts[rows], labels[rows]
