@@ -48,8 +48,10 @@ def main() -> None:
     add("--pooled", action="store_true", help="a vector for a sentence and layer")
     args = parser.parse_args()
     _, (reviews, _) = load_imdb(args.data) if args.data else load_reviews()
-    tokens = " ".join(" ".join(tokenize(review)) for review in reviews)
-    found = re.split(r"(?<= [.!?]) (?![.!?])", tokens)
+    # A sentence ends after a mark and the quotes and brackets that it closes.
+    marked = [re.sub(r"([.!?]+['\")\]]*) (?=[^a-z])", r"\1\n", text) for text in reviews]
+    sentences = dict.fromkeys("\n".join(marked).split("\n"))  # each once
+    found = [" ".join(tokenize(sentence)) for sentence in sentences]
     texts = random.Random(0).sample(found, min(args.sentences, len(found)))
     n_tokens = sum(len(text.split()) for text in texts)
 
