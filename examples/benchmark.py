@@ -118,9 +118,7 @@ def run(args: argparse.Namespace, folder: Path) -> None:
     )
     sides: list[Side] = []
     if NEED_SIDES & set(args.workloads):
-        others, left_out = make_other_sides(
-            layer, folder / "hdf5", large_batch_size, args.threads
-        )
+        others, left_out = make_other_sides(layer, folder / "hdf5", args.threads)
         sides = make_sides(module) + others
         for name, why in left_out.items():
             print(f"Without {name}: {why}")

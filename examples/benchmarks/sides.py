@@ -1,8 +1,7 @@
 """The implementations that the benchmark compares, behind one interface.
 
 Each takes sentences and returns the mean over tokens of ELMo's mix, the ``"default"``
-output. The other libraries run in processes of their own: simple_elmo turns TensorFlow 2's
-way of working off, and PyTorch brings its own threads.
+output. Other libraries run in processes of their own: PyTorch brings its own threads.
 """
 
 from __future__ import annotations
@@ -124,14 +123,13 @@ def make_sides(module: Path) -> list[Side]:
 
 
 def make_other_sides(
-    layer: ElmoEmbeddingLayer, directory: Path, largest_batch: int, threads: int | None
+    layer: ElmoEmbeddingLayer, directory: Path, threads: int | None
 ) -> tuple[list[Side], dict[str, str]]:
     """The other libraries that are installed, with the layer's weights.
 
     Args:
         layer: A layer with a mix.
         directory: Where the weights may go, as HDF5.
-        largest_batch: The most sentences of a batch.
         threads: How many threads they may use; ``None`` for all.
 
     Returns:
@@ -148,7 +146,7 @@ def make_other_sides(
         layer.save_hdf5(directory)
         try:
             mix = weights.tolist(), float(gamma)
-            side = OtherSide(name, (directory, mix, largest_batch, threads))
+            side = OtherSide(name, (directory, mix, threads))
             side.timed([np.array(["a short sentence"], dtype=object)])
         except RuntimeError as error:
             left_out[name] = str(error)
@@ -158,7 +156,7 @@ def make_other_sides(
 
 
 def make_allennlp(
-    directory: Path, mix: tuple[list[float], float], largest_batch: int, threads: int | None
+    directory: Path, mix: tuple[list[float], float], threads: int | None
 ) -> Embed:
     """AllenNLP's ``Elmo``, without dropout, each batch from the zero state."""
     torch = importlib.import_module("torch")
@@ -181,37 +179,4 @@ def make_allennlp(
     return embed
 
 
-def make_simple_elmo(
-    directory: Path, mix: tuple[list[float], float], largest_batch: int, threads: int | None
-) -> Embed:
-    """simple_elmo's ``ElmoModel``, whose mix is an even one.
-
-    It carries its state from batch to batch, and has no way of resetting it.
-    """
-    simple_elmo = importlib.import_module("simple_elmo")
-    model = simple_elmo.ElmoModel()
-    model.load(str(directory), max_batch_size=largest_batch)
-    settings = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads or 0)
-    session = tf.compat.v1.Session(config=settings)
-    # With a session of the caller's, this part is the caller's too.
-    model.elmo_sentence_input = importlib.import_module("simple_elmo.elmo").weight_layers(
-        "input", model.sentence_embeddings_op, use_layers="average"
-    )
-    with session.as_default():
-        session.run(tf.compat.v1.global_variables_initializer())
-
-    def embed(texts: Texts) -> Floats:
-        tokens = [text.split(" ") for text in texts]
-        vectors = model.get_elmo_vectors(tokens, warmup=False, session=session)
-        means = [v[: len(t)].mean(axis=0) for v, t in zip(vectors, tokens, strict=True)]
-        return np.asarray(means, np.float32)
-
-    return embed
-
-
-OTHERS: dict[str, Callable[..., Embed]] = {
-    "allennlp": make_allennlp,
-    "simple_elmo": make_simple_elmo,
-}
-INCOMPARABLE = frozenset({"simple_elmo"})
-"""Sides whose outputs are no measure of ours."""
+OTHERS: dict[str, Callable[..., Embed]] = {"allennlp": make_allennlp}

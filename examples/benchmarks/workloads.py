@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.comparison import Comparison
 from benchmarks.machine import gemm_rate, useful_work
-from benchmarks.sides import HUB_ENGINE, INCOMPARABLE, OURS, Floats, Side
+from benchmarks.sides import HUB_ENGINE, OURS, Floats, Side
 from benchmarks.texts import Texts, batches, count_tokens, random_letters, short_sentences
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, ScalarMix, compute_features
 from keras_elmo.text.reviews import Reviews
@@ -148,7 +148,7 @@ def largest_differences(outputs: dict[str, list[Floats]]) -> dict[str, float]:
             float(np.abs(a - b).max()) for a, b in zip(vectors, outputs[OURS], strict=True)
         )
         for name, vectors in outputs.items()
-        if name != OURS and name not in INCOMPARABLE
+        if name != OURS
     }
 
 
