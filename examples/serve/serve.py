@@ -77,12 +77,13 @@ def main() -> None:
     )
     add = parser.add_argument
     add("model", metavar="SAVED_MODEL", help="the directory")
-    add("--host", default="127.0.0.1", help="(%(default)s)")
-    add("--port", type=int, default=8000, help="(%(default)s)")
+    shown = "(%(default)s)"
+    add("--host", default="127.0.0.1", help=shown)
+    add("--port", type=int, default=8000, help=shown)
     fields = dataclasses.fields(Limits)
     for field in fields:
         name, kind = field.name.replace("_", "-"), type(field.default)
-        add(f"--max-{name}", dest=field.name, type=kind, default=field.default)
+        add(f"--max-{name}", dest=field.name, type=kind, default=field.default, help=shown)
     args = parser.parse_args()
     limits = Limits(**{field.name: getattr(args, field.name) for field in fields})
     if not all(value > 0 for value in dataclasses.astuple(limits)):
