@@ -14,7 +14,7 @@ from benchmarks.comparison import Comparison
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from keras_elmo.weights.names import lstm_shapes
-from tests.examples.programs import number, run
+from tests.examples.running import number, run
 from tests.tiny_models import TINY
 
 HUB_SIDES = (sides.HUB_ENGINE, sides.HUB_SIGNATURE)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.examples.programs import run
+from tests.examples.running import run
 
 pytestmark = [
     pytest.mark.slow,

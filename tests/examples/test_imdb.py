@@ -11,7 +11,7 @@ import pytest
 from imdb.features import ridge_regression
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.examples.programs import number, run, write_imdb
+from tests.examples.running import number, run, write_imdb
 from tests.tiny_models import saved_model
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.examples.programs import number, run
+from tests.examples.running import number, run
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mini.ngram import KneserNey, estimate_discounts, padded, perplexities
 
-from tests.examples.programs import run, write_imdb
+from tests.examples.running import run, write_imdb
 
 BEGIN, END = 0, 1
 N_WORDS = 6

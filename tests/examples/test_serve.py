@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 
 from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.hub.saved_model import export_saved_model
-from tests.examples.programs import ROOT, number, run
+from tests.examples.running import ROOT, number, run
 from tests.tiny_models import LEAST, saved_model
 
 JSON = {"Content-Type": "application/json"}
