@@ -1,276 +1,118 @@
 """Is a film review positive? ELMo and two Dense layers, trained on strings.
 
-The model of Jacob Zweig's article "ELMo Embeddings in Keras with TensorFlow Hub"
-(2019), on today's Keras. See README.md beside this file for how to run it.
+The model of Jacob Zweig's article "ELMo Embeddings in Keras with TensorFlow Hub" (2019)
+on today's Keras. Without ``--data`` it needs no network. See README.md in this folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import imdb_strategy
 import keras
 import numpy as np
-from arguments import blaming, require
-from imdb_arguments import fill_in, make_parser
-from imdb_curves import plot_curves
-from imdb_data import DataError, load_imdb, plain_text
-from imdb_strategy import Strategy, StrategyError
+from matplotlib.figure import Figure
 
-from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError, text_dataset, tokenize
-from keras_elmo.errors import WorkerLostError
-from keras_elmo.text.reviews import Reviews, load_reviews
-from keras_elmo.training import DistributedModel, TrainingBackup
+from keras_elmo import ElmoEmbeddingLayer, text_dataset, tokenize
+from keras_elmo.text.imdb import load_imdb
+from keras_elmo.text.reviews import load_reviews
 
-# Small enough to train on a laptop's processor in seconds.
-RANDOM_CONFIG = ElmoConfig(
-    char_dim=16,
-    filters=((1, 32), (2, 32), (3, 64), (4, 128)),
-    n_highway=1,
-    dim=128,
-    projection_dim=64,
+parser = argparse.ArgumentParser(
+    description="Train a sentiment classifier on ELMo embeddings of film reviews.",
+    formatter_class=argparse.ArgumentDefaultsHelpFormatter,
 )
-VALIDATION_PART = 0.1
-ONE_DEVICE = Strategy()
+add = parser.add_argument
+add("sentence", nargs="?", help="a sentence to classify with the saved model at the end")
+add(
+    "--data",
+    metavar="PATH",
+    help="the IMDB reviews: aclImdb_v1.tar.gz, the directory that it unpacks to, or "
+    "'download' (80 MiB); the few reviews that come with keras-elmo if it is missing",
+)
+add("--source", default="mini", help="the ELMo model, as ElmoEmbeddingLayer takes it")
+add("--fine-tune", choices=["aggregation", "lstm", "all"], default="aggregation")
+add("--max-tokens", type=int, default=150, help="tokens to keep of a review")
+add("--limit", type=int, metavar="N", help="train and test on at most N reviews")
+add("--epochs", type=int, default=30, help="passes over the reviews; 5 are enough of all")
+add("--batch-size", type=int, default=32)
+add("--learning-rate", type=float, default=1e-3)
+add("--seed", type=int, default=0, help="equal seeds give equal runs")
+add("--output", type=Path, default=Path("imdb_sentiment_output"), metavar="DIR")
+args = parser.parse_args()
+keras.utils.set_random_seed(args.seed)
+args.output.mkdir(parents=True, exist_ok=True)
+
+# The model: ELMo's mean over the tokens, then two Dense layers. Only the TensorFlow
+# backend has strings; on the others text_dataset makes character ids of the reviews.
+has_strings = keras.backend.backend() == "tensorflow"
+elmo = ElmoEmbeddingLayer(
+    args.source,
+    input_mode="sentences" if has_strings else "character_ids",
+    fine_tune=args.fine_tune,
+    name="elmo",
+)
+if has_strings:
+    review = keras.Input((), dtype="string")  # (batch,)
+else:
+    review = keras.Input((None, elmo.max_characters_per_token), dtype="int32")
+hidden = keras.layers.Dense(256, activation="relu")(elmo(review))  # (batch, 256)
+positive = keras.layers.Dense(1, activation="sigmoid")(hidden)  # (batch, 1)
+model = keras.Model(review, positive)
+model.compile(
+    keras.optimizers.Adam(args.learning_rate), "binary_crossentropy", metrics=["accuracy"]
+)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Trains, evaluates and saves a model, and predicts with what it saved.
-
-    Args:
-        argv: The command line's arguments; those of the process by default.
-
-    Returns:
-        The exit status, 0. A wrong argument ends in ``SystemExit`` with status 2 and a
-        line on the standard error that names it; the loss of another worker ends the
-        process with status 1.
-    """
-    parser = make_parser()
-    args = fill_in(parser.parse_args(argv))
-    # What can go wrong goes wrong here, before the hours of training.
-    require(parser, "matplotlib")
-    try:
-        strategy = imdb_strategy.start(args.strategy, args.devices)
-    except StrategyError as error:
-        parser.error(str(error))
-    keras.utils.set_random_seed(args.seed)
-    try:
-        args.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"argument --output: cannot make the directory: {error}")
-    with blaming(parser, "--source", SourceError), strategy.scope():
-        model = build_model(
-            args.source, args.fine_tune, args.learning_rate, args.accumulate
-        )
-    with blaming(parser, "--data", DataError, OSError):
-        training, test = load_imdb(args.data) if args.data else load_reviews()
-    print_parameters(model)
-    training = prepared(shuffled(training, args.limit, args.seed), args.words)
-    test = prepared(shuffled(test, args.limit, args.seed), args.words)
-    try:
-        history = train(
-            model,
-            training,
-            args.epochs,
-            args.batch_size,
-            args.seed,
-            args.backup and TrainingBackup(args.backup),
-            strategy,
-        )
-        keras.distribution.set_distribution(None)
-        test_accuracy = evaluate(model, test, args.batch_size)
-    except WorkerLostError as error:
-        print(error, file=sys.stderr, flush=True)
-        # At its end TensorFlow would wait for that worker: if it is frozen, for ever.
-        os._exit(1)
-    print_mix(model)
-    if strategy.is_chief:
-        save(model, history, test_accuracy, args.output)
-        if args.sentence is not None:
-            print_prediction(args.output / "model.keras", args.sentence)
-    return 0
-
-
-def build_model(
-    source: str,
-    fine_tune: Any,
-    learning_rate: float = 1e-3,
-    accumulate: int | None = None,
-) -> keras.Model:
-    """Builds the article's model: reviews in, the probability of "positive" out.
-
-    Args:
-        source: As ``--source``.
-        fine_tune: What of ELMo is trained.
-        learning_rate: Adam's.
-        accumulate: The gradients of so many batches make a step; ``None`` for one.
-
-    Returns:
-        The compiled model, from strings (batch,), or character ids (batch, time, 50) on
-        the backends that have no strings, to probabilities (batch, 1).
-
-    Raises:
-        SourceError: No weights can be had from ``source``.
-    """
-    has_strings = keras.backend.backend() == "tensorflow"
-    elmo = ElmoEmbeddingLayer(
-        RANDOM_CONFIG if source == "random" else source,
-        input_mode="sentences" if has_strings else "character_ids",
-        fine_tune=fine_tune,
-        name="elmo",
-    )
-    if has_strings:
-        reviews = keras.Input(shape=(), dtype="string", name="review")  # (batch,)
-    else:
-        shape = (None, elmo.max_characters_per_token)
-        reviews = keras.Input(shape=shape, dtype="int32", name="review")
-    hidden = keras.layers.Dense(256, activation="relu")(elmo(reviews))  # (batch, 256)
-    positive = keras.layers.Dense(1, activation="sigmoid")(hidden)  # (batch, 1)
-    model = DistributedModel(reviews, positive)  # keras.Model, where there is one device
-    optimizer = keras.optimizers.Adam(learning_rate, gradient_accumulation_steps=accumulate)
-    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def print_parameters(model: keras.Model) -> None:
-    """Prints how many numbers the model has, and how many of them are trained."""
-    in_elmo = _count(model.get_layer("elmo").trainable_weights)
-    print(
-        f"Parameters: {_count(model.weights):,}, of which "
-        f"{_count(model.trainable_weights):,} are trained ({in_elmo:,} of them in ELMo)"
-    )
-
-
-def _count(variables: Sequence[Any]) -> int:
+def count(variables: list[keras.Variable]) -> int:
+    """How many numbers variables hold."""
     return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
-def shuffled(reviews: Reviews, limit: int | None, seed: int) -> Reviews:
-    """Puts reviews in random order, and keeps as many positive as negative ones.
+print(
+    f"Parameters: {count(model.weights):,}, of which {count(model.trainable_weights):,} "
+    f"are trained ({count(elmo.trainable_weights):,} of them in ELMo)"
+)
 
-    Args:
-        reviews: Texts (n,) and labels (n,).
-        limit: How many to keep at most; ``None`` for all, balanced or not.
-        seed: The same seed gives the same order.
+# The reviews in random order, with spaces between words and punctuation marks. A tenth of
+# the training reviews validates each epoch.
+rng = np.random.default_rng(args.seed)
+parts = []
+for texts, labels in load_imdb(args.data) if args.data else load_reviews():
+    order = rng.permutation(len(texts))[: args.limit]
+    parts.append(([" ".join(tokenize(text)) for text in texts[order]], labels[order]))
+(reviews, labels), test = parts
+n = max(1, round(len(reviews) / 10))
+settings = {"batch_size": args.batch_size, "max_tokens": args.max_tokens}
+validation = text_dataset(reviews[:n], labels[:n], **settings)
+training = text_dataset(reviews[n:], labels[n:], shuffle=True, seed=args.seed, **settings)
+print(f"Training on {len(reviews) - n:,} reviews, validating on {n:,} others")
 
-    Returns:
-        Texts and labels.
-    """
-    texts, labels = reviews
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(texts))
-    if limit is not None:
-        halves = [order[labels[order] == label][: limit // 2] for label in (0, 1)]
-        order = random.permutation(np.concatenate(halves))
-    return texts[order], labels[order]
+# The data set shuffles by itself.
+fitted = model.fit(training, validation_data=validation, epochs=args.epochs, shuffle=False)
+history = fitted.history
+accuracy = model.evaluate(text_dataset(*test, **settings), return_dict=True)["accuracy"]
+print(f"Test accuracy: {accuracy:.4f} on {len(test[0]):,} reviews")
+mix = elmo.scalar_mix
+assert mix is not None  # as with some other values of output_mode
+shares = " ".join(f"{x:.4f}" for x in keras.ops.softmax(mix.layer_weights))
+print(f"Layer weights: {shares}; gamma: {float(mix.gamma):.4f}")
 
+model.save(args.output / "model.keras")
+numbers = json.dumps({**history, "test_accuracy": accuracy}, indent=2)
+(args.output / "history.json").write_text(numbers + "\n", encoding="utf-8")
+figure = Figure(figsize=(9, 4), layout="constrained")
+for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    axes.plot(range(1, args.epochs + 1), history[name], label="training")
+    axes.plot(range(1, args.epochs + 1), history[f"val_{name}"], label="validation")
+    axes.set(xlabel="epoch", ylabel=name)
+    axes.legend()
+figure.savefig(args.output / "training_curves.png", dpi=150)
+print(f"Wrote model.keras, history.json and training_curves.png to {args.output}")
 
-def prepared(reviews: Reviews, words: int) -> Reviews:
-    """Cuts reviews, and takes them apart as the text was that ELMo models learned from.
-
-    Args:
-        reviews: Texts and labels.
-        words: How many words to keep of a text, where white space separates words.
-
-    Returns:
-        Texts in which a space stands between words and punctuation marks, and labels.
-    """
-    texts, labels = reviews
-    cut = [" ".join(plain_text(text).split()[:words]) for text in texts]
-    return np.array([" ".join(tokenize(text)) for text in cut], dtype=object), labels
-
-
-def train(
-    model: keras.Model,
-    reviews: Reviews,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    backup: TrainingBackup | None = None,
-    strategy: Strategy = ONE_DEVICE,
-) -> dict[str, list[float]]:
-    """Trains on all but a tenth of the reviews, which validates each epoch.
-
-    Args:
-        model: The compiled model.
-        reviews: Texts and labels in random order.
-        epochs: How often to see each review.
-        batch_size: How many reviews make a step.
-        seed: Of the order of the reviews in each epoch.
-        backup: Keeps each epoch, and may hold those of a run that was killed.
-        strategy: Where the model is trained.
-
-    Returns:
-        Loss and accuracy on both parts, a number for each epoch.
-    """
-    texts, labels = reviews
-    n_validation = max(1, round(VALIDATION_PART * len(texts)))
-    validation = strategy.divisible(texts[:n_validation], labels[:n_validation])
-    training = strategy.divisible(texts[n_validation:], labels[n_validation:])
-    print(
-        f"Training on {len(training[0]):,} reviews, validating on "
-        f"{len(validation[0]):,} others"
-    )
-    epoch = backup.restore(model) if backup else 0
-    if epoch:
-        print(f"Going on after epoch {epoch}")
-    history = model.fit(
-        text_dataset(
-            *training, batch_size=batch_size, shuffle=True, seed=seed, initial_epoch=epoch
-        ),
-        validation_data=text_dataset(*validation, batch_size=batch_size),
-        initial_epoch=epoch,
-        epochs=epochs,
-        shuffle=False,  # the data set shuffles by itself
-        callbacks=[backup] if backup else [],
-    )
-    logs = backup.history if backup else history.history
-    return {name: [float(x) for x in values] for name, values in logs.items()}
-
-
-def evaluate(model: keras.Model, reviews: Reviews, batch_size: int) -> float:
-    """Tells, once and at the end, how many of the test reviews are classified rightly."""
-    texts, labels = reviews
-    test = text_dataset(texts, labels, batch_size=batch_size)
-    accuracy = float(model.evaluate(test, return_dict=True)["accuracy"])
-    print(f"Test accuracy: {accuracy:.4f} on {len(texts):,} reviews")
-    return accuracy
-
-
-def print_mix(model: keras.Model) -> None:
-    """Prints what ELMo's scalars have become: each layer's share, and the scale."""
-    mix = model.get_layer("elmo").scalar_mix
-    shares = keras.ops.convert_to_numpy(keras.ops.softmax(mix.layer_weights))  # (layers,)
-    gamma = float(keras.ops.convert_to_numpy(mix.gamma))
-    print(f"Layer weights: {' '.join(f'{x:.4f}' for x in shares)}; gamma: {gamma:.4f}")
-
-
-def save(
-    model: keras.Model, history: dict[str, list[float]], test_accuracy: float, folder: Path
-) -> None:
-    """Writes the model, the numbers and the curves, and says where."""
-    model.save(folder / "model.keras")
-    numbers = {**history, "test_accuracy": test_accuracy}
-    text = json.dumps(numbers, indent=2) + "\n"
-    (folder / "history.json").write_text(text, encoding="utf-8")
-    plot_curves(history, test_accuracy, folder / "training_curves.png")
-    for name in ("model.keras", "history.json", "training_curves.png"):
-        print(f"Wrote {folder / name}")
-
-
-def print_prediction(path: Path, sentence: str) -> None:
-    """Loads the saved model, which needs nothing but its file, and asks it."""
-    model = keras.saving.load_model(path)
-    sentences = text_dataset([" ".join(tokenize(sentence))])
-    positive = float(model.predict(sentences, verbose=0)[0, 0])
-    verdict = "positive" if positive >= 0.5 else "negative"
-    print(f"The saved model on {sentence!r}: {verdict} (p(positive) = {positive:.4f})")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+if args.sentence:
+    model = keras.saving.load_model(args.output / "model.keras")  # nothing else is needed
+    sentence = text_dataset([" ".join(tokenize(args.sentence))])
+    probability = float(model.predict(sentence, verbose=0)[0, 0])
+    verdict = "positive" if probability >= 0.5 else "negative"
+    print(f"{args.sentence!r} is {verdict} (p(positive) = {probability:.4f})")

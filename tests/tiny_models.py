@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from hub_module import random_arrays
+from benchmarks.hub_module import random_arrays
 from hypothesis import strategies as st
 
 from keras_elmo.config import ElmoConfig

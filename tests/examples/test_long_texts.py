@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
-import long_texts
-import numpy as np
 import pytest
 
-
-def test_forward_is_exact_and_backward_is_not(
-    source: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--source", source, "--tokens", "20", "--piece", "8"]
-    assert long_texts.main(arguments) == 0
-    printed = capsys.readouterr().out
-    (forward,) = re.findall(r"^forward, all tokens: (\S+)$", printed, re.MULTILINE)
-    assert float(forward) < 1e-6
-    rows = re.findall(r"^ +(\d+(?: to \d+)?)   +(\S+)$", printed, re.MULTILINE)
-    assert [name for name, _ in rows] == ["0", "1", "2 to 3", "4 to 7"]
-    backward = [float(value) for _, value in rows]
-    assert all(1e-3 < value < 1 for value in backward)
+from tests.examples.running import number, run
 
 
-def test_helpers() -> None:
-    assert len(long_texts.long_text(12)) == 12
-    n_all = len(long_texts.long_text(50_000))
-    assert n_all == 50_000
-    assert long_texts.difference(np.array([3.0, 4.0]), np.array([3.0, 4.5])) == 0.1
+@pytest.mark.slow
+def test_forward_is_exact_and_backward_is_not(source: str) -> None:
+    printed = run("long_texts.py", "--source", source, "--tokens", 20, "--piece", 8)
+    assert "A text of 20 tokens, in pieces of 8." in printed
+    assert number(r"^forward, all tokens: (\S+)$", printed) < 1e-6
+    for name in ("0", "1", "2 to 3", "4 to 7"):
+        assert 1e-3 < number(rf"^ +{name}   +(\S+)$", printed) < 1
+    assert "8 to 15" not in printed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hub_module
 import tensorflow as tf
-from hub_module import MIX, Mix, Style, signature, tensorflow_1
+from benchmarks import hub_module
+from benchmarks.hub_module import MIX, Mix, Style, signature, tensorflow_1
 
 from keras_elmo.config import ElmoConfig
 from tests.tiny_models import TINY, Arrays, random_arrays

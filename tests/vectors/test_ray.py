@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import os
 import signal
 import sys
@@ -20,8 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.vectors import embed_dataset, ray_data
+from keras_elmo import ElmoEmbeddingLayer, embed_dataset
+from keras_elmo.vectors import ray_data
 from keras_elmo.vectors.ray_worker import Worker
 from keras_elmo.vectors.vectors import Vectors
 from tests.tiny_models import TINY
@@ -182,79 +181,6 @@ def test_too_few_processors(
     embed_dataset(dataset(ray, TEXTS), "mini", num_cpus=num_cpus)  # of 3; not computed
     told = "no room for a worker with num_cpus=3 and num_gpus=0, and a CPU beside it"
     assert (told in caplog.text) == (num_cpus == 3)
-
-
-def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    example = importlib.import_module("embed_with_ray")
-    output = tmp_path / "an output"
-    options = ["--pooled", "--layers", "top", "--workers", "1"]
-
-    # One clear error, of the type that embed_dataset tells of, and nothing is left behind.
-    bad = tmp_path / "job.json"
-    rows = [{"text": text, "i": i} for i, text in enumerate(["a b", "", "x" * 99 + " b c"])]
-    bad.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"job\.json: dataset: rows whose") as raised:
-        example.main([str(output), str(bad), *options, "--max-tokens", "2"])
-    assert str(raised.value).splitlines()[1:] == [
-        f"'{'x' * 60}'...: 3 tokens, more than 2",
-        "Mend them, or choose on_error='repair' or 'skip'.",
-    ]
-    context = raised.value.__context__
-    assert context is not None
-    assert isinstance(context.__cause__, ValueError)
-    assert not [path for path in output.iterdir() if not path.is_file()]
-
-    # As if it had been killed at the second file: the first is left as it is.
-    inputs = [tmp_path / "a.txt", tmp_path / "b.txt"]
-    inputs[0].touch()
-    (output / "a.txt").mkdir()
-    lines = [*(text.encode() for text in TEXTS[:9]), b"\xff b", b"", "é\u2028f".encode()]
-    inputs[1].write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
-    (output / ".unfinished-0").mkdir()
-    (output / ".unfinished-0" / "half").touch()
-    argv = [str(output), *map(str, inputs), *options, "--on-error", "repair"]
-    with pytest.raises(SystemExit, match="these differ: on_error, max_tokens"):
-        example.main(argv)
-    (output / "a.txt").rmdir()
-    example.check_same_job(example.parsed(argv))  # nothing is done: other options will do
-    (output / "a.txt").mkdir()
-    capsys.readouterr()
-    assert example.main(argv) == 0
-    assert "a.txt: done before" in capsys.readouterr().out
-    assert not list((output / "a.txt").iterdir())
-    assert not list(output.glob(".unfinished*"))
-
-    layer = ElmoEmbeddingLayer("mini", "pooled_layers")
-    files = sorted((output / "b.txt").iterdir())
-    assert all(file.suffix == ".parquet" for file in files)
-    table = pyarrow.concat_tables(map(parquet.read_table, files))
-    texts = [*TEXTS[:9], "\ufffd b", "", "é\u2028f"]
-    assert table.column("text").to_pylist() == texts
-    vectors = np.array(table.column("embedding").to_pylist())
-    tokens = [" ".join(text.split()) for text in texts]
-    expected = np.array(layer(tokens)[:, -1])  # (n, D)
-    expected[10] = 0  # a sentence without tokens
-    np.testing.assert_allclose(vectors, expected, atol=1e-6)
-
-    inputs[1].write_text("other", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"these differ: b\.txt"):
-        example.main(argv)
-    with pytest.raises(SystemExit, match=r"holds something else: .*a\.txt"):
-        example.main([str(tmp_path), *argv[1:]])
-    (output / example.RECORD).write_text("{", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"\.job\.json is damaged"):
-        example.main(argv)
-    with pytest.raises(SystemExit, match=r"a\.txt is a file; OUTPUT must be a folder"):
-        example.main([str(inputs[0]), *argv[1:]])
-    (tmp_path / "d.csv.gz").touch()
-    with pytest.raises(SystemExit, match=r"d\.csv\.gz' is a table. Make lines, JSON"):
-        example.main([str(output), str(tmp_path / "d.csv.gz")])
-    (tmp_path / ".c").touch()
-    with pytest.raises(SystemExit, match=r"\.c' begins with a dot, as this program's own"):
-        example.main([str(output), str(tmp_path / ".c")])
 
 
 @pytest.mark.parametrize(

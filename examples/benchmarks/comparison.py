@@ -1,0 +1,118 @@
+"""What a workload measures: values pair by pair, and their ratios."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WIDTHS = (36, 10, 10, 7, 24, 10)
+HEADINGS = ("", "median", "tokens/s", "GEMM", "ratio (lowest..highest)", "difference")
+
+EXPLANATION = """\
+ratio: a side's value in multiples of the first side's, the median over pairs.
+GEMM: the part of the machine's best float32 matrix-multiply rate, measured before and after
+the workload, that goes into useful work: the LSTMs and their projections for each token
+and each sentence boundary, the token encoder for each distinct word of a batch.
+difference: the largest absolute difference of outputs (for f, of losses) from the first
+side's.\
+"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Values of several sides, measured in turns; the first side is ours.
+
+    Attributes:
+        workload: The letter of the workload.
+        title: What was measured.
+        unit: ``"s"`` or ``"GB"``.
+        values: Each side's values, one for each pair.
+        tokens: How many tokens each pair had.
+        work: The useful multiply-adds of each pair.
+        gemm: The machine's matrix-multiply rate around the workload, in floating point
+            operations per second.
+        differences: The largest absolute difference of each side's outputs from ours.
+        details: Further numbers.
+    """
+
+    workload: str
+    title: str
+    unit: str
+    values: Mapping[str, Sequence[float]]
+    tokens: Sequence[int] = ()
+    work: Sequence[int] = ()
+    gemm: float = 0.0
+    differences: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> str:
+        """The side that the others are compared with."""
+        return next(iter(self.values))
+
+    def ratios(self, side: str) -> list[float]:
+        """A side's values in multiples of ours, pair by pair."""
+        pairs = zip(self.values[side], self.values[self.ours], strict=True)
+        return [theirs / ours for theirs, ours in pairs]
+
+    def rate(self, side: str, amounts: Sequence[int]) -> float:
+        """The median of amounts per second, such as tokens."""
+        pairs = zip(amounts, self.values[side], strict=True)
+        return statistics.median(amount / seconds for amount, seconds in pairs)
+
+    def cells(self, side: str) -> tuple[str, ...]:
+        """A line of the table."""
+        ratios = self.ratios(side)
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
+        difference = self.differences.get(side)
+        return (
+            side,
+            f"{statistics.median(self.values[side]):.3g} {self.unit}",
+            f"{self.rate(side, self.tokens):,.0f}" if self.tokens else "",
+            f"{2 * self.rate(side, self.work) / self.gemm:.1%}" if self.work else "",
+            "" if side == self.ours else spread,
+            "" if difference is None else f"{difference:.1e}",
+        )
+
+    def print(self) -> None:
+        """Prints a block of lines, one for each side."""
+        about = [f"{len(self.values[self.ours])} pairs"]
+        if self.tokens:
+            about.append(f"{statistics.median(self.tokens):,.0f} tokens each")
+        if self.gemm:
+            about.append(f"GEMM {self.gemm / 1e9:.0f} GFLOP/s")
+        print(f"\n({self.workload}) {self.title} ({', '.join(about)})")
+        for cells in (HEADINGS, *map(self.cells, self.values)):
+            padded = [cells[0].ljust(WIDTHS[0])]
+            padded += [c.rjust(w) for c, w in zip(cells[1:], WIDTHS[1:], strict=True)]
+            print(f"  {'  '.join(padded)}".rstrip())
+        for name, value in self.details.items():
+            print(f"  {name}: {value}")
+
+
+def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> None:
+    """Draws the ratios, with their spread from the lowest to the highest, as PNG."""
+    from matplotlib.figure import Figure
+
+    bars = [(c, side) for c in comparisons for side in list(c.values)[1:]]
+    ratios = [c.ratios(side) for c, side in bars]
+    medians = np.array([statistics.median(r) for r in ratios])
+    spreads = [medians - [min(r) for r in ratios], [max(r) for r in ratios] - medians]
+    figure = Figure(figsize=(10, 1.5 + 0.4 * len(bars)), layout="constrained")
+    axes = figure.subplots()
+    colors = [f"C{ord(c.workload) - ord('a')}" for c, _ in bars]
+    drawn = axes.barh(range(len(bars)), medians, xerr=spreads, color=colors, capsize=3)
+    axes.bar_label(drawn, fmt="%.2f", padding=6, fontsize=8)
+    names = [f"({c.workload}) {c.title}: {side}" for c, side in bars]
+    axes.set_yticks(range(len(bars)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.axvline(1, color="black", lw=1)
+    axes.set_xlim(0, 1.15 * max(map(max, ratios)))
+    axes.set_xlabel("time or memory, in multiples of keras-elmo's (median and spread)")
+    figure.suptitle(heading)
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,311 @@
+"""The workloads of the benchmark: each runs its sides in turns, pair by pair."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.comparison import Comparison
+from benchmarks.machine import gemm_rate, useful_work
+from benchmarks.sides import HUB_ENGINE, OURS, Floats, Side
+from benchmarks.texts import Texts, batches, count_tokens, random_letters, short_sentences
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, ScalarMix, compute_features
+from keras_elmo.text.reviews import Reviews
+
+SHORT_SENTENCE = 6  # tokens
+LOADER = Path(__file__).with_name("load.py")
+HIDDEN = 256
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the workloads share.
+
+    Attributes:
+        modules: Directories of TF1 Hub modules by their style; the first is the one that
+            all workloads but loading use.
+        config: The shape of their model.
+        reviews: Texts and labels, to take batches from.
+        pairs: How often each side is measured.
+        load_pairs: How often each side loads each module in workload e.
+        batch_size: Sentences in a batch.
+        large_batch_size: Sentences in a batch of workload d.
+        n_short: How many sentences workload c embeds one by one in a measurement.
+        n_job: How many reviews workload g trains with, and how many it validates with.
+        epochs: How many passes workload g takes.
+        threads: TensorFlow's threads for an operation; ``None`` for all.
+        seed: Makes texts and weights repeatable.
+    """
+
+    modules: dict[str, Path]
+    config: ElmoConfig
+    reviews: Reviews
+    pairs: int
+    load_pairs: int
+    batch_size: int
+    large_batch_size: int
+    n_short: int
+    n_job: int
+    epochs: int
+    threads: int | None
+    seed: int
+
+    @property
+    def module(self) -> Path:
+        """The module of all workloads but loading."""
+        return next(iter(self.modules.values()))
+
+
+def in_turns(names: Sequence[str], pairs: int, title: str) -> Iterator[tuple[int, str]]:
+    """Says whose turn it is, in reversed order every second time: pair and side."""
+    with tqdm(total=pairs * len(names), desc=title, unit=" runs") as progress:
+        for pair in range(pairs):
+            for name in names if pair % 2 == 0 else reversed(names):
+                yield pair, name
+                progress.update()
+
+
+def embed_reviews(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+    """Workload a: batches of reviews."""
+    size = setting.batch_size
+    runs = [[batch] for batch in batches(setting.reviews[0], size, setting.pairs)]
+    return [_embed(setting, sides, "a", f"batches of {size} reviews", runs)]
+
+
+def embed_letters(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+    """Workload b: sentences of 1 to 30 words of 1 to 20 random letters."""
+    size = setting.batch_size
+    texts = random_letters(size * setting.pairs, setting.seed)
+    runs = [[batch] for batch in batches(texts, size, setting.pairs)]
+    title = f"batches of {size} sentences of random letters"
+    return [_embed(setting, sides, "b", title, runs)]
+
+
+def embed_short_sentences(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+    """Workload c: one short sentence at a time."""
+    sentences = short_sentences(setting.reviews[0], SHORT_SENTENCE)
+    singles = list(batches(sentences, 1, setting.pairs * setting.n_short))
+    runs = [singles[i :: setting.pairs] for i in range(setting.pairs)]
+    title = f"{setting.n_short} sentences of {SHORT_SENTENCE} tokens, one by one"
+    return [_embed(setting, sides, "c", title, runs)]
+
+
+def embed_large_batches(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+    """Workload d: large batches of reviews."""
+    size = setting.large_batch_size
+    runs = [[batch] for batch in batches(setting.reviews[0], size, setting.pairs)]
+    return [_embed(setting, sides, "d", f"batches of {size} reviews", runs)]
+
+
+def _embed(
+    setting: Setting,
+    sides: Sequence[Side],
+    workload: str,
+    title: str,
+    runs: Sequence[Sequence[Texts]],  # the batches of each measurement
+) -> Comparison:
+    # The first batch of a shape costs more.
+    shapes = {(len(b), max(map(len, map(str.split, b)))): b for run in runs for b in run}
+    for side in tqdm(sides, desc=f"({workload}) warm-up", unit=" sides"):
+        side.timed(list(shapes.values()))
+    rate = gemm_rate(setting.config)
+    by_name = {side.name: side for side in sides}
+    values: dict[str, list[float]] = {name: [] for name in by_name}
+    outputs: dict[str, list[Floats]] = {name: [] for name in by_name}
+    for pair, name in in_turns(list(by_name), len(runs), f"({workload}) {title}"):
+        seconds, vectors = by_name[name].timed(runs[pair])
+        values[name].append(seconds)
+        outputs[name] += vectors
+    return Comparison(
+        workload,
+        title,
+        "s",
+        values,
+        [sum(map(count_tokens, run)) for run in runs],
+        [sum(useful_work(setting.config, list(batch)) for batch in run) for run in runs],
+        max(rate, gemm_rate(setting.config)),
+        largest_differences(outputs),
+        {"largest output": max(float(np.abs(v).max()) for v in outputs[OURS])},
+    )
+
+
+def largest_differences(outputs: dict[str, list[Floats]]) -> dict[str, float]:
+    """How far each side's vectors are from ours, at most."""
+    return {
+        name: max(
+            float(np.abs(a - b).max()) for a, b in zip(vectors, outputs[OURS], strict=True)
+        )
+        for name, vectors in outputs.items()
+        if name != OURS
+    }
+
+
+def load(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+    """Workload e: loading and the first sentence, each time in a fresh process."""
+    comparisons = []
+    for style, module in setting.modules.items():
+        for path in filter(Path.is_file, module.rglob("*")):
+            path.read_bytes()  # so that no side is the first to read from the disk
+        found: dict[str, list[dict[str, Any]]] = {OURS: [], "hub.load": []}
+        for _, name in in_turns(list(found), setting.load_pairs, f"(e) loading, {style}"):
+            found[name].append(_in_fresh_process(setting, name, module))
+        vectors = {name: [np.array(n["vector"]) for n in ns] for name, ns in found.items()}
+        for key, title, unit in (
+            ("load_seconds", "loading", "s"),
+            ("first_seconds", "the first sentence after that", "s"),
+            ("load_gigabytes", "peak memory of loading", "GB"),
+            ("first_gigabytes", "peak memory with the first sentence", "GB"),
+        ):
+            values = {name: [n[key] for n in numbers] for name, numbers in found.items()}
+            if values[OURS][0] is not None:  # not every system says the memory
+                title = f"{title}, {style}"
+                differences = largest_differences(vectors)
+                comparison = Comparison("e", title, unit, values, differences=differences)
+                comparisons.append(comparison)
+    return comparisons
+
+
+def _in_fresh_process(setting: Setting, name: str, module: Path) -> dict[str, Any]:
+    sentence = str(short_sentences(setting.reviews[0], SHORT_SENTENCE)[0])
+    side = "ours" if name == OURS else "hub"
+    arguments = [side, str(module), sentence, str(setting.threads or 0)]
+    result = subprocess.run(
+        [sys.executable, str(LOADER), *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    numbers: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return numbers
+
+
+def train_steps(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+    """Workload f: training steps of the article's model."""
+    texts, labels = setting.reviews
+    size = setting.batch_size
+    models: dict[str, tuple[Any, Any]] = {
+        f"{OURS}, aggregation": ("native", "aggregation"),
+        HUB_ENGINE: ("hub", "aggregation"),
+        f"{OURS}, lstm": ("native", "lstm"),
+        f"{OURS}, all": ("native", "all"),
+    }
+    trained = {}
+    for name, (engine, fine_tune) in tqdm(models.items(), desc="(f) warm-up"):
+        elmo: Any = ElmoEmbeddingLayer(
+            setting.module,
+            engine=engine,
+            fine_tune=fine_tune,
+        )
+        trained[name] = article_model(elmo, setting.seed)
+        trained[name].train_on_batch(texts[:size], labels[:size])
+    values: dict[str, list[float]] = {name: [] for name in models}
+    losses: dict[str, list[float]] = {name: [] for name in models}
+    runs = np.split(np.arange(setting.pairs * size) % len(texts), setting.pairs)
+    title = f"training steps on {size} reviews"
+    for pair, name in in_turns(list(models), setting.pairs, f"(f) {title}"):
+        rows, model = runs[pair], trained[name]  # rows: (size,)
+        model.reset_metrics()  # or the loss would be the mean over all steps
+        start = time.perf_counter()
+        logs = model.train_on_batch(texts[rows], labels[rows], return_dict=True)
+        values[name].append(time.perf_counter() - start)
+        losses[name].append(float(logs["loss"]))
+    ours, hub, *_ = losses.values()  # only these two train the same variables
+    difference = float(np.abs(np.subtract(ours, hub)).max())
+    tokens = [count_tokens(texts[rows]) for rows in runs]
+    differences = {HUB_ENGINE: difference}
+    return [Comparison("f", title, "s", values, tokens, differences=differences)]
+
+
+def run_job(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+    """Workload g: the article's whole job, each epoch validated, in two ways.
+
+    The module's graph embeds each text in each epoch; ours computes each text's pooled
+    layers once, and trains the mix and the head on them. The model is the same, because
+    mixing and taking the mean commute.
+    """
+    texts, labels = setting.reviews
+    rows = np.arange(2 * setting.n_job) % len(texts)
+    parts = [(texts[part], labels[part]) for part in np.split(rows, [setting.n_job])]
+
+    def fit(model: keras.Model, training: Any, validation: Any) -> list[float]:
+        # The reviews are in random order already, which has to be the same for both.
+        history = model.fit(
+            *training,
+            validation_data=validation,
+            epochs=setting.epochs,
+            batch_size=setting.batch_size,
+            shuffle=False,
+            verbose=0,
+        )
+        return [round(float(x), 4) for x in history.history["val_accuracy"]]
+
+    layer = ElmoEmbeddingLayer(setting.module, output_mode="pooled_layers")
+    through_hub = article_model(
+        ElmoEmbeddingLayer(setting.module, engine="hub"), setting.seed
+    )
+    # The mix starts as the module's own.
+    mix = through_hub.layers[1].scalar_mix
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="keras-elmo-benchmark-") as folder:
+        features = []
+        for i, (some, values) in enumerate(parts):
+            path = Path(folder) / f"{i}.npy"
+            pooled = np.array(compute_features(layer, some, path, progress=False))
+            features.append((pooled, values))  # (n, n_layers + 1, D), (n,)
+    seconds_for_features = time.perf_counter() - start
+    scalars = ScalarMix()
+    on_features = article_model(scalars, setting.seed, features[0][0].shape[1:])
+    scalars.set_weights(mix.get_weights())
+    accuracies = {OURS: fit(on_features, *features)}
+    ours = time.perf_counter() - start
+    start = time.perf_counter()
+    accuracies[HUB_ENGINE] = fit(through_hub, *parts)
+    hub = time.perf_counter() - start
+    details = {
+        "validation accuracy": accuracies,
+        "seconds for features": round(seconds_for_features, 2),
+    }
+    title = f"{setting.epochs} epochs on {setting.n_job} reviews, and as many to validate"
+    names = (f"{OURS}, features once", f"{HUB_ENGINE}, every epoch")
+    tokens = [setting.epochs * count_tokens(texts[rows])]
+    seconds = {names[0]: [ours], names[1]: [hub]}
+    return [Comparison("g", title, "s", seconds, tokens, details=details)]
+
+
+def article_model(
+    elmo: keras.layers.Layer, seed: int, shape: tuple[int, ...] | None = None
+) -> keras.Model:
+    """The article's model, from strings or features; equal seeds give equal starts."""
+    inputs = keras.Input((), dtype="string") if shape is None else keras.Input(shape)
+    x = elmo(inputs)  # (batch, D)
+    for i, (units, activation) in enumerate([(HIDDEN, "relu"), (1, "sigmoid")]):
+        initializer = keras.initializers.GlorotUniform(seed=seed + i)
+        x = keras.layers.Dense(units, activation, kernel_initializer=initializer)(x)
+    model = keras.Model(inputs, x)
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+WORKLOADS: dict[str, Callable[[Setting, Sequence[Side]], list[Comparison]]] = {
+    "a": embed_reviews,
+    "b": embed_letters,
+    "c": embed_short_sentences,
+    "d": embed_large_batches,
+    "e": load,
+    "f": train_steps,
+    "g": run_job,
+}
+"""The workloads by their letters."""
+NEED_SIDES = frozenset("abcd")

@@ -1,0 +1,95 @@
+"""Features once, a classifier on top: what a frozen ELMo knows about sentiment.
+
+The pooled layers of each IMDB review are computed in one pass, into files; an interrupted
+run resumes there. A linear classifier on them is found in seconds by ridge regression::
+
+    python examples/imdb/features.py aclImdb_v1.tar.gz
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo import ElmoEmbeddingLayer, compute_features, tokenize
+from keras_elmo.text.imdb import load_imdb
+
+PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+
+Floats = NDArray[np.floating]
+
+
+def main() -> None:
+    """Computes features, fits a classifier and tests it."""
+    args = make_parser().parse_args()
+    args.output.mkdir(parents=True, exist_ok=True)
+    layer = ElmoEmbeddingLayer(args.source, output_mode="pooled_layers")
+    halves = []
+    for name, (texts, labels) in zip(("train", "test"), load_imdb(args.data), strict=True):
+        # In random order, the first words of each, as the model's own text was tokenized.
+        order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
+        words = [text.split()[: args.words] for text in texts[order]]
+        tokenized = [" ".join(tokenize(" ".join(row))) for row in words]
+        pooled = compute_features(layer, tokenized, args.output / f"{name}.npy")
+        flat = np.asarray(pooled).reshape(len(order), -1)  # (n, (n_layers + 1) * D)
+        # Layer 0 is the token vector twice; once is enough.
+        halves.append((flat[:, layer.output_dim // 2 :], 2 * labels[order] - 1))
+    (x, y), test = halves  # features (n, features), and -1 or 1 (n,)
+    n_validation = max(1, round(len(x) / 10))
+    validation = x[:n_validation], y[:n_validation]
+    weights, bias = ridge_regression(x[n_validation:], y[n_validation:], validation)
+    print(f"Validation accuracy: {accuracy(weights, bias, *validation):.4f}")
+    print(
+        f"Test accuracy: {accuracy(weights, bias, *test):.4f} on {len(test[0]):,} reviews"
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describes the command line."""
+    parser = argparse.ArgumentParser(
+        description="Classify IMDB reviews by the pooled layers of a frozen ELMo.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
+    add("--source", default="mini", help="the ELMo model")
+    add("--words", type=int, default=150, help="words to keep of a review")
+    add("--limit", type=int, metavar="N", help="at most N reviews of each half")
+    add("--seed", type=int, default=0, help="of the reviews' order")
+    add("--output", type=Path, default=Path("imdb_features_output"), metavar="DIR")
+    return parser
+
+
+def ridge_regression(
+    x: Floats, y: Floats, validation: tuple[Floats, Floats]
+) -> tuple[Floats, float]:
+    """Fits a linear classifier in closed form.
+
+    Args:
+        x: Features (n, features).
+        y: Labels (n,), -1 or 1.
+        validation: Features and labels to choose the penalty with.
+
+    Returns:
+        Weights (features,) and a bias; positive scores stand for label 1.
+    """
+    mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6  # (features,)
+    x = ((x - mean) / scale).astype(np.float64)
+    gram, correlations = x.T @ x, x.T @ y  # (features, features), (features,)
+    found: list[tuple[Floats, float]] = []
+    for penalty in PENALTIES:
+        weights = np.linalg.solve(gram + penalty * np.eye(len(gram)), correlations) / scale
+        found.append((weights, -float(mean @ weights)))
+    return max(found, key=lambda each: accuracy(each[0], each[1], *validation))
+
+
+def accuracy(weights: Floats, bias: float, x: Floats, y: Floats) -> float:
+    """The share of features (n, features) that are classified correctly."""
+    return float(np.mean((x @ weights + bias > 0) == (y > 0)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The examples on film reviews, as users run them, on a tiny copy of the data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from imdb.features import ridge_regression
+
+from keras_elmo import ElmoEmbeddingLayer
+from tests.examples.running import number, run, write_imdb
+from tests.tiny_models import saved_model
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_imdb(tmp_path_factory.mktemp("data") / "aclImdb")
+
+
+@pytest.mark.slow
+def test_sentiment(data: Path, source: str, tmp_path: Path) -> None:
+    options = ["--data", data, "--source", source, "--epochs", 2, "--batch-size", 8]
+    options += ["--limit", 40, "--output", tmp_path, "--fine-tune", "all"]
+    printed = run("imdb_sentiment.py", "A warm, clever film", *options)
+    assert "Training on 36 reviews, validating on 4 others" in printed
+    history = json.loads((tmp_path / "history.json").read_text("utf-8"))
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert len(history[name]) == 2
+    assert (tmp_path / "training_curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    # The article's head on vectors of 16, and ELMo with its mix of four scalars.
+    n_elmo = sum(int(np.prod(v.shape)) for v in model.get_layer("elmo").weights)
+    n_all = n_elmo + 16 * 256 + 256 + 256 + 1
+    assert f"{n_all:,}, of which {n_all:,} are trained ({n_elmo:,} of them" in printed
+    sentence = np.array(["A warm , clever film"], dtype=object)
+    probability = number(r"film' is \w+ \(p\(positive\) = ([\d.]+)\)$", printed)
+    predicted = float(model.predict(sentence, verbose=0)[0, 0])
+    assert probability == pytest.approx(predicted, abs=1e-4)
+    accuracy = number(r"^Test accuracy: ([\d.]+) on 40 reviews$", printed)
+    assert accuracy == pytest.approx(history["test_accuracy"], abs=1e-4)
+    mix = model.get_layer("elmo").scalar_mix
+    assert number(r"gamma: ([\d.]+)$", printed) == pytest.approx(float(mix.gamma), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_features(data: Path, source: str, tmp_path: Path) -> None:
+    options = [data, "--source", source, "--words", 20, "--output", tmp_path]
+    printed = run("imdb/features.py", *options)
+    # The random model tells words apart.
+    assert number(r"^Validation accuracy: ([\d.]+)$", printed) >= 0.8
+    assert number(r"^Test accuracy: ([\d.]+) on 60 reviews$", printed) >= 0.9
+    # Features of other texts do not mix with these.
+    errors = run("imdb/features.py", *options[:-3], 2, *options[-2:], status=1)
+    assert "train.npy' is of something else: these differ: texts" in errors
+
+
+@pytest.mark.slow
+def test_fine_tuning(data: Path, tmp_path: Path) -> None:
+    source, out = saved_model(tmp_path / "model"), tmp_path / "tuned"
+    options = ["--source", source, "--output", out, "--words", 20, "--epochs", 8]
+    options += ["--batch-size", 8, "--learning-rate", 0.01]
+    printed = run("imdb/fine_tune.py", data, *options)
+    history = json.loads((out / "history.json").read_text("utf-8"))
+    assert len(history["val_accuracy"]) == 8
+    accuracy = number(r"^Test accuracy: ([\d.]+) on 60 reviews$", printed)
+    assert accuracy == pytest.approx(history["test_accuracy"], abs=1e-4)
+    assert accuracy >= 0.9
+    before, after = (
+        ElmoEmbeddingLayer(path, "layers", fine_tune="all") for path in (source, out)
+    )
+    for one, other in zip(before.weights, after.weights, strict=True):
+        assert np.abs(np.subtract(one, other)).max() > 0, one.path
+
+
+def test_ridge_regression() -> None:
+    """Its closed form, by hand: one feature, standardized, with the least penalty."""
+    x = np.array([[0.0], [2.0], [4.0], [6.0]])
+    y = np.array([-1.0, -1.0, 1.0, 1.0])
+    weights, bias = ridge_regression(x, y, (x, y))
+    scale = np.sqrt(5) + 1e-6
+    standardized = (x[:, 0] - 3) / scale
+    expected = standardized @ y / (standardized @ standardized + 3) / scale
+    np.testing.assert_allclose(weights, [expected], rtol=1e-12)
+    assert bias == pytest.approx(-3 * expected, rel=1e-12)
