@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 INCHES = 0.25  # per unit of length
 FONT = {"family": "DejaVu Sans", "size": 9, "color": "#222222"}
-LINE = "#555555"
+LINE, FAINT = "#555555", "#777777"
 
-# What things are, by their colours.
+# What things are, by their colors.
 GREY, WHITE = "#e4e4e4", "#ffffff"
 BLUE, ORANGE, GREEN, YELLOW = "#bcd9f2", "#f9cfa5", "#c9e7c4", "#fdeeb0"
 
@@ -28,7 +29,7 @@ class Canvas:
     Args:
         width: Width in units.
         height: Height in units.
-        largest: The value at which the colours of heat maps end, in both directions.
+        largest: The value at which the colors of heat maps end, in both directions.
     """
 
     def __init__(self, width: float, height: float, largest: float = 1.0) -> None:
@@ -44,6 +45,11 @@ class Canvas:
         """Writes, centred vertically, from x on unless ``ha`` says otherwise."""
         self.axes.text(x, y, text, **{**FONT, "va": "center", **style})
 
+    def rows(self, x: float, y: float, names: Sequence[str], height: float = 0.9) -> None:
+        """Writes what the rows of a heat map are, to the left of x."""
+        for i, name in enumerate(names):
+            self.text(x, y + height * (i + 0.5), name, ha="right", size=8)
+
     def box(
         self,
         x: float,
@@ -57,14 +63,12 @@ class Canvas:
         **style: Any,
     ) -> None:
         """Draws a box with a text in its middle; x and y are its upper left corner."""
-        shape: dict[str, Any] = {"facecolor": fill, "edgecolor": edge, "linewidth": 0.8}
-        if rounded:
-            look = "round,pad=0,rounding_size=0.25"
-            self.axes.add_patch(
-                FancyBboxPatch((x, y), width, height, boxstyle=look, **shape)
+        look = "round,pad=0,rounding_size=0.25" if rounded else "square,pad=0"
+        self.axes.add_patch(
+            FancyBboxPatch(
+                (x, y), width, height, look, facecolor=fill, edgecolor=edge, linewidth=0.8
             )
-        else:
-            self.axes.add_patch(Rectangle((x, y), width, height, **shape))
+        )
         if text:
             self.text(x + width / 2, y + height / 2, text, ha="center", **style)
 
@@ -78,11 +82,9 @@ class Canvas:
         self, start: tuple[float, float], end: tuple[float, float], **style: Any
     ) -> None:
         """Draws an arrow from one point to the other."""
-        look = {"color": LINE, "linewidth": 1, "shrinkA": 0, "shrinkB": 0}
+        look = {"color": LINE, "linewidth": 1, "shrinkA": 0, "shrinkB": 0, **style}
         self.axes.add_patch(
-            FancyArrowPatch(
-                start, end, arrowstyle="-|>", mutation_scale=8, **{**look, **style}
-            )
+            FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, **look)
         )
 
     def path(self, *points: tuple[float, float]) -> None:
@@ -99,21 +101,21 @@ class Canvas:
         cell: tuple[float, float] = (1, 1),
         numbers: bool = False,
     ) -> None:
-        """Draws numbers as colours, and writes them too if asked for.
+        """Draws numbers (rows, columns) as colors, from the upper left corner x, y.
 
         Args:
             x: Left edge.
             y: Upper edge.
-            values: (rows, columns); a vector is one row.
+            values: The numbers; a vector is one row.
             name: What the numbers are, by which a test finds them.
             cell: Width and height of a cell.
             numbers: Whether to write each number into its cell.
         """
         values = np.atleast_2d(np.asarray(values, "float64"))  # (rows, columns)
-        rows, columns = values.shape
+        rows, columns = (np.arange(n + 1) for n in values.shape)
         self.axes.pcolormesh(
-            x + cell[0] * np.arange(columns + 1),
-            y + cell[1] * np.arange(rows + 1),
+            x + cell[0] * columns,
+            y + cell[1] * rows,
             values,
             cmap="RdBu_r",
             vmin=-self.largest,
@@ -122,24 +124,18 @@ class Canvas:
             linewidth=0.4,
             label=name,
         )
-        if numbers:
-            for row, column in np.ndindex(rows, columns):
-                value = values[row, column]
-                self.text(
-                    x + cell[0] * (column + 0.5),
-                    y + cell[1] * (row + 0.5),
-                    f"{value:.2f}".replace("-", "\N{MINUS SIGN}"),
-                    ha="center",
-                    size=6,
-                    color="white" if abs(value) > 0.7 * self.largest else FONT["color"],
-                )
+        for (row, column), value in np.ndenumerate(values if numbers else []):
+            middle = x + cell[0] * (column + 0.5), y + cell[1] * (row + 0.5)
+            text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+            color = "white" if abs(value) > 0.7 * self.largest else FONT["color"]
+            self.text(*middle, text, ha="center", size=6, color=color)
 
     def scale(self, x: float, y: float) -> None:
-        """Shows which colours stand for which numbers."""
+        """Shows which colors stand for which numbers."""
         ends = f"{self.largest:g}"
         self.text(x - 0.3, y + 0.35, f"\N{MINUS SIGN}{ends}", ha="right", size=7)
-        colours = np.linspace(-self.largest, self.largest, 7)  # (7,)
-        self.heat(x, y, colours, "scale", (0.6, 0.7))
+        colors = np.linspace(-self.largest, self.largest, 7)  # (7,)
+        self.heat(x, y, colors, "scale", (0.6, 0.7))
         self.text(x + 4.5, y + 0.35, ends, size=7)
 
     def save(self, path: Path) -> None:

@@ -42,40 +42,35 @@ class Outputs(NamedTuple):
 @functools.cache
 def model() -> Model:
     """The stages, with weights by NumPy, which gives the same on every machine."""
-    encoder = stages.TokenEncoder(
-        CONFIG.projection_dim, CONFIG.filters, CONFIG.char_dim, CONFIG.n_highway
-    )
+    c = CONFIG
+    encoder = stages.TokenEncoder(c.projection_dim, c.filters, c.char_dim, c.n_highway)
     bilm = stages.BidirectionalLM(
-        CONFIG.n_layers,
-        CONFIG.dim,
-        CONFIG.projection_dim,
-        CONFIG.cell_clip,
-        CONFIG.projection_clip,
-        CONFIG.use_skip_connections,
+        c.n_layers,
+        c.dim,
+        c.projection_dim,
+        c.cell_clip,
+        c.projection_clip,
+        c.use_skip_connections,
     )
     mix = ScalarMix()
-    size = CONFIG.projection_dim
-    encoder.build((None, None, CONFIG.max_characters_per_token))
-    bilm.build((None, None, size))
-    mix.build((None, None, CONFIG.n_layers + 1, 2 * size))
+    encoder.build((None, None, c.max_characters_per_token))
+    bilm.build((None, None, c.projection_dim))
+    mix.build((None, None, c.n_layers + 1, 2 * c.projection_dim))
     random = np.random.default_rng(0)
-    _randomise(encoder, random)
-    _randomise(bilm, random)
+    for layer in (encoder, bilm):
+        for weight in layer.weights:
+            fan_in = 10 if len(weight.shape) == 1 else np.prod(weight.shape[:-1])
+            if layer is bilm and len(weight.shape) > 1:
+                fan_in = 2 * c.projection_dim  # an input and a state
+            # An embedding is looked up: what goes in is a single 1.
+            scale = 0.6 if weight.name == "char_embedding" else 1.5 * fan_in**-0.5
+            weight.assign(random.normal(scale=scale, size=weight.shape))
     mix.set_weights([np.array(MIX_WEIGHTS), np.array(GAMMA)])
     return Model(encoder, bilm, mix)
 
 
-def _randomise(layer: keras.Layer, random: np.random.Generator) -> None:
-    for weight in layer.weights:
-        fan_in = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 10
-        # An embedding is looked up: what goes in is a single 1.
-        scale = 0.6 if weight.name == "char_embedding" else 1.5 * fan_in**-0.5
-        weight.assign(random.normal(scale=scale, size=weight.shape))
-
-
 @functools.cache
 def outputs() -> Outputs:
-    """Runs all stages."""
     encoder, bilm, mix = model()
     ids = stages.CharacterIds()(TEXT)
     mask = stages.TokenMask()(ids)

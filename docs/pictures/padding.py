@@ -12,18 +12,17 @@ from pictures.model import CONFIG, model
 WITHOUT, WITH = [["Hi", "there"]], [["Hi", "", "there"]]
 NAMES = ("begin", '"Hi"', "padding", '"there"', "end")
 GAP = 2  # the step of the padding
+DIRECTIONS = (
+    ("forward", "\N{RIGHTWARDS ARROW}", 4),
+    ("backward", "\N{LEFTWARDS ARROW}", 18.4),
+)
 
 
 def states(tokens: list[list[str]]) -> np.ndarray:
-    """The hidden states of the first layer after each step, in both directions.
+    """The first layer's hidden states after each step of a sentence, (2, steps, 8).
 
-    Stepped by hand: at a masked step h and c stay as they are.
-
-    Args:
-        tokens: One sentence.
-
-    Returns:
-        (2, steps, 8), forward and backward, both in the order of the text.
+    Stepped by hand, forward and backward, both in the order of the text: at a masked step
+    h and c stay as they are.
     """
     encoder, bilm, _ = model()
     ids = stages.SentenceBoundaries()(stages.CharacterIds("tokens")(tokens))
@@ -45,33 +44,23 @@ def padding() -> Canvas:
     """Forward and backward states side by side, without padding and with it."""
     plain, padded = states(WITHOUT), states(WITH)  # (2, 4, 8), (2, 5, 8)
     canvas = Canvas(32, 14.2)
-    width, height = 2.4, 0.5
-    canvas.text(0.2, 4.2, "without", size=8)
-    canvas.text(0.2, 9.6, "with", size=8)
-    canvas.text(0.2, 10.5, "padding", size=8)
-    canvas.text(0.2, 5.1, "padding", size=8)
-    titles = (
-        "forward h, read \N{RIGHTWARDS ARROW}",
-        "backward h, read \N{LEFTWARDS ARROW}",
-    )
-    for direction, (title, left) in enumerate(zip(titles, (4, 18.4), strict=True)):
-        canvas.text(left, 0.8, title, weight="bold")
-        for step, name in enumerate(NAMES):
-            centre = left + width * (step + 0.5)
-            canvas.text(centre, 2, name, ha="center", size=8)
-        name = ("forward", "backward")[direction]
-        before, behind = plain[direction, :GAP].T, plain[direction, GAP:].T  # (8, 2)
-        canvas.heat(left, 2.7, before, f"{name} before", (width, height))
-        x = left + width * (GAP + 1)
-        canvas.heat(x, 2.7, behind, f"{name} behind", (width, height))
-        canvas.heat(left, 8.1, padded[direction].T, f"{name} padded", (width, height))
+    width, height = cell = 2.4, 0.5
+    for y, text in ((4.2, "without"), (9.6, "with"), (10.5, "padding"), (5.1, "padding")):
+        canvas.text(0.2, y, text, size=8)
+    for direction, (name, arrow, left) in enumerate(DIRECTIONS):
+        canvas.text(left, 0.8, f"{name} h, read {arrow}", weight="bold")
+        middle = [left + width * (step + 0.5) for step in range(len(NAMES))]
+        for x, text in zip(middle, NAMES, strict=True):
+            canvas.text(x, 2, text, ha="center", size=8)
+        before, after = plain[direction, :GAP].T, plain[direction, GAP:].T  # (8, 2)
+        canvas.heat(left, 2.7, before, f"{name} before", cell)
+        canvas.heat(left + width * (GAP + 1), 2.7, after, f"{name} after", cell)
+        canvas.heat(left, 8.1, padded[direction].T, f"{name} padded", cell)
         canvas.frame(left + width * GAP, 8.1, width, 8 * height)
         # From the step that is read before the padding to the padding.
-        source = GAP - 1 if direction == 0 else GAP + 1
-        start = (left + width * (source + 0.5), 12.2)
-        end = (left + width * (GAP + 0.5), 12.2)
+        start, end = middle[GAP + 1 if direction else GAP - 1], middle[GAP]
         bend = f"arc3,rad={-0.4 if direction else 0.4}"
-        canvas.arrow(start, end, connectionstyle=bend)
-        canvas.text((start[0] + end[0]) / 2, 13.3, "carried on", ha="center", size=8)
+        canvas.arrow((start, 12.2), (end, 12.2), connectionstyle=bend)
+        canvas.text((start + end) / 2, 13.3, "carried on", ha="center", size=8)
     canvas.scale(1.2, 13)
     return canvas

@@ -10,8 +10,8 @@ import numpy as np
 from pictures.canvas import Canvas
 from pictures.model import model, outputs
 
-SHOWN = 6  # characters; of those behind, each is padding like the last one
 NAMES = ("begin", "H", "i", "end", "padding", "padding")
+SHOWN = len(NAMES)  # characters; each one after them is padding like the last one
 
 
 class Steps(NamedTuple):
@@ -51,8 +51,7 @@ def token_vectors() -> Canvas:
     top, left = 2.5, (4, 11, 20)
     canvas.text(left[0], 0.7, "embeddings")
     canvas.text(left[0], 1.7, "(50, 4)", size=7)
-    for row, name in enumerate(NAMES):
-        canvas.text(3.6, top + row + 0.5, name, ha="right", size=8)
+    canvas.rows(3.6, top, NAMES, height=1)
     canvas.text(3.6, top + SHOWN + 0.6, "\N{VERTICAL ELLIPSIS}", ha="right")
     canvas.heat(left[0], top, found.characters[:SHOWN], "characters")
     canvas.arrow((8.4, top + SHOWN / 2), (10.6, top + SHOWN / 2))
@@ -65,13 +64,11 @@ def token_vectors() -> Canvas:
         canvas.text(x + 4, top + SHOWN + 0.6, "\N{VERTICAL ELLIPSIS}", ha="center")
         canvas.arrow((x + 4, top + SHOWN + 1.1), (x + 4, 11))
     canvas.text(16.1, 10.1, "the largest", size=8)
-    strips = {
-        "x": ("x = relu(maxima + b)", found.x),
-        "gate": ("gate g", found.gate),
-        "y": ("highway output y", found.y),
-    }
-    for i, (name, (title, values)) in enumerate(strips.items()):
-        y = 11.2 + 2.5 * i
+    for y, name, title, values in (
+        (11.2, "x", "x = relu(maxima + b)", found.x),
+        (13.7, "gate", "gate g", found.gate),
+        (16.2, "y", "highway output y", found.y),
+    ):
         canvas.text(10.6, y + 0.5, title, ha="right")
         canvas.heat(left[1], y, values[:8], f"{name} of width 1", numbers=True)
         canvas.heat(left[2], y, values[8:], f"{name} of width 2", numbers=True)

@@ -1,8 +1,8 @@
-"""Runs notebooks of the documentation, and writes what they put out into them anew.
+"""Runs notebooks of the documentation, and writes their outputs into them.
 
-``python -m tests.docs.notebook docs/gallery/article.ipynb`` does the latter, after a change
-to its cells. What a file holds then depends on its cells alone: no times, no paths, no
-messages of TensorFlow.
+Run it after a change to the cells: ``python -m tests.docs.notebook
+docs/gallery/article.ipynb``. The file then depends on its cells alone: no times, no paths,
+no messages of TensorFlow.
 """
 
 from __future__ import annotations
@@ -33,20 +33,12 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def executed(path: Path) -> Any:
-    """The notebook with the outputs of a run in an empty directory, and nothing else.
-
-    Raises:
-        nbclient.exceptions.CellExecutionError: A cell failed.
-        ValueError: A cell wrote to the standard error.
-    """
+    """The notebook with the outputs of a run in an empty directory, and nothing else."""
     notebook = nbformat.read(path, as_version=4)
     with TemporaryDirectory() as folder:
+        where = {"metadata": {"path": folder}}
         client = NotebookClient(
-            notebook,
-            timeout=TIMEOUT,
-            kernel_name="python3",
-            record_timing=False,
-            resources={"metadata": {"path": folder}},
+            notebook, timeout=TIMEOUT, record_timing=False, resources=where
         )
         client.execute(env=_environment(folder))
     for cell in notebook.cells:
@@ -58,7 +50,7 @@ def executed(path: Path) -> Any:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Finds this package, and none of the user's settings of IPython."""
+    """With this package, and without the user's settings of IPython."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     # The kernel chooses the backend that draws into notebooks, unless this names another.
     kept = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
@@ -83,7 +75,7 @@ def _cleaned(output: Any) -> Any:
 
 
 def outputs(notebook: Any) -> list[list[dict[str, str]]]:
-    """What each code cell put out, by type: ``"text"``, ``"image/png"`` and so on."""
+    """The outputs of each code cell, by type: ``"text"``, ``"image/png"`` and so on."""
     return [
         [
             {"text": output.text} if output.output_type == "stream" else dict(output.data)

@@ -1,4 +1,4 @@
-"""Docstrings of what is public tell of every parameter, what is returned and raised.
+"""Docstrings of public names describe every parameter, what is returned and raised.
 
 Ruff's rules for that (``DOC``, in preview) leave out classes and docstrings of one line,
 ask the same of private functions, and do not know which exception is a kind of another.
@@ -12,7 +12,7 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,40 +42,37 @@ def documented(thing: Any, sections: set[str] = PARAMETERS) -> set[str]:
 
 
 def public_things() -> Iterator[tuple[str, Any]]:
-    """Public functions and classes, and the methods that are ours alone, by their names."""
+    """Public functions and classes, and methods that override nothing of other packages."""
     for module_name in MODULES:
         module = importlib.import_module(module_name)
         for name in module.__all__:
             thing = getattr(module, name)
             yield f"{module_name}.{name}", thing
-            if isinstance(thing, type):
-                for member_name, member in _own_methods(thing):
-                    yield f"{module_name}.{name}.{member_name}", member
+            if not isinstance(thing, type):
+                continue
+            ours = {
+                base for base in thing.__mro__ if base.__module__.startswith("keras_elmo")
+            }
+            others = [base for base in thing.__mro__ if base not in ours]
+            for method, member in vars(thing).items():
+                function = getattr(member, "__func__", member)
+                is_own = inspect.isfunction(function) and not method.startswith("_")
+                if is_own and not any(hasattr(base, method) for base in others):
+                    yield f"{module_name}.{name}.{method}", function
 
 
-def _own_methods(cls: type) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Those that override nothing: of the others their first class tells."""
-    ours = [base for base in cls.__mro__ if base.__module__.startswith("keras_elmo")]
-    others = [base for base in cls.__mro__ if base not in ours]
-    for name, member in vars(cls).items():
-        function = getattr(member, "__func__", member)
-        if (
-            inspect.isfunction(function)
-            and not name.startswith("_")
-            and not any(hasattr(base, name) for base in others)
-        ):
-            yield name, function
+def functions_of(thing: Any) -> list[Any]:
+    """A function, or those that make and call an object of a class."""
+    if not isinstance(thing, type):
+        return [thing]
+    made = ("__init__", "__new__", "__post_init__", "call")
+    members = [vars(thing)[name] for name in made if name in vars(thing)]
+    return [getattr(member, "__func__", member) for member in members]
 
 
 def parameters(thing: Any) -> set[str]:
-    """The parameters of a call of a function, of a class, and of what the class makes."""
-    if not isinstance(thing, type):
-        return set(inspect.signature(thing).parameters) - {"self", "cls"}
-    names: set[str] = set()
-    for name in ("__init__", "__new__", "call"):
-        if name in vars(thing):
-            names |= set(inspect.signature(vars(thing)[name]).parameters)
-    return names - {"self", "_cls", "cls"}
+    found = (inspect.signature(function).parameters for function in functions_of(thing))
+    return {name for names in found for name in names} - {"self", "_cls", "cls"}
 
 
 def returns_something(thing: Any) -> bool:
@@ -88,39 +85,34 @@ def returns_something(thing: Any) -> bool:
 
 
 def exceptions_in(thing: Any) -> set[type]:
-    """What a function's own lines raise, or those that make and call an object."""
-    functions = [thing]
-    if isinstance(thing, type):
-        functions = [
-            vars(thing)[name]
-            for name in ("__init__", "__post_init__", "call")
-            if name in vars(thing) and vars(thing)[name].__code__.co_filename[0] != "<"
-        ]
+    """What the lines of a function raise, but not what it calls."""
     found: set[type] = set()
-    for function in functions:
+    for function in functions_of(thing):
+        if function.__code__.co_filename.startswith("<"):  # made by a decorator
+            continue
         known = vars(builtins) | function.__globals__
         for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 exception = known.get(ast.unparse(node.exc.func))
-                if isinstance(exception, type):  # and no function that makes one
+                if isinstance(exception, type):  # and not a function that makes one
                     found.add(exception)
     return found
 
 
 def problems_of(thing: Any) -> list[str]:
-    """What the docstring lacks, and what it tells of that is not there."""
+    """What the docstring lacks, and what it describes that is not there."""
     expected = parameters(thing)
-    found = [f"does not tell of {name}" for name in sorted(expected - documented(thing))]
+    found = [f"lacks {name}" for name in sorted(expected - documented(thing))]
     if isinstance(thing, type):  # a layer without an __init__ has that of Keras
         expected |= {"kwargs"}
     strangers = documented(thing, PARAMETERS - {"Attributes"}) - expected
     found += [f"has no {name}" for name in sorted(strangers)]
     if returns_something(thing) and not {"Returns", "Yields"} & {*section_items(thing)}:
-        found.append("does not tell what it returns")
-    told = documented(thing, {"Raises"})
+        found.append("lacks what it returns")
+    raised = documented(thing, {"Raises"})
     for exception in sorted(exceptions_in(thing), key=str):
-        if not told & {base.__name__ for base in exception.__mro__}:
-            found.append(f"does not tell of {exception.__name__}")
+        if not raised & {base.__name__ for base in exception.__mro__}:
+            found.append(f"lacks {exception.__name__}")
     return found
 
 
@@ -128,11 +120,11 @@ THINGS = dict(public_things())
 
 
 @pytest.mark.parametrize("name", THINGS)
-def test_a_docstring_tells_all_and_nothing_else(name: str) -> None:
+def test_a_docstring_describes_all_and_nothing_else(name: str) -> None:
     assert problems_of(THINGS[name]) == []
 
 
-def test_what_is_missing_is_told() -> None:
+def test_what_is_missing_is_found() -> None:
     def function(first: int, second: int, *third: int) -> int:
         """Does it.
 
@@ -148,11 +140,11 @@ def test_what_is_missing_is_told() -> None:
         raise ValueError(second)
 
     assert problems_of(function) == [
-        "does not tell of first",
-        "does not tell of third",
+        "lacks first",
+        "lacks third",
         "has no fourth",
-        "does not tell what it returns",
-        "does not tell of ValueError",
+        "lacks what it returns",
+        "lacks ValueError",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The notebook of the documentation says what it says when it runs."""
+"""The notebook of the documentation holds what it prints when it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.docs.notebook import METADATA, ROOT, divided, executed, outputs
 
 ARTICLE = ROOT / "docs" / "gallery" / "article.ipynb"
-# Processors and versions round otherwise, and of 80 test reviews each counts 0.0125.
+# Processors and versions round differently, and of 80 test reviews each counts 0.0125.
 TOLERANCE = 0.08
 
 
@@ -22,6 +22,7 @@ def test_divided() -> None:
     )
 
 
+@pytest.mark.slow
 def test_article_says_what_is_saved() -> None:
     saved = outputs(nbformat.read(ARTICLE, as_version=4))
     found = outputs(executed(ARTICLE))
@@ -48,8 +49,8 @@ def assert_same_text(saved: str, found: str) -> None:
             assert new == old
 
 
-def test_article_is_as_it_is_written() -> None:
-    """Every cell ran, in order, and nothing of the machine is left in the file."""
+def test_article_is_written_by_a_clean_run() -> None:
+    """Every cell ran, in order; the file has no paths or times of a machine."""
     content = ARTICLE.read_text(encoding="utf-8")
     assert len(content) < 150_000
     assert not re.search(r'"(?:/|[A-Z]:)[^"\s]*/|site-packages|iopub', content)
@@ -64,7 +65,8 @@ def test_article_is_as_it_is_written() -> None:
     assert all(not output.get("metadata") for output in every)
 
 
-def test_what_a_cell_complains_of_is_no_output(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_what_a_cell_complains_of_is_not_an_output(tmp_path: Path) -> None:
     cell = nbformat.v4.new_code_cell("import sys; print('too late', file=sys.stderr)")
     path = tmp_path / "a.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)

@@ -6,9 +6,10 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from imdb_data import load_imdb, plain_text
+from sklearn.datasets import load_files
 
 from keras_elmo import tokenize
 from keras_elmo.text.reviews import load_reviews
@@ -16,26 +17,21 @@ from keras_elmo.text.reviews import load_reviews
 # Longer ones are mostly lists, or text whose sentences do not end in marks.
 MAX_TOKENS = 60
 NO_WORD = "(none)"
-"""Stands for the neighbour of a word that begins or ends its sentence."""
+"""Stands for the neighbor of a word that begins or ends its sentence."""
 
-# A sentence ends behind a mark, and the quotes and brackets that it closes, unless a small
-# letter goes on. That leaves abbreviations before names, of which these are the frequent.
-_TITLE = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr"))
-_END = re.compile(rf"({_TITLE}[.!?]+['\")\]]*)\s+(?=[^\sa-z])")
+# A sentence ends after a mark, and the quotes and brackets that it closes, unless a small
+# letter follows. That leaves abbreviations before names, of which these are the frequent.
+TITLE = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr"))
+END = re.compile(rf"({TITLE}[.!?]+['\")\]]*)\s+(?=[^\sa-z])")
 
 
 class Occurrence(NamedTuple):
-    """A word in its sentence.
-
-    Attributes:
-        tokens: Those of the sentence.
-        position: That of the word among them, from 0.
-    """
+    """A word, by its position among the tokens of its sentence."""
 
     tokens: tuple[str, ...]
     position: int
 
-    def neighbour(self, offset: int) -> str:
+    def neighbor(self, offset: int) -> str:
         """The token at a distance, in small letters: -1 for the one on the left."""
         i = self.position + offset
         return self.tokens[i].lower() if 0 <= i < len(self.tokens) else NO_WORD
@@ -54,46 +50,30 @@ class Occurrence(NamedTuple):
         return " ".join(parts + ["..."] * (end < len(self.tokens)))
 
 
-def read_sentences(data: str | None) -> list[str]:
-    """Reads reviews and takes them apart into sentences.
+def read_sentences(data: Path | None) -> list[str]:
+    """The different sentences of reviews.
 
     Args:
-        data: The IMDB reviews, as :func:`imdb_data.load_imdb` takes them; ``None`` for
-            the few reviews that come with keras-elmo.
-
-    Returns:
-        The different sentences in their order. Of the IMDB reviews, those of the 25,000
-        in the test half, which "mini" was not trained on.
-
-    Raises:
-        DataError: The reviews are not there.
+        data: What aclImdb_v1.tar.gz unpacks to, for the 25,000 reviews of the test half,
+            which "mini" was not trained on; ``None`` for the few that come with the
+            package.
     """
     if data is None:
-        (texts, _), (others, _) = load_reviews()
-        reviews = [*texts, *others]
+        reviews = [text for texts, _ in load_reviews() for text in texts]
     else:
-        _, (texts, _) = load_imdb(data)
-        reviews = list(texts)
-    # Some reviews come twice.
+        reviews = load_files(
+            data / "test", categories=["neg", "pos"], encoding="utf-8", shuffle=False
+        ).data
     return list(dict.fromkeys(s for review in reviews for s in split_sentences(review)))
 
 
 def split_sentences(review: str) -> list[str]:
-    """Takes a review apart into sentences, as plain text."""
-    marked = _END.sub(r"\1\n", " ".join(plain_text(review).split()))
+    marked = END.sub(r"\1\n", " ".join(review.replace("<br />", " ").split()))
     return [sentence for sentence in marked.split("\n") if sentence]
 
 
 def find_occurrences(sentences: Iterable[str], word: str) -> list[Occurrence]:
-    """Finds a word, spelled with the same capitals.
-
-    Args:
-        sentences: Plain text.
-        word: A token, as :func:`keras_elmo.tokenize` gives them.
-
-    Returns:
-        All occurrences in sentences of up to 60 tokens, one after the other.
-    """
+    """All occurrences of a token, with its capitals, in sentences of up to 60 tokens."""
     # Most sentences need not be taken apart.
     candidates = (tuple(tokenize(s)) for s in sentences if word in s)
     return [
@@ -116,23 +96,18 @@ def sample(occurrences: Sequence[Occurrence], limit: int, seed: int) -> list[Occ
 def characteristic(
     inside: Sequence[Occurrence], outside: Sequence[Occurrence], offset: int, n: int
 ) -> list[tuple[str, float, float]]:
-    """The neighbours that tell some occurrences from others.
-
-    Args:
-        inside: The ones.
-        outside: The others.
-        offset: Where the neighbours stand: -1 for the left ones, 1 for the right ones.
-        n: How many to tell at most.
+    """The neighbors at an offset that distinguish some occurrences from others.
 
     Returns:
-        Neighbours with their shares, from 0 to 1, inside and outside, those with the
-        largest difference first.
+        At most ``n`` neighbors with their shares, from 0 to 1, inside and outside, those
+        with the largest difference first.
     """
-    shares = []
-    for group in (inside, outside):
-        counts = Counter(occurrence.neighbour(offset) for occurrence in group)
-        shares.append({word: k / len(group) for word, k in counts.items()})
-    here, there = shares
-    found = [(word, share, there.get(word, 0.0)) for word, share in here.items()]
-    found = [entry for entry in found if entry[1] > entry[2]]
-    return sorted(found, key=lambda entry: (entry[2] - entry[1], entry[0]))[:n]
+    here, there = (
+        Counter(o.neighbor(offset) for o in group) for group in (inside, outside)
+    )
+    shares = [
+        (word, count / len(inside), there[word] / max(len(outside), 1))
+        for word, count in here.items()
+    ]
+    more = [entry for entry in shares if entry[1] > entry[2]]
+    return sorted(more, key=lambda entry: (entry[2] - entry[1], entry[0]))[:n]

@@ -1,0 +1,153 @@
+"""Four tasks on the layers of a frozen ELMo: texts or tokens, each with a class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_elmo import ElmoEmbeddingLayer, compute_features
+
+N_WORDS = 200  # how many of the most frequent ones are classes
+N_TOKENS = 20_000  # the most that are taken of a part, at random
+WORD_REVIEWS = (300, 100)  # whose tokens are used, to train on and held out
+
+Layers = NDArray[np.float32]
+"""The layers of texts or tokens, (n, n_layers + 1, D)."""
+
+Classes = NDArray[np.integer[Any]]
+"""The class of each text or token, (n,)."""
+
+
+class Task(NamedTuple):
+    """What a head is to learn, and how well it does on what is held out."""
+
+    name: str
+    measure: str
+    training: tuple[Layers, Classes]
+    held_out: tuple[Layers, Classes]
+    n_classes: int
+    score: Callable[[Classes], float]
+
+
+def accuracy_task(
+    name: str,
+    training: tuple[Layers, Classes],
+    held_out: tuple[Layers, Classes],
+    n_classes: int,
+) -> Task:
+    def accuracy(found: Classes) -> float:
+        return float(np.mean(found == held_out[1]))
+
+    return Task(name, "accuracy", training, held_out, n_classes, accuracy)
+
+
+def sentiment(source: str, parts: Sequence[Any], folder: Path) -> Task:
+    """Is a review positive? On the mean of each layer over the review's tokens."""
+    layer = ElmoEmbeddingLayer(source, "pooled_layers", trainable=False)
+    both = []
+    for name, (texts, labels) in zip(("train", "held-out"), parts, strict=True):
+        features = compute_features(layer, texts, folder / f"reviews-{name}.npy")
+        rows = np.stack([features[i] for i in range(len(features))])
+        both.append((rows, labels.astype(np.int32)))
+    return accuracy_task("sentiment", both[0], both[1], 2)
+
+
+def words(source: str, parts: Sequence[Any], folder: Path) -> list[Task]:
+    """Which word is a token, and which one follows it? The text itself has the answers.
+
+    Only tokens whose answer is one of the most frequent words of the training texts count.
+    """
+    texts = [part[0][:n] for part, n in zip(parts, WORD_REVIEWS, strict=True)]
+    tokens = [[text.split() for text in part] for part in texts]
+    features = [
+        token_layers(source, rows, folder / f"words-{name}.npy")
+        for name, rows in zip(("train", "held-out"), tokens, strict=True)
+    ]
+    counts = Counter(token for row in tokens[0] for token in row)
+    classes = {word: i for i, (word, _) in enumerate(counts.most_common(N_WORDS))}
+    tasks = []
+    for name, distance in (("the word itself", 0), ("the next word", 1)):
+        both = [
+            answered(layers, rows, classes, distance)
+            for layers, rows in zip(features, tokens, strict=True)
+        ]
+        tasks.append(accuracy_task(name, both[0], both[1], len(classes)))
+    return tasks
+
+
+def answered(
+    layers: Any, rows: Sequence[Sequence[str]], classes: Mapping[str, int], distance: int
+) -> tuple[Layers, Classes]:
+    """The tokens whose word at a distance in their row is a class; at most ``N_TOKENS``."""
+    answers = [[*row[distance:], *[""] * distance][: len(row)] for row in rows]
+    numbers = np.array([classes.get(a, -1) for row in answers for a in row])  # (tokens,)
+    places = np.flatnonzero(numbers >= 0)
+    if len(places) > N_TOKENS:
+        random = np.random.default_rng(0)
+        places = np.sort(random.choice(places, N_TOKENS, replace=False))
+    return np.asarray(layers[places], np.float32), numbers[places]
+
+
+def named_entities(source: str, data: Path, folder: Path) -> Task:
+    """Is a token part of a name, and of which kind? Scored by whole entities."""
+    training, held_out = (
+        read_tagged(data / name) for name in ("wnut17train.conll", "emerging.dev.conll")
+    )
+    kinds = {tag for _, tags in training for tag in tags}
+    names = ["O", *sorted(kinds - {"O"})]
+    numbers = {name: i for i, name in enumerate(names)}
+    both = []
+    for part, sentences in (("train", training), ("dev", held_out)):
+        tokens = [sentence[0] for sentence in sentences]
+        layers = token_layers(source, tokens, folder / f"entities-{part}.npy")
+        tags = [numbers.get(tag, -1) for sentence in sentences for tag in sentence[1]]
+        both.append((layers.astype(np.float32), np.array(tags)))
+
+    def f1(found: Classes) -> float:
+        rows = iter(names[number] for number in found)
+        gold = entities([tags for _, tags in held_out])
+        guessed = entities([[next(rows) for _ in tags] for _, tags in held_out])
+        return 2 * len(gold & guessed) / max(len(gold) + len(guessed), 1)
+
+    return Task("named entities", "F1", both[0], both[1], len(names), f1)
+
+
+def read_tagged(path: Path) -> list[tuple[list[str], list[str]]]:
+    """Tokens and tags of each sentence: a token, a tab and a tag in a line."""
+    sentences: list[tuple[list[str], list[str]]] = [([], [])]
+    # Not splitlines: it takes some characters of tokens for the ends of lines.
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        if not line.strip():
+            sentences.append(([], []))
+            continue
+        for part, field in zip(sentences[-1], line.split("\t"), strict=True):
+            part.append(field)
+    return [sentence for sentence in sentences if sentence[0]]
+
+
+def entities(rows: Sequence[Sequence[str]]) -> set[tuple[int, int, int, str]]:
+    """The row, start, end and kind of each entity; B- and I- and a kind mark its tokens."""
+    found = set()
+    for i, tags in enumerate(rows):
+        kind, start = "", 0
+        for place, tag in enumerate([*tags, "O"]):
+            prefix, _, tag_kind = tag.partition("-")
+            if prefix == "I" and tag_kind == kind:
+                continue
+            if kind:
+                found.add((i, start, place, kind))
+            kind, start = tag_kind, place
+    return found
+
+
+def token_layers(source: str, rows: Sequence[Sequence[str]], path: Path) -> Any:
+    """The layers of all tokens, one row after another: (tokens, n_layers + 1, D)."""
+    layer = ElmoEmbeddingLayer(source, "layers", trainable=False)
+    # Half precision leaves three digits.
+    features = compute_features(layer, [" ".join(r) for r in rows], path, dtype="float16")
+    return np.concatenate([features[i] for i in range(len(features))])

@@ -1,0 +1,185 @@
+"""Train an ELMo further on your own text, and see by how much it predicts it better.
+
+A tenth of the lines is held out. Their perplexity is computed before the training and
+after each pass over the others; the model of the best pass is kept, as a source for
+``ElmoEmbeddingLayer``::
+
+    python examples/own_text/train_further.py my_texts/*.txt
+
+Without any texts it takes the film reviews that come with keras-elmo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+
+from keras_elmo import tokenize
+from keras_elmo.pretraining import (
+    BidirectionalLanguageModel,
+    TrainingConfig,
+    Vocabulary,
+    Windows,
+    load_language_model,
+    save_language_model,
+)
+from keras_elmo.text.reviews import load_reviews
+
+BATCH_SIZE = 64
+WINDOW_STEPS = 24
+N_SAMPLES = 2048
+DROPOUT = 0.2
+HELD_OUT_PART = 0.1
+PERPLEXITIES = ("perplexity", "forward_perplexity", "backward_perplexity")
+
+Sentences = list[list[str]]
+
+
+def main() -> None:
+    args = parse_arguments()
+    if args.output.exists() and any(args.output.iterdir()):
+        raise SystemExit(f"{args.output} is not empty. Give another --output.")
+    args.output.mkdir(parents=True, exist_ok=True)
+    sentences = read(args.texts, args.tokenized)
+    if args.held_out:
+        training, held_out = sentences, read([args.held_out], args.tokenized)
+    else:
+        training, held_out = divide(sentences, args.seed)
+
+    keras.utils.set_random_seed(args.seed)
+    model, vocabulary = trainable_model(args.source, args.seed)
+    words = set(vocabulary.words)
+    for name, part in (("Training", training), ("Held out", held_out)):
+        known = [token in words for tokens in part for token in tokens]
+        share = 1 - sum(known) / len(known)
+        print(f"{name}: {len(part):,} lines, {len(known):,} tokens, ", end="")
+        # They are predicted as <UNK>, all as one word.
+        print(f"of which {share:.1%} are not in the vocabulary", flush=True)
+
+    windows = Windows(model.config, vocabulary, BATCH_SIZE, WINDOW_STEPS, "reset")
+    n_steps = sum(1 for _ in windows(training))
+    n_held_out = sum(1 for _ in windows(held_out))
+    settings = TrainingConfig(
+        n_steps=args.epochs * n_steps,
+        log_steps=n_steps,
+        learning_rate=args.learning_rate,
+        warmup_steps=n_steps // 2,
+    )
+    model.compile(settings.make_optimizer())
+
+    def shuffled() -> Iterator[list[str]]:
+        for epoch in itertools.count(args.seed):
+            yield from random.Random(epoch).sample(training, len(training))
+
+    measured = windows.dataset(lambda: held_out)
+    before = model.evaluate(measured, steps=n_held_out, verbose=0, return_dict=True)
+    # Not to stop, but to end with the weights of the best epoch.
+    best = keras.callbacks.EarlyStopping(
+        "val_perplexity", mode="min", patience=args.epochs, restore_best_weights=True
+    )
+    history = model.fit(
+        windows.dataset(shuffled),
+        validation_data=measured,
+        validation_steps=n_held_out,
+        steps_per_epoch=n_steps,
+        epochs=args.epochs,
+        shuffle=False,  # they are
+        callbacks=[best],
+        verbose=2,
+    ).history
+    numbers = {name: [before[name], *history[f"val_{name}"]] for name in PERPLEXITIES}
+    for epoch, row in enumerate(zip(*numbers.values(), strict=True)):
+        both, forward, backward = (f"{value:.2f}" for value in row)
+        print(f"After {epoch} passes: {both}, forward {forward}, backward {backward}")
+
+    save_language_model(model, vocabulary, args.output / "model")
+    for name, part in (("training.txt", training), ("held_out.txt", held_out)):
+        lines = "".join(" ".join(tokens) + "\n" for tokens in part)
+        (args.output / name).write_text(lines, encoding="utf-8")
+    plot(numbers, args.output / "perplexities.png")
+    print(f"Wrote the model, the texts and perplexities.png to {args.output}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("texts", nargs="*", type=Path, help="files with a text in each line")
+    add("--held-out", type=Path, help="text to measure on instead of a tenth of the lines")
+    add("--tokenized", action="store_true", help="spaces stand between all tokens already")
+    add("--source", default="mini", help="the model to start from (default: %(default)s)")
+    add("--epochs", type=int, default=2, help="passes over the texts; the best is kept")
+    add("--learning-rate", type=float, default=3e-4, help="the highest of a schedule")
+    add("--seed", type=int, default=0, help="of what is held out, the order and dropout")
+    add("--output", type=Path, default=Path("own_text_output"), metavar="DIR")
+    return parser.parse_args()
+
+
+def read(paths: Sequence[Path], tokenized: bool) -> Sentences:
+    """The tokens of each line that has some."""
+    if paths:
+        # Not splitlines: it takes some characters of tokens for the ends of lines.
+        lines = [line for p in paths for line in p.read_text("utf-8").split("\n")]
+    else:
+        lines = [text for texts, _ in load_reviews() for text in texts]
+    rows = (line.split() if tokenized else tokenize(line) for line in lines)
+    return [row for row in rows if row]
+
+
+def divide(sentences: Sentences, seed: int) -> tuple[Sentences, Sentences]:
+    """Holds out a tenth, without the lines that are in the rest too: they are known."""
+    shuffled = random.Random(seed).sample(sentences, len(sentences))
+    n_held_out = round(HELD_OUT_PART * len(sentences))
+    training = shuffled[n_held_out:]
+    known = set(map(tuple, training))
+    held_out = [tokens for tokens in shuffled[:n_held_out] if tuple(tokens) not in known]
+    if not held_out:
+        raise SystemExit(
+            f"None of the {len(sentences)} lines can be held out. Give more text, or "
+            "--held-out."
+        )
+    return training, held_out
+
+
+def trainable_model(
+    source: str, seed: int
+) -> tuple[BidirectionalLanguageModel, Vocabulary]:
+    """The language model of a source, with dropout and a sampled softmax.
+
+    The words that it predicts stay the same: else perplexities could not be compared.
+    """
+    known, vocabulary = load_language_model(source, BATCH_SIZE)
+    model = BidirectionalLanguageModel(
+        known.config,
+        len(vocabulary),
+        BATCH_SIZE,
+        n_samples=N_SAMPLES if len(vocabulary) > N_SAMPLES else None,
+        dropout=DROPOUT,
+        seed=seed,
+    )
+    weights = zip(model.trainable_variables, known.trainable_variables, strict=True)
+    for variable, value in weights:
+        variable.assign(value)
+    return model, vocabulary
+
+
+def plot(numbers: dict[str, list[float]], path: Path) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for (name, values), style in zip(
+        numbers.items(), ("ko-", "C0s--", "C1^--"), strict=True
+    ):
+        axes.plot(values, style, ms=5, label=name.replace("_", " "))
+    axes.set(xlabel="passes over the text", ylabel="perplexity of the text held out")
+    axes.set(ylim=(0, None), title="ELMo trained further on other text")
+    axes.set_xticks(range(len(values)))
+    axes.legend()
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Halves of film reviews, and how well first halves find their second halves."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_files
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics.pairwise import cosine_similarity
+
+from keras_elmo import ElmoEmbeddingLayer, compute_features, tokenize
+from keras_elmo.text.reviews import load_reviews
+
+N_CANDIDATES = 100
+"""Among so many second halves each first half looks for its own."""
+
+LEAST_TOKENS = 8
+"""Of a half: "Avoid !" may be the end of many reviews."""
+
+# A sentence ends after a mark, and the quotes and brackets that it closes, unless a small
+# letter follows. That leaves abbreviations before names, of which these are the frequent.
+TITLE = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr"))
+END = re.compile(rf"({TITLE}[.!?]+['\")\]]*)\s+(?=[^\sa-z])")
+
+Floats = NDArray[np.floating[Any]]
+Pair = tuple[Floats, Floats]
+"""Vectors of first halves and of second ones, (n, ...) each, in the same order."""
+
+
+class Halves(NamedTuple):
+    """Two parts of each of some reviews, with a space between words and marks."""
+
+    first: list[str]
+    second: list[str]
+
+
+class Retrieval(NamedTuple):
+    """How often the own second half is the most similar one, or among the first ten."""
+
+    recall_at_1: float
+    recall_at_10: float
+    reciprocal_rank: float
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """The arguments that say which reviews are cut, and where features go."""
+    parser = argparse.ArgumentParser(description=description)
+    add = parser.add_argument
+    add("--data", type=Path, metavar="DIR", help="what aclImdb_v1.tar.gz unpacks to")
+    add("--source", default="mini", help="the ELMo model (default: %(default)s)")
+    add(
+        "--limit",
+        type=int,
+        default=5000,
+        help="reviews for reference (default: %(default)s)",
+    )
+    add(
+        "--test", type=int, default=1000, help="reviews to test with (default: %(default)s)"
+    )
+    add("--seed", type=int, default=0, help="of the choice of reviews and the order")
+    add("--output", type=Path, default=Path("text_halves_output"), metavar="DIR")
+    return parser
+
+
+def read_halves(args: argparse.Namespace) -> tuple[Halves, Halves]:
+    """Reviews of the training half, for reference, and of the test half, of other films."""
+    if args.data is None:
+        parts = [list(texts) for texts, _ in load_reviews()]
+    else:
+        parts = [
+            load_files(
+                args.data / part, categories=["neg", "pos"], encoding="utf-8", shuffle=False
+            ).data
+            for part in ("train", "test")
+        ]
+    random = np.random.default_rng(args.seed)
+    both = []
+    for reviews, limit in zip(parts, (args.limit, args.test), strict=True):
+        different = list(dict.fromkeys(reviews))  # some come twice
+        cut = (halve(different[i]) for i in random.permutation(len(different)))
+        pairs = [*islice((pair for pair in cut if pair), limit)]
+        both.append(Halves([a for a, _ in pairs], [b for _, b in pairs]))
+    return both[0], both[1]
+
+
+def split_sentences(text: str) -> list[str]:
+    marked = END.sub(r"\1\n", " ".join(text.replace("<br />", " ").split()))
+    return [sentence for sentence in marked.split("\n") if sentence]
+
+
+def halve(review: str, n_words: int = 150) -> tuple[str, str] | None:
+    """Cuts the beginning of a review between the two sentences nearest to its middle.
+
+    Returns:
+        Both halves, tokens with spaces between them; ``None`` if one is too short.
+    """
+    beginning = " ".join(review.replace("<br />", " ").split()[:n_words])
+    sentences = [tokenize(sentence) for sentence in split_sentences(beginning)]
+    ends = np.cumsum([len(sentence) for sentence in sentences])  # (sentences,)
+    if len(ends) < 2:
+        return None
+    cut = 1 + int(np.argmin(np.abs(2 * ends[:-1] - ends[-1])))
+    first, second = ([*chain(*part)] for part in (sentences[:cut], sentences[cut:]))
+    if min(len(first), len(second)) < LEAST_TOKENS:
+        return None
+    return " ".join(first), " ".join(second)
+
+
+def half_features(layer: ElmoEmbeddingLayer, halves: Halves, path: Path) -> Pair:
+    """The pooled layers of both halves, (n, n_layers + 1, D) each, kept in a file."""
+    features = compute_features(layer, [*halves.first, *halves.second], path)
+    both = np.stack([features[i] for i in range(len(features))])
+    return both[: len(halves.first)], both[len(halves.first) :]
+
+
+def similarities(first: Any, second: Any) -> Floats:
+    """Cosines of the first halves (n, features) of each group of 100 with its second ones.
+
+    Returns:
+        (groups, candidates, candidates), own halves on the diagonals. What is left after
+        the last whole group is left out; fewer reviews are one group.
+    """
+    n_reviews = first.shape[0]
+    size = min(N_CANDIDATES, n_reviews)
+    groups = [slice(i, i + size) for i in range(0, n_reviews - size + 1, size)]
+    return np.stack([cosine_similarity(first[g], second[g]) for g in groups])
+
+
+def tfidf(texts: Sequence[str]) -> Any:
+    """A fitted vectorizer. A word counts by the logarithm of its number."""
+    return TfidfVectorizer(sublinear_tf=True).fit(texts)
+
+
+def tfidf_similarities(test: Halves, reference: Halves) -> Floats:
+    """By the words in common; those that are frequent in both count less."""
+    vectorizer = tfidf([*reference.first, *reference.second, *test.second])
+    return similarities(*map(vectorizer.transform, test))
+
+
+def retrieval(similar: Floats) -> Retrieval:
+    """Measures similarities (groups, candidates, candidates).
+
+    Equally similar ones share their mean place, so that it does not pay to find all alike.
+    """
+    own = np.diagonal(similar, axis1=1, axis2=2)[..., None]  # (groups, candidates, 1)
+    higher = np.sum(similar > own, axis=-1)  # (groups, candidates)
+    equal = np.sum(similar == own, axis=-1)  # (groups, candidates), itself included
+    ranks = 1 + higher + (equal - 1) / 2
+    return Retrieval(
+        float(np.mean(ranks <= 1)), float(np.mean(ranks <= 10)), float(np.mean(1 / ranks))
+    )
+
+
+def print_table(rows: Mapping[str, Retrieval]) -> None:
+    print(f"\n{'':<44}{'recall@1':>10}{'recall@10':>11}{'MRR':>8}")
+    for name, found in rows.items():
+        print(f"{name:<44}{found[0]:>10.3f}{found[1]:>11.3f}{found[2]:>8.3f}")
+
+
+def plot(panels: Mapping[str, Floats], path: Path) -> None:
+    """Histograms of similarities, of halves of the same review and of others."""
+    figure, every_axes = plt.subplots(
+        1, len(panels), figsize=(11, 3.6), squeeze=False, layout="constrained"
+    )
+    for axes, (name, similar) in zip(every_axes[0], panels.items(), strict=True):
+        own = np.eye(similar.shape[-1], dtype=bool)  # (candidates, candidates)
+        bins = np.linspace(similar.min(), similar.max(), 51)
+        for kind, chosen in (("other reviews", ~own), ("the same review", own)):
+            values = similar[:, chosen].ravel()  # (pairs,)
+            shares = np.full(len(values), 1 / len(values))
+            axes.hist(values, bins, weights=shares, alpha=0.6, label=f"of {kind}")
+        axes.set(title=name, xlabel="cosine similarity of two halves", yticks=[])
+    every_axes[0][0].set_ylabel("share of the pairs")
+    every_axes[0][0].legend()
+    figure.savefig(path, dpi=100)
