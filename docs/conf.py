@@ -75,7 +75,7 @@ autodoc_type_aliases = {
         )
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
-    "Layers": "~keras_elmo.vectors.vectors.Layers",
+    "Layers": "~keras_elmo.vectors.options.Layers",
     "OnError": "~keras_elmo.text.sentences.OnError",
     "Model": "~keras_elmo.weights.sources.Model",
     "ArrayLike": "~numpy.typing.ArrayLike",

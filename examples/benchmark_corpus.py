@@ -2,7 +2,7 @@
 
     python examples/benchmark_corpus.py --workers 2 --data aclImdb_v1.tar.gz
 
-Each worker has one processor, and embeds sentences as ``keras_elmo.embed_dataset`` lets it,
+Each worker has one processor, and embeds sentences as ``embed_dataset`` lets it,
 but without Ray, whose own work is not measured. From that it reckons what a billion such
 sentences take. See README.md beside this file.
 """
@@ -29,7 +29,7 @@ from imdb_data import DataError
 from word_senses_text import read_sentences
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError, tokenize
-from keras_elmo.vectors.job import DTYPES, Options
+from keras_elmo.vectors.options import DTYPES, Options
 from keras_elmo.vectors.ray_data import BATCHES_IN_A_TASK
 
 BILLION = 10**9
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{machine['processor']}, {machine['cores']} cores")
     print_workers(len(texts), n_tokens, results)
     n_vectors = len(texts) if args.pooled else n_tokens
-    values = int(np.prod(options.vectors.token_shape(layer)))
+    values = int(np.prod(options.row_shape(layer)))
     n_bytes = n_vectors * values * np.dtype(args.dtype).itemsize
     print_billion(len(texts), n_tokens, n_bytes, results)
     return 0

@@ -38,10 +38,9 @@ import ray.data
 import ray.exceptions
 from arguments import integer_from
 
-from keras_elmo import embed_dataset
 from keras_elmo.text.sentences import OnError
-from keras_elmo.vectors.job import DTYPES
-from keras_elmo.vectors.vectors import Layers
+from keras_elmo.vectors import embed_dataset
+from keras_elmo.vectors.options import DTYPES, Layers
 
 RECORD = ".job.json"  # in OUTPUT: what was asked for, and the sizes of the files
 # Whatever changes the vectors. The rest may differ between runs on the same output.

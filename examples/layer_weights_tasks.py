@@ -15,8 +15,9 @@ from named_entities_scores import score
 from named_entities_taggers import tag_names
 from numpy.typing import NDArray
 
-from keras_elmo import ElmoEmbeddingLayer, TokenFeatures, compute_features
+from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.text.reviews import Reviews
+from keras_elmo.vectors import Embeddings
 
 N_WORDS = 200  # how many of the most frequent ones are classes
 N_TOKENS = 20_000  # the most that are taken of a part, at random
@@ -133,7 +134,7 @@ def token_layers(
     parts: Mapping[str, Sequence[Sequence[str]]],
     folder: Path,
     name: str,
-) -> list[TokenFeatures]:
+) -> list[Embeddings]:
     """Computes the layers of all tokens once, into files that are opened the next time.
 
     Args:
@@ -152,7 +153,6 @@ def token_layers(
         texts = [" ".join(row) for row in tokens]
         path = folder / f"{name}-{part}.npy"
         features = compute_features(layer, texts, path, dtype="float16")
-        assert isinstance(features, TokenFeatures)
         every.append(features)
     return every
 

@@ -36,7 +36,7 @@ from named_entities_taggers import (
     word_tagger,
 )
 
-from keras_elmo import ElmoEmbeddingLayer, SourceError, TokenFeatures, tokenize
+from keras_elmo import ElmoEmbeddingLayer, SourceError, tokenize
 
 ELMO, LEARNED = "ELMo", "learned embedding"
 SCORED = {"dev": "development sentences", "test": "test sentences"}
@@ -170,7 +170,7 @@ def print_counts(parts: Mapping[str, Sequence[Sentence]]) -> None:
 def trained(
     name: str,
     tagger: keras.Model,
-    inputs: Mapping[str, TokenFeatures],
+    inputs: Mapping[str, Any],
     parts: Mapping[str, Sequence[Sentence]],
     tags: Sequence[str],
     args: argparse.Namespace,

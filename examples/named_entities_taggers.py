@@ -17,7 +17,6 @@ from keras_elmo import (
     ElmoEmbeddingLayer,
     MaskPadding,
     ScalarMix,
-    TokenFeatures,
     compute_features,
     feature_dataset,
 )
@@ -45,7 +44,7 @@ def make_vocabulary(sentences: Sequence[Sentence]) -> dict[str, int]:
 
 def elmo_features(
     layer: ElmoEmbeddingLayer, sentences: Sequence[Sentence], path: Path
-) -> TokenFeatures:
+) -> Sequence[Any]:
     """Computes the layers of all tokens once, into a file that is opened the next time.
 
     Args:
@@ -58,11 +57,10 @@ def elmo_features(
     """
     texts = [" ".join(sentence.tokens) for sentence in sentences]
     features = compute_features(layer, texts, path, dtype="float16")
-    assert isinstance(features, TokenFeatures)
     return features
 
 
-def word_ids(sentences: Sequence[Sentence], vocabulary: Mapping[str, int]) -> TokenFeatures:
+def word_ids(sentences: Sequence[Sentence], vocabulary: Mapping[str, int]) -> Sequence[Any]:
     """Numbers the words, in the form in which ELMo's features are.
 
     Thus both taggers get their sentences from the same data set, in the same order.
@@ -74,13 +72,13 @@ def word_ids(sentences: Sequence[Sentence], vocabulary: Mapping[str, int]) -> To
     Returns:
         Integers (time,) for each sentence.
     """
-    words = [word for sentence in sentences for word in sentence.tokens]
-    ids: Any = np.array([vocabulary.get(word, UNKNOWN) for word in words], np.int32)
-    lengths = [len(sentence.tokens) for sentence in sentences]
-    return TokenFeatures(ids, np.cumsum([0, *lengths]))
+    return [
+        np.array([vocabulary.get(word, UNKNOWN) for word in sentence.tokens], np.int32)
+        for sentence in sentences
+    ]
 
 
-def elmo_tagger(features: TokenFeatures, n_tags: int) -> keras.Model:
+def elmo_tagger(features: Sequence[Any], n_tags: int) -> keras.Model:
     """Builds a tagger on features: mask, mix, BiLSTM, softmax.
 
     Args:
@@ -90,7 +88,7 @@ def elmo_tagger(features: TokenFeatures, n_tags: int) -> keras.Model:
     Returns:
         A model from (batch, time, n_layers + 1, D) to probabilities (batch, time, n_tags).
     """
-    inputs = keras.Input((None, *features.values.shape[1:]), name="features")
+    inputs = keras.Input((None, *features[0].shape[1:]), name="features")
     vectors = ScalarMix()(MaskPadding()(inputs))  # (batch, time, D)
     return keras.Model(inputs, _tag_probabilities(vectors, n_tags))
 
@@ -141,8 +139,8 @@ def token_model(source: str, tagger: keras.Model) -> keras.Model:
 
 def train(
     tagger: keras.Model,
-    training: tuple[TokenFeatures, Sequence[Sentence]],
-    dev: tuple[TokenFeatures, Sequence[Sentence]],
+    training: tuple[Sequence[Any], Sequence[Sentence]],
+    dev: tuple[Sequence[Any], Sequence[Sentence]],
     tags: Sequence[str],
     epochs: int,
     seed: int,
@@ -175,7 +173,7 @@ def train(
 
 
 def predict(
-    tagger: keras.Model, features: TokenFeatures, tags: Sequence[str]
+    tagger: keras.Model, features: Sequence[Any], tags: Sequence[str]
 ) -> list[list[str]]:
     """Tags sentences.
 
@@ -192,8 +190,8 @@ def predict(
         probabilities = tagger.predict_on_batch(batch)  # (batch, time, n_tags)
         numbers.extend(probabilities.argmax(axis=-1))  # (time,) each
     return [
-        [tags[number] for number in row[:length]]
-        for row, length in zip(numbers, features.lengths, strict=True)
+        [tags[number] for number in row[: len(one)]]
+        for row, one in zip(numbers, features, strict=True)
     ]
 
 
@@ -207,7 +205,7 @@ class BestEpoch(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, features: TokenFeatures, sentences: Sequence[Sentence], tags: Sequence[str]
+        self, features: Sequence[Any], sentences: Sequence[Sentence], tags: Sequence[str]
     ) -> None:
         super().__init__()
         self.features = features

@@ -124,7 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--source",
         default="mini",
-        help="the ELMo model, as embed_corpus takes it (default: %(default)s)",
+        help="the ELMo model, as compute_features takes it (default: %(default)s)",
     )
     add(
         "--layer",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from word_senses_text import Occurrence
 
-from keras_elmo import embed_corpus
+from keras_elmo import compute_features
 
 # Fewer directions are faster to cluster in, and the others hold little of the variance.
 N_DIRECTIONS = 30
@@ -45,7 +45,7 @@ def word_vectors(
     """Embeds sentences into a file, and takes a word's vectors from there.
 
     Args:
-        source: As for :func:`keras_elmo.embed_corpus`.
+        source: As for :func:`keras_elmo.compute_features`.
         occurrences: The word in its sentences.
         path: The HDF5 file, in which an interrupted run goes on and that a complete one
             opens.
@@ -63,8 +63,8 @@ def word_vectors(
     rows = {tokens: i for i, tokens in enumerate(dict.fromkeys(o[0] for o in occurrences))}
     corpus = [" ".join(tokens) for tokens in rows]
     # float16 halves the file; the clusters do not need more than its three digits.
-    with embed_corpus(source, corpus, path, dtype="float16", progress=progress) as file:
-        vectors = [file[rows[tokens]][:, i] for tokens, i in occurrences]
+    with compute_features(source, corpus, path, dtype="float16", progress=progress) as file:
+        vectors = [file[rows[tokens]][i] for tokens, i in occurrences]
     return np.stack(vectors).astype(np.float32)  # (n, n_layers + 1, D)
 
 

@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 RECORD = Path(__file__).with_suffix(".txt")
-MODULES = ("keras_elmo", "keras_elmo.layers", "keras_elmo.pretraining")
+MODULES = (
+    *("keras_elmo", "keras_elmo.layers", "keras_elmo.pretraining"),
+    "keras_elmo.vectors",
+)
 # Special methods that expressions and statements of users call.
 SPECIAL = {
     f"__{name}__"

@@ -25,9 +25,8 @@ def test_public_names_are_sorted_and_documented(module_name: str) -> None:
 def test_what_a_line_tells() -> None:
     lines = public_api()
     for line in (
-        "keras_elmo.BadLine(line, problem)",
         "keras_elmo.SourceError: class(ValueError)",
-        "keras_elmo.Embeddings.__getitem__(key)",
+        "keras_elmo.vectors.Embeddings.__getitem__(key)",
         "keras_elmo.ElmoConfig.from_json(path): classmethod",
         "keras_elmo.ElmoConfig.n_filters: property",
         "keras_elmo.ElmoEmbeddingLayer.call(inputs, training=False)",

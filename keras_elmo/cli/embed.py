@@ -13,12 +13,10 @@ from typing import Any
 
 from keras_elmo.cli.info import size_text
 from keras_elmo.errors import BadLinesError, DiskFullError
-from keras_elmo.types import PathLike
-from keras_elmo.vectors.embed import run_job
+from keras_elmo.vectors.compute import Job
 from keras_elmo.vectors.estimate import Estimate, estimate_job
-from keras_elmo.vectors.job import Job, Options
-from keras_elmo.vectors.names import check_directory
-from keras_elmo.vectors.partial_file import locked, room
+from keras_elmo.vectors.files import check_directory, locked, room
+from keras_elmo.vectors.options import Options
 
 UNFINISHED = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -32,10 +30,10 @@ def embed(
     Args:
         corpus: A file, or ``"-"`` for standard input.
         out: The file to write.
-        source: As for :func:`~keras_elmo.embed_corpus`.
+        source: As for :func:`~keras_elmo.compute_features`.
         dry_run: Whether to tell what it takes, rather than do it.
         quiet: Whether to print nothing where all is well.
-        **options: Those of :func:`~keras_elmo.embed_corpus`.
+        **options: Those of :func:`~keras_elmo.compute_features`.
 
     Returns:
         The exit code: 0; 3 if the disk or the memory did not suffice; 128 and the number
@@ -53,7 +51,7 @@ def embed(
             if dry_run:
                 print(_text(estimate_job(job)))
                 return 0
-            run_job(job, progress=not quiet)
+            job.run(progress=not quiet)
     except (DiskFullError, MemoryError) as error:
         print(f"keras-elmo: stopped: {error}", file=sys.stderr)
         return UNFINISHED
@@ -68,7 +66,7 @@ def embed(
         print(f"keras-elmo: stopped by {received}. {told}".strip(), file=sys.stderr)
         return 128 + received.number
     if not quiet:
-        n_sentences, n_tokens = len(job.scan.n_tokens), int(job.scan.n_tokens.sum())
+        n_sentences, n_tokens = len(job.corpus.n_tokens), int(job.corpus.n_tokens.sum())
         print(f"{n_sentences:,} sentences of {n_tokens:,} tokens are in {str(out)!r}.")
     return 0
 
@@ -104,10 +102,10 @@ def _signals_as_exceptions() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _as_file(corpus: str, out: Path) -> Iterator[PathLike]:
+def _as_file(corpus: str, out: Path) -> Iterator[Path]:
     """Keeps standard input in a file beside ``out``: it is read more than once."""
     if corpus != "-":
-        yield corpus
+        yield Path(corpus)
         return
     check_directory(out)
     if sys.stdin is None:

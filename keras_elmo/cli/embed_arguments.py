@@ -128,7 +128,7 @@ def _add_input(embed: argparse.ArgumentParser) -> None:
         "--on-error",
         choices=("fail", "repair", "skip"),
         default="fail",
-        help="what to do with lines that are empty, too long, not UTF-8 or not of the "
+        help="what to do with lines that are too long, not UTF-8 or not of the "
         "format, each of which is reported: fail, before anything is computed; repair, cut "
         "them, replace what is not UTF-8, or write no vectors, so that numbers stay those "
         "of the lines; skip, leave them out (default: %(default)s)",

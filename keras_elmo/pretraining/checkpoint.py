@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elmo.vectors.numpy_safety import read_member
 from keras_elmo.weights.archive import DAMAGED
+from keras_elmo.weights.numpy_files import read_member
 
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.csv"

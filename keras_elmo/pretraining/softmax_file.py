@@ -17,9 +17,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.errors import SourceError
 from keras_elmo.pretraining.vocabulary import Vocabulary
-from keras_elmo.vectors.numpy_safety import read_member
 from keras_elmo.weights.archive import DAMAGED
 from keras_elmo.weights.names import check_finite
+from keras_elmo.weights.numpy_files import read_member
 
 VOCABULARY_NAME = "vocabulary.txt"
 SOFTMAX_NAME = "softmax.npz"

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from keras_elmo.text.texts import read_labels
 from keras_elmo.training.datasets import Part, array_part, batched_dataset
 from keras_elmo.vectors.batching import BatchPlan
-from keras_elmo.vectors.token_features import TokenFeatures
+from keras_elmo.vectors.embeddings import Embeddings
 
 
 def feature_dataset(
-    features: NDArray[Any] | TokenFeatures,
+    features: NDArray[Any] | Embeddings | Sequence[NDArray[Any]],
     labels: Any = None,
     *,
     token_labels: Sequence[Any] | None = None,
@@ -31,8 +31,8 @@ def feature_dataset(
     the texts is that of :func:`~keras_elmo.text_dataset`.
 
     Args:
-        features: What :func:`~keras_elmo.compute_features` returns: an array (n,
-            n_layers + 1, D) or :class:`~keras_elmo.TokenFeatures`.
+        features: What :func:`~keras_elmo.compute_features` returns, or an array (n,
+            n_layers + 1, D); or for tokens a list of arrays (time, ...), one for each text.
         labels: Numbers (n, ...) in a list, array, pandas Series or tensor, or ``None``.
         token_labels: In place of ``labels`` for token-level features: for each text an
             array or list of a label for each of its tokens, (time_i, ...). They are padded
@@ -52,21 +52,26 @@ def feature_dataset(
         which :class:`~keras_elmo.MaskPadding` masks. It knows its number of batches.
 
     Raises:
-        TypeError: The features are no array or :class:`~keras_elmo.TokenFeatures`, or the
-            labels no numbers.
+        TypeError: The features are neither, or the labels are not numbers.
         ValueError: As many labels are not there, one of them is missing, or another
             argument is out of its range, or only for token-level features.
     """
     part: Part
-    if isinstance(features, TokenFeatures):
+    if isinstance(features, Embeddings) and features.lengths is None:
+        features = features.values  # (n, n_layers + 1, D)
+    lengths: Any
+    if isinstance(features, Embeddings):
         lengths, part = features.lengths, _token_part(features)
+    elif isinstance(features, (list, tuple)) and all(map(np.ndim, features)):
+        lengths = np.array([len(rows) for rows in features], np.int64)
+        part = _token_part(features)
     elif isinstance(features, np.ndarray) and features.ndim > 1:
         _check_pooled(token_labels, token_budget, group_by_length)
         lengths, part = np.ones(len(features), np.int64), array_part(features)
     else:
         raise TypeError(
-            "features must be an array (n, n_layers + 1, D) or TokenFeatures, as "
-            f"keras_elmo.compute_features returns them; got {features!r:.100} of type "
+            "features must be an array (n, n_layers + 1, D), or what "
+            f"keras_elmo.compute_features returns; got {features!r:.100} of type "
             f"{type(features).__name__}."
         )
     plan = BatchPlan(lengths, batch_size, token_budget, group_by_length, shuffle, seed)
@@ -80,14 +85,25 @@ def feature_dataset(
     return batched_dataset(plan, parts)
 
 
-def _token_part(rows: TokenFeatures) -> Part:
+def _token_part(texts: Any) -> Part:
     import tensorflow as tf
 
-    shape = (None, None, *rows.values.shape[1:])
-    return rows.padded, tf.TensorSpec(shape, rows.values.dtype)
+    first = np.asarray(texts[0])
+
+    def padded(rows: Any) -> NDArray[Any]:
+        """The arrays of some texts in one (batch, time, ...), zeros after shorter ones."""
+        arrays = [texts[int(i)] for i in rows]
+        time = max([1, *map(len, arrays)])
+        shape = (len(arrays), time, *first.shape[1:])
+        result = np.zeros(shape, first.dtype)  # (batch, time, ...)
+        for target, array in zip(result, arrays, strict=True):
+            target[: len(array)] = array
+        return result
+
+    return padded, tf.TensorSpec((None, None, *first.shape[1:]), first.dtype)
 
 
-def _divided(token_labels: Sequence[Any], lengths: NDArray[np.int64]) -> TokenFeatures:
+def _divided(token_labels: Sequence[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:
     """Labels of tokens in the form of their features."""
     if len(token_labels) != len(lengths):
         raise ValueError(
@@ -104,8 +120,7 @@ def _divided(token_labels: Sequence[Any], lengths: NDArray[np.int64]) -> TokenFe
     every = [label for row in token_labels for label in row]
     if not every:
         raise ValueError("token_labels: the texts have no tokens to label.")
-    offsets = np.concatenate([[0], np.cumsum(lengths)])  # (n + 1,)
-    return TokenFeatures(read_labels(every, len(every)), offsets)
+    return np.split(read_labels(every, len(every)), np.cumsum(lengths)[:-1])
 
 
 def _check_pooled(

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoEmbeddingLayer, TokenFeatures
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.training.feature_datasets import _token_part
 from tests.tiny_models import LEAST, saved_model
 
 NAMES = ("Anna", "Bo", "Carl Dee")
@@ -239,7 +240,7 @@ def test_the_token_model_says_what_the_tagger_says(
     layer = ElmoEmbeddingLayer(least, "layers")
     features = taggers.elmo_features(layer, sentences, tmp_path / "a.npy")
     tagger = taggers.elmo_tagger(features, 4)
-    expected = np.asarray(tagger(features.padded(np.arange(2)).astype(np.float32)))
+    expected = np.asarray(tagger(_token_part(features)[0](np.arange(2)).astype(np.float32)))
     tokens = np.array([["Bo", "Oslo", "."], ["a", "", ""]], dtype=object)
     found = np.asarray(taggers.token_model(least, tagger)(tokens))
     assert found.shape == (2, 3, 4)
@@ -252,17 +253,17 @@ def test_padding_is_left_out(taggers: ModuleType) -> None:
     """It is no part of the loss, and changes no tag of what stands beside it."""
     random = np.random.default_rng(0)
     values = random.normal(size=(4, 2, 3)).astype(np.float32)
-    features = TokenFeatures(values, np.array([0, 3, 4]))
+    features = [values[:3], values[3:]]
     tagger = taggers.elmo_tagger(features, 5)
     tagger.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
-    padded = features.padded(np.arange(2))  # (2, 3, 2, 3)
+    padded = _token_part(features)[0](np.arange(2))  # (2, 3, 2, 3)
     probabilities = np.asarray(tagger(padded))  # (2, 3, 5)
     labels = np.array([[1, 2, 0], [4, 0, 0]])
     right = [probabilities[0, i, label] for i, label in enumerate([1, 2, 0])]
     right.append(probabilities[1, 0, 4])
     expected = -np.mean(np.log(right))
     assert tagger.test_on_batch(padded, labels) == pytest.approx(expected, rel=1e-4)
-    alone = np.asarray(tagger(features.padded(np.array([1]))))  # (1, 1, 5)
+    alone = np.asarray(tagger(_token_part(features)[0](np.array([1]))))  # (1, 1, 5)
     np.testing.assert_allclose(probabilities[1, :1], alone[0], atol=1e-6)
 
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoEmbeddingLayer, open_embeddings
+from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors import open_embeddings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -24,7 +24,7 @@ from keras_elmo.pretraining.training import SETTINGS_NAME, _check_folder
 from keras_elmo.text import records, texts
 from keras_elmo.text.records import corpus_records
 from keras_elmo.text.texts import read_texts
-from keras_elmo.vectors.partial_file import PartialFile
+from keras_elmo.vectors.store import read_record
 from keras_elmo.weights.download import download_named_model
 from keras_elmo.weights.named_models import MODELS
 from tests.tiny_models import LEAST, saved_model
@@ -77,7 +77,7 @@ DEEP = "[" * 100_000
 def test_json_that_is_another(tmp_path: Path, content: str) -> None:
     (tmp_path / "out.npy.json").write_text(content)
     with pytest.raises(ValueError, match=r"cannot read '.*out.npy.json'"):
-        PartialFile(tmp_path / "out.npy", {}).read_record()
+        read_record(tmp_path / "out.npy.json")
     (tmp_path / "train.json").write_text(content)
     with pytest.raises(ValueError, match=r"Cannot use the configuration '.*train.json'"):
         read_config(tmp_path / "train.json")

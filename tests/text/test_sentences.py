@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +11,6 @@ from hypothesis import strategies as st
 from keras_elmo.errors import BadLine, BadLinesError
 from keras_elmo.text.records import Record
 from keras_elmo.text.sentences import Sentence, make_sentence, read_sentences
-from keras_elmo.vectors import scan
-from keras_elmo.vectors.scan import chunks, scan_corpus
 
 RECORDS = [
     Record(1, b"  the cat\tsat \r\n"),
@@ -108,84 +104,3 @@ def test_any_bytes_make_a_sentence(data: bytes, max_tokens: int) -> None:
     if problem is None:
         assert data.decode("utf-8").split() == tokens
         assert tokens
-
-
-def test_scan(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "keras_elmo"):
-        found = scan_corpus(lambda: iter(RECORDS), "repair", 4)
-    np.testing.assert_array_equal(found.n_tokens, [3, 0, 4, 3, 0, 2])
-    assert caplog.messages == [
-        "line 2: empty; repaired",
-        "line 3: 5 tokens, more than 4; repaired",
-        "line 4: not UTF-8 (byte 5); repaired",
-        "line 5: not JSON; repaired",
-    ]
-    caplog.clear()
-    with caplog.at_level(logging.WARNING, "keras_elmo"):
-        assert len(list(found.sentences())) == 6
-    assert caplog.messages == []  # told once
-    other = scan_corpus(lambda: iter(RECORDS), "skip", 4)
-    assert other.digest != found.digest
-    assert caplog.messages[0] == "line 2: empty; left out"
-    with pytest.raises(ValueError, match="corpus: there are no sentences in it"):
-        scan_corpus(lambda: iter(RECORDS[1:2]), "skip", 4)
-
-
-def test_digest() -> None:
-    def digest(*texts: bytes) -> str:
-        records = [Record(i, text) for i, text in enumerate(texts)]
-        return scan_corpus(lambda: iter(records), "fail", 9).digest
-
-    assert digest(b"a b", b"c") == digest(b" a b\n", b"c\n")
-    others = [digest(b"a", b"b c"), digest(b"c", b"a b"), digest(b"a  b", b"c")]
-    assert len({digest(b"a b", b"c"), *others}) == 4
-
-
-def test_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    records = [Record(i, b"w " * n) for i, n in enumerate([3, 1, 1, 5, 1, 1, 1], 1)]
-
-    def lines(n_done: int = 0) -> list[tuple[int, list[int]]]:
-        found = scan_corpus(lambda: iter(records), "fail", 9)
-        assert [s.line for s in found.sentences()] == [1, 2, 3, 4, 5, 6, 7]
-        return [(start, [s.line for s in chunk]) for start, chunk in chunks(found, n_done)]
-
-    assert lines() == [(0, [1, 2, 3, 4, 5, 6, 7])]
-    monkeypatch.setattr(scan, "CHUNK_SENTENCES", 3)
-    assert lines() == [(0, [1, 2, 3]), (3, [4, 5, 6]), (6, [7])]
-    assert lines(3) == [(3, [4, 5, 6]), (6, [7])]
-    assert lines(4) == [(3, [4, 5, 6]), (6, [7])]
-    assert lines(7) == []
-    monkeypatch.setattr(scan, "CHUNK_TOKENS", 5)
-    assert lines() == [(0, [1, 2, 3]), (3, [4]), (4, [5, 6, 7])]
-    monkeypatch.setattr(scan, "CHUNK_BYTES", 1)
-    assert lines(5) == [(5, [6]), (6, [7])]
-
-
-@pytest.mark.parametrize(
-    ("changed", "n_before"),
-    [
-        ([b"a b", b"c d", b"e", b"f"], 0),
-        # As many tokens as before.
-        ([b"a b", b"c", b"e", b"g"], 2),
-        ([b"a b", b"c", b"e", b"f", b"g"], 4),
-        ([b"a b", b"c"], 2),
-    ],
-)
-def test_a_corpus_that_changes(
-    changed: list[bytes], n_before: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of what has changed is handed on."""
-    monkeypatch.setattr(scan, "CHUNK_SENTENCES", 2)
-    records = [Record(i, text) for i, text in enumerate([b"a b", b"c", b"e", b"f"], 1)]
-    found = scan_corpus(lambda: iter(records), "fail", 9)
-    assert len(list(found.sentences())) == 4
-    records[:] = [Record(i, text) for i, text in enumerate(changed, 1)]
-    with pytest.raises(
-        ValueError, match=f"has changed .*, behind sentence {n_before}. Put"
-    ):
-        list(chunks(found))
-    iterator = found.sentences()
-    for _ in range(n_before):
-        next(iterator)
-    with pytest.raises(ValueError, match="corpus: it has changed"):
-        next(iterator)

@@ -14,12 +14,12 @@ from keras_elmo import (
     ElmoEmbeddingLayer,
     MaskPadding,
     ScalarMix,
-    TokenFeatures,
     compute_features,
     feature_dataset,
     join_head,
     text_dataset,
 )
+from keras_elmo.training.feature_datasets import _token_part
 from tests.layer_checks import check_layer
 from tests.tiny_models import TINY
 
@@ -27,7 +27,7 @@ RNG = np.random.default_rng(0)
 TEXTS = [" ".join("abcdefgh"[:n]) for n in (3, 0, 2, 5, 1, 8, 6, 4, 7, 2, 3)]
 LABELS = RNG.normal(size=len(TEXTS)).astype(np.float32)
 ROWS = RNG.normal(size=(5, 3, 4)).astype(np.float32)
-TOKENS = TokenFeatures(ROWS, np.array([0, 2, 2, 5]))
+TOKENS = [ROWS[:2], ROWS[2:2], ROWS[2:]]
 ORDER = {"batch_size": 4, "shuffle": True, "seed": 3}
 
 
@@ -98,7 +98,7 @@ def test_token_features_train_the_same(tmp_path: Path) -> None:
     check_equal(through, head, (TEXTS, features), order)
     check_joined(join_head(layer, head), through, tmp_path)
     # The head finds the mask that the layer has.
-    padded = features.padded(np.arange(len(TEXTS)))
+    padded = _token_part(features)[0](np.arange(len(TEXTS)))
     mask = MaskPadding().compute_mask(padded)
     np.testing.assert_array_equal(mask, layer.compute_mask(TEXTS))
 
@@ -110,14 +110,14 @@ def test_a_head_without_a_mask_has_none_joined_either(tmp_path: Path) -> None:
         [stored, ScalarMix(), keras.layers.LSTM(2), keras.layers.Dense(1)]
     )
     features = compute_features(layer, TEXTS, tmp_path / "a.npy", progress=False)
-    padded = features.padded(np.arange(len(TEXTS)))
+    padded = _token_part(features)[0](np.arange(len(TEXTS)))
     np.testing.assert_allclose(
         join_head(layer, head)(tf.constant(TEXTS)), head(padded), atol=1e-6
     )
 
 
 def test_mask_padding(tmp_path: Path) -> None:
-    features = np.array(TOKENS.padded(np.arange(3)))
+    features = np.array(_token_part(TOKENS)[0](np.arange(3)))
     features[2, 0, 1:] = 0  # some zeros are no padding
     mask = [[True, True, False], [False] * 3, [True, True, True]]
     layer = MaskPadding()

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_elmo import open_embeddings
+from keras_elmo.vectors import open_embeddings
 from keras_elmo.weights.hdf5_text import (
     read_only_string,
     read_text_attribute,

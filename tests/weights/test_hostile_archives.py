@@ -15,8 +15,7 @@ import pytest
 
 from keras_elmo import SourceError
 from keras_elmo.pretraining.softmax_file import load_softmax
-from keras_elmo.vectors import numpy_safety
-from keras_elmo.weights import archive
+from keras_elmo.weights import archive, numpy_files
 from keras_elmo.weights.names import array_shapes
 from keras_elmo.weights.sources import load_path
 from keras_elmo.weights.tar_archive import unpack_tar
@@ -153,7 +152,7 @@ def test_gzip_in_many_parts_and_in_gzip(tmp_path: Path) -> None:
 def test_arrays_that_unpack_to_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numpy_safety, "_SMALLEST_LIMIT", 1000)
+    monkeypatch.setattr(numpy_files, "_SMALLEST_LIMIT", 1000)
     (tmp_path / "vocabulary.txt").write_text(
         "\n".join(["<S>", "</S>", "<UNK>", *map(str, range(997))]) + "\n"
     )
