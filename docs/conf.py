@@ -64,7 +64,7 @@ autodoc_type_aliases = {
         name: f"~keras_elmo.types.{name}"
         for name in (
             "Arrays",
-            "Engine",
+            "EngineName",
             "FineTune",
             "InputMode",
             "OutputMode",
@@ -75,7 +75,7 @@ autodoc_type_aliases = {
         )
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
-    "Layers": "~keras_elmo.vectors.vectors.Layers",
+    "Layers": "~keras_elmo.vectors.options.Layers",
     "OnError": "~keras_elmo.text.reader.OnError",
     "Model": "~keras_elmo.weights.sources.Model",
     "ArrayLike": "~numpy.typing.ArrayLike",

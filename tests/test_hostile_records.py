@@ -18,7 +18,7 @@ from keras_elmo import SourceError
 from keras_elmo.cli.train import read_config
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, Log, restore
 from keras_elmo.pretraining.training import SETTINGS_NAME, _check_folder
-from keras_elmo.vectors.partial_file import PartialFile
+from keras_elmo.vectors.store import read_record
 from keras_elmo.weights.download import download_named_model
 from keras_elmo.weights.named_models import MODELS
 from tests.tiny_models import LEAST, saved_model
@@ -30,7 +30,7 @@ DEEP = "[" * 100_000
 def test_json_that_is_another(tmp_path: Path, content: str) -> None:
     (tmp_path / "out.npy.json").write_text(content)
     with pytest.raises(ValueError, match=r"cannot read '.*out.npy.json'"):
-        PartialFile(tmp_path / "out.npy", {}).read_record()
+        read_record(tmp_path / "out.npy.json")
     (tmp_path / "train.json").write_text(content)
     with pytest.raises(ValueError, match=r"Cannot use the configuration '.*train.json'"):
         read_config(tmp_path / "train.json")

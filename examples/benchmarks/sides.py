@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.texts import Texts
 from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.hub.module import load_module
-from keras_elmo.types import Engine
+from keras_elmo.types import EngineName
 
 OURS = "keras-elmo"
 HUB_ENGINE = 'engine="hub"'
@@ -106,7 +106,7 @@ def serve(connection: Connection, name: str, arguments: Sequence[Any]) -> None:
 def make_sides(module: Path) -> list[Side]:
     """This layer, and a TF1 Hub module's own graph in two ways; ours first."""
 
-    def predict(engine: Engine) -> Embed:
+    def predict(engine: EngineName) -> Embed:
         text = keras.Input((), dtype="string")
         vectors = ElmoEmbeddingLayer(module, engine=engine)(text)
         return keras.Model(text, vectors).predict_on_batch

@@ -142,9 +142,9 @@ def run(
         raise UsageError("a Parquet file needs --pooled: its rows are of one length")
     if options["sentence_keys"] and kind not in (".hdf5", ".h5"):
         raise UsageError(f"--use-sentence-keys is for HDF5, not {kind}")
-    from keras_elmo.vectors.embed import run_job
+    from keras_elmo.vectors.compute import Job
     from keras_elmo.vectors.estimate import estimate_job
-    from keras_elmo.vectors.job import Job, Options
+    from keras_elmo.vectors.options import Options
 
     try:
         with _as_file(corpus, out) as path:
@@ -152,7 +152,7 @@ def run(
             if dry_run:
                 print(_as_text(estimate_job(job)))
                 return
-            run_job(job, progress=not quiet)
+            job.run(progress=not quiet)
     except BadLinesError as error:
         lines = "1 line" if error.n_bad_lines == 1 else f"{error.n_bad_lines:,} lines"
         raise ValueError(  # the lines have been logged
@@ -160,17 +160,17 @@ def run(
             "use --on-error repair or --on-error skip."
         ) from error
     if not quiet:
-        n_sentences, n_tokens = len(job.scan.n_tokens), int(job.scan.n_tokens.sum())
+        n_sentences, n_tokens = len(job.corpus.n_tokens), int(job.corpus.n_tokens.sum())
         print(f"{n_sentences:,} sentences of {n_tokens:,} tokens are in {str(out)!r}.")
 
 
 @contextlib.contextmanager
-def _as_file(corpus: str, out: Path) -> Iterator[str | Path]:
+def _as_file(corpus: str, out: Path) -> Iterator[Path]:
     """Keeps standard input in a file next to ``out``: it is read more than once."""
     if corpus != "-":
-        yield corpus
+        yield Path(corpus)
         return
-    from keras_elmo.vectors.partial_file import locked
+    from keras_elmo.vectors.files import locked
 
     if sys.stdin is None:
         raise ValueError("INPUT is '-', but standard input is closed. Name a file.")

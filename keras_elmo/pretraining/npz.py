@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.vectors.numpy_safety import read_member
 from keras_elmo.weights.archive import DAMAGED
 from keras_elmo.weights.atomic import replacing
+from keras_elmo.weights.numpy_files import read_member
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -62,7 +62,7 @@ class Sentences:
         parts: list[_Part],
         on_error: OnError,
         max_tokens: int | None,
-        report: Callable[[BadLine], None] | None,
+        report: Callable[[BadLine], object] | None,
     ) -> None:
         self._parts = parts
         self._on_error = on_error
@@ -99,7 +99,7 @@ def read_sentences(
     column: str | None = None,
     on_error: OnError = "fail",
     max_tokens: int | None = None,
-    report: Callable[[BadLine], None] | None = None,
+    report: Callable[[BadLine], object] | None = None,
 ) -> Sentences:
     r"""Reads texts from wherever people have them, by the same rules.
 

@@ -7,7 +7,7 @@ import random
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_elmo.types import check_positive_integer, check_true_or_false
+from keras_elmo.types import check_integer, check_positive_integer, check_true_or_false
 
 Indices = NDArray[np.intp]
 
@@ -56,10 +56,10 @@ class BatchPlan:
     """The batches of each epoch; their number is the same in all.
 
     Args:
-        lengths: The number of tokens of each text, (n,).
-        batch_size: The most texts in a batch.
-        token_budget: The most steps in a batch; see :func:`plan_batches`.
-        group_by_length: Whether a batch holds texts of similar length.
+        lengths: As for :func:`plan_batches`.
+        batch_size: As there.
+        token_budget: As there.
+        group_by_length: As there.
         shuffle: Whether each epoch has another order. With ``group_by_length`` the texts
             change places with those of about the same length, and the batches with each
             other. With ``token_budget`` alone only the batches do: other batches might be
@@ -94,11 +94,7 @@ class BatchPlan:
         return self._n_batches
 
     def epoch(self, number: int) -> list[Indices]:
-        """The indices of the texts of each batch.
-
-        Args:
-            number: Of the epoch, from 0; without ``shuffle`` all are alike.
-        """
+        """The indices of the texts of each batch of an epoch, which count from 0."""
         limits = (self.batch_size, self.token_budget, self.group_by_length)
         if not self.shuffle:
             return plan_batches(self.lengths, *limits)
@@ -115,15 +111,7 @@ class BatchPlan:
 
 
 def rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rounds to four binary digits, so that up to an eighth longer counts as equal.
-
-    Args:
-        lengths: Integers from 0 on, (n,).
-
-    Returns:
-        The smallest integers of four binary digits, and zeros behind them, that are not
-        below, (n,).
-    """
+    """Rounds to four binary digits, so that up to an eighth longer counts as equal."""
     _, n_digits = np.frexp(lengths)
     unit = 2 ** np.maximum(n_digits - 4, 0).astype(np.int64)
     return -(-lengths // unit) * unit
@@ -132,10 +120,9 @@ def rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 def _checked_seed(seed: object, shuffle: bool) -> int:
     if seed is None:
         return random.getrandbits(63)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be None or an integer from 0 on; got {seed!r}.")
+    number = check_integer("seed", seed, at_least=0)
     if not shuffle:
         raise ValueError(
             f"seed={seed!r} has an effect with shuffle=True only. Leave it out, or shuffle."
         )
-    return seed
+    return number

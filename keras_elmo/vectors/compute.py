@@ -1,141 +1,254 @@
-"""From texts to a file of features, in one pass that can be interrupted."""
+"""From texts to a file of vectors, in one pass that can be killed and resumed."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.text.reader import Sentence, read_sentences
-from keras_elmo.types import (
-    PathLike,
-    check_one_of,
-    check_positive_integer,
-    check_true_or_false,
-)
+from keras_elmo.errors import NotFiniteError
+from keras_elmo.text.reader import OnError, Sentence
+from keras_elmo.types import PathLike, check_true_or_false
+from keras_elmo.vectors import corpus
+from keras_elmo.vectors.corpus import Corpus, paths_in
 from keras_elmo.vectors.embedder import Embedder
-from keras_elmo.vectors.fill import fill
-from keras_elmo.vectors.fingerprint import digest, fingerprint
-from keras_elmo.vectors.partial_file import locked
-from keras_elmo.vectors.row_file import RowFile
-from keras_elmo.vectors.token_features import TokenFeatures
-from keras_elmo.vectors.vectors import Vectors
+from keras_elmo.vectors.embeddings import Embeddings
+from keras_elmo.vectors.files import check_apart, check_directory, check_name, locked
+from keras_elmo.vectors.fingerprint import fingerprint
+from keras_elmo.vectors.formats import FORMATS, open_embeddings
+from keras_elmo.vectors.hdf5_format import HDF5
+from keras_elmo.vectors.options import Layers, Options
+from keras_elmo.vectors.parquet_format import PARQUET, load_pyarrow
+from keras_elmo.vectors.store import Format, Store
+from keras_elmo.vectors.vectors import embedding_layer
 
-_DTYPES = ("float32", "float16")
+SECONDS_BETWEEN_RECORDS = 5.0
 
 
 def compute_features(
-    layer: ElmoEmbeddingLayer,
+    source: Any,
     texts: Any,
     path: PathLike,
     *,
+    layers: Layers = "all",
+    pooled: bool | None = None,
     dtype: str = "float32",
+    input_format: str | None = None,
+    column: str | None = None,
+    on_error: OnError = "fail",
+    max_tokens: int = 10_000,
+    sentence_keys: bool = False,
+    forget_sentences: bool = False,
     batch_size: int = 128,
     token_budget: int = 16384,
     progress: bool = True,
-) -> NDArray[Any] | TokenFeatures:
-    """Computes the layers of each text once, into a file, to train on many times.
+) -> Embeddings:
+    """Computes the vectors of many texts once, into a file, to use them many times.
 
-    Interrupted or killed, and called again with the same arguments, it goes on where it
+    Interrupted or killed, and called again with the same arguments, it resumes where it
     was, give or take the last seconds, and ends in the same file. If the file is complete,
-    it is opened. While it is not, its name has ``.part`` behind it. A small file with
-    ``.json`` behind its name tells what the features are of: of other texts, another layer
-    or another dtype none are added. Neither the features nor the file are held in memory.
+    it is opened. Until then its name has ``.part`` after it. The file carries a fingerprint
+    of the weights, the texts and the options: with others it is refused. Neither the texts
+    of a file nor the vectors are held in memory.
+
+    The suffix of ``path`` says which kind of file it is. All of them are read by
+    :func:`~keras_elmo.vectors.open_embeddings`:
+
+    - NumPy (``.npy``): an array with a row for each token, or for each text if pooled,
+      which ``numpy.load(path, mmap_mode="r")`` reads too. Next to it are ``.offsets.npy``
+      with the places where texts start and end, ``.sentences.jsonl`` and ``.json``.
+    - HDF5 (``.hdf5``, ``.h5``), as AllenNLP's command ``elmo`` wrote it: datasets ``"0"``,
+      ``"1"`` and so on, of shape (n_layers + 1, tokens, D), and ``sentence_to_index``, a
+      JSON object from each sentence to the name of its dataset.
+    - Parquet (``.parquet``), for pooled vectors: the columns ``sentence`` and
+      ``embedding``.
+
+    HDF5 and Parquet are written when all vectors are there: the disk needs room for both.
 
     Args:
-        layer: With ``output_mode="pooled_layers"``, for features of whole texts, or
-            ``"layers"``, for features of tokens.
-        texts: As for :func:`~keras_elmo.text_dataset`: strings in any collection, or text
-            files.
-        path: The file to write. ``numpy.load(path, mmap_mode="r")`` reads it.
+        source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, such a
+            layer, or the path of a model with one in it, saved as a ``.keras`` file.
+        texts: As for :func:`~keras_elmo.text_dataset`: strings in any collection, their
+            tokens separated by spaces; or a ``pathlib.Path``, or several, of text files
+            with a text in each line, its tokens separated by white space; or of JSON lines
+            or CSV with ``column``. Files may be compressed by gzip.
+        path: The file to write.
+        layers: ``"all"`` for each layer's vectors, from the characters' up; ``"top"`` for
+            the last one's; ``"average"`` for their mean; ``"mix"`` for the trained mix of a
+            saved layer or a TF1 Hub module.
+        pooled: Whether to keep the mean of a text's tokens, rather than each token. By
+            default that follows from a layer as ``source``: true for
+            ``output_mode="pooled_layers"``.
         dtype: ``"float32"``, or ``"float16"`` for half the size and three digits.
+        input_format: What a file holds, ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``; by
+            default its suffix says it.
+        column: The name of the field that holds the text, for JSON lines and CSV.
+        on_error: What to do with bad lines: those that are longer than ``max_tokens`` or
+            16 MiB, not UTF-8, or not JSON or CSV with that column. ``"fail"`` raises an
+            error that lists them, before anything is computed. ``"repair"`` keeps the first
+            ``max_tokens`` tokens, U+FFFD for bytes that are not UTF-8, or a text without
+            tokens. ``"skip"`` leaves them out, and later texts move up. The logger
+            ``keras_elmo`` warns of each.
+        max_tokens: More tokens make a line bad, unless the layer's own ``max_tokens`` is no
+            larger: it then keeps the first ones, as always.
+        sentence_keys: Whether the datasets of an HDF5 file are named by their sentences.
+            Equal sentences, and those that cannot be such a name, then are bad lines, which
+            cannot be repaired.
+        forget_sentences: Whether to leave the sentences out of the file.
         batch_size: The most texts in a batch.
-        token_budget: The most steps in a batch, padding included; with it goes the memory
-            that is needed. A text that is longer by itself has a batch of its own. Where
-            memory runs out, both become smaller by themselves.
+        token_budget: The most steps in a batch, padding included, and thus how much memory
+            is needed. A longer text has a batch of its own. If memory runs out, both become
+            smaller by themselves.
         progress: Whether to show a progress bar.
 
     Returns:
-        For ``"pooled_layers"`` an array (n, n_layers + 1, D), for ``"layers"``
-        :class:`~keras_elmo.vectors.TokenFeatures`, whose rows are one file and whose
-        offsets are another, with ``.offsets.npy`` behind its name. Both are memory-mapped
-        and in the order of the texts. Texts without tokens have zeros, or no rows.
+        The file, opened; texts without tokens have no rows, or zeros if pooled.
 
     Raises:
-        TypeError: ``layer`` is no :class:`~keras_elmo.ElmoEmbeddingLayer`, or the texts are
-            no strings.
-        ValueError: The layer mixes its layers, is stateful or takes no sentences; a text is
-            missing; an argument is out of its range; ``path`` was begun with something
-            else, or is too long a name; or a feature is not finite in ``dtype``.
+        TypeError: The texts are not strings, or an argument has a wrong type.
+        ValueError: An argument is out of its range, or does not fit the others; there are
+            bad lines (:class:`~keras_elmo.errors.BadLinesError`); a text is missing;
+            ``path`` was started with something else, is too long a name, or files next to
+            it would write over the texts; the texts change while they are read; a vector is
+            not finite in ``dtype``; or the backend of Keras is not TensorFlow.
+        FileNotFoundError: There is no such text file, or no directory for ``path``.
         FileExistsError: ``path`` is another file.
-        FileNotFoundError: There is no directory for it, or no such text file.
         BlockingIOError: Another process is working on ``path``.
+        ImportError: Parquet needs pyarrow, which is not installed.
+        SourceError: The source could not be loaded.
         MemoryError: There is not enough for a single text. What is done is kept.
+        PermissionError: The directory of ``path`` cannot be written to.
         OSError: The disk has not enough room. What is done is kept.
     """
-    _check_layer(layer)
-    check_one_of("dtype", dtype, _DTYPES)
-    check_positive_integer("batch_size", batch_size)
-    check_positive_integer("token_budget", token_budget)
     check_true_or_false("progress", progress)
-    pairs = [(s.tokens, s.n_tokens) for s in read_sentences(texts)]
-    if not pairs:
-        raise ValueError("texts must hold at least one text; got none.")
-    encoded, lengths = [tokens for tokens, _ in pairs], np.array([n for _, n in pairs])
-    if layer.max_tokens is not None:
-        lengths = np.minimum(lengths, layer.max_tokens)  # (n,)
-    is_token_level = layer.output_mode == "layers"
-    n_rows = lengths if is_token_level else np.ones_like(lengths)  # (n,)
-    file = RowFile(
-        Path(path),
-        fingerprint(layer, digest(encoded), dtype=dtype),
-        np.concatenate([[0], np.cumsum(n_rows)]),  # (n + 1,)
-        is_token_level,
-        (layer.n_layers + 1, layer.output_dim),
-        dtype,
+    options = Options(
+        layers=layers,
+        pooled=pooled,
+        dtype=dtype,
+        input_format=input_format,
+        column=column,
+        on_error=on_error,
+        max_tokens=max_tokens,
+        sentence_keys=sentence_keys,
+        forget_sentences=forget_sentences,
+        batch_size=batch_size,
+        token_budget=token_budget,
     )
-    with locked(file.path):
-        if not file.is_complete():
-            numbered = enumerate(zip(encoded, lengths, strict=True), 1)
-            sentences = [Sentence(i, "", text, int(n)) for i, (text, n) in numbered]
-            vectors = Vectors("all", pooled=not is_token_level)
-            fill(
-                file,
-                file.write_rows if vectors.pooled else file.write_layers,
-                Embedder(layer, vectors, dtype, batch_size, token_budget),
-                # The longest first: if memory does not suffice, that shows at once.
-                [(0, sentences)],
-                lengths,
-                file.begin(),
-                "Features" if progress else None,
+    Job(source, texts, path, options).run(progress)
+    return open_embeddings(path)
+
+
+class Job:
+    """Texts, a layer and a file, checked before anything is computed.
+
+    Its arguments are those of :func:`compute_features`, and so are its errors.
+    """
+
+    def __init__(self, source: Any, texts: Any, path: PathLike, options: Options) -> None:
+        target = Path(path)
+        self.options = options = options.for_source(source)
+        kind = _format(target, options)
+        for file in paths_in(texts):
+            if file.exists():
+                check_apart(target, file)
+        self.layer = embedding_layer(source, options)
+        self.corpus = Corpus(texts, options, self.layer.max_tokens)
+        self.store = Store(
+            target,
+            kind,
+            self.corpus,
+            options,
+            options.row_shape(self.layer),
+            fingerprint(
+                self.layer,
+                self.corpus.digest,
+                layers=options.layers,
+                pooled=options.pooled,
+                dtype=options.dtype,
+                sentence_keys=options.sentence_keys,
+                forget_sentences=options.forget_sentences,
+                # The order in which sentences are done depends on these.
+                chunks=[corpus.CHUNK_SENTENCES, corpus.CHUNK_TOKENS, corpus.CHUNK_BYTES],
+            ),
+        )
+
+    def run(self, progress: bool = False) -> None:
+        """Embeds what is not done yet."""
+        with locked(self.store.path):
+            if self.store.is_complete():
+                return
+            n_done = self.store.begin()
+            try:
+                self._fill(n_done, progress)
+            except NotFiniteError:
+                self.store.discard()  # to resume would end here again
+                raise
+            self.store.complete()
+
+    def _fill(self, n_done: int, progress: bool) -> None:
+        """Embeds the texts chunk by chunk, in each the longest first."""
+        n_tokens, store = self.corpus.n_tokens, self.store
+        embedder = Embedder(self.layer, self.options)
+        bar = tqdm(
+            total=int(n_tokens.sum()),
+            desc="Embedding",
+            unit=" tokens",
+            unit_scale=True,
+            disable=not progress,
+        )
+        recorded = time.monotonic()
+        with store.opened(), bar:
+            try:
+                for start, chunk in self.corpus.chunks(n_done):
+                    n_before = max(n_done - start, 0)  # of this chunk, by an earlier run
+                    if bar.n == 0:
+                        bar.initial = bar.n = _tokens_done(n_tokens, start, chunk, n_before)
+                    for rows, arrays in embedder.batches(chunk, n_before):
+                        for i, vectors in zip(rows, arrays, strict=True):
+                            store.write(start + int(i), vectors)
+                        n_done += len(rows)
+                        bar.update(sum(chunk[i].n_tokens for i in rows))
+                        if time.monotonic() - recorded >= SECONDS_BETWEEN_RECORDS:
+                            store.save_progress(n_done)
+                            recorded = time.monotonic()
+            finally:
+                store.save_progress(n_done)
+
+
+def _tokens_done(
+    n_tokens: NDArray[Any], start: int, chunk: Sequence[Sentence], n_longest: int
+) -> int:
+    """The tokens before a chunk, and of its longest sentences."""
+    lengths = np.sort([sentence.n_tokens for sentence in chunk])[::-1]
+    return int(n_tokens[:start].sum() + lengths[:n_longest].sum())
+
+
+def _format(path: Path, options: Options) -> Format:
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(
+            f"path must end in {', '.join(FORMATS)}; got {str(path)!r}. The suffix says "
+            "what kind of file is written."
+        )
+    check_directory(path)
+    check_name(path)
+    kind = FORMATS[path.suffix.lower()]
+    if kind is PARQUET:
+        if not options.pooled:
+            raise ValueError(
+                "pooled must be True for a Parquet file, whose rows are of one length. "
+                "Write vectors of tokens to a .hdf5 or .npy file."
             )
-    if is_token_level:
-        return TokenFeatures.load(path)
-    features: NDArray[Any] = np.load(path, mmap_mode="r")  # (n, n_layers + 1, D)
-    return features
-
-
-def _check_layer(layer: Any) -> None:
-    if not isinstance(layer, ElmoEmbeddingLayer):
-        raise TypeError(
-            f"layer must be an ElmoEmbeddingLayer; got {layer!r:.100} of type "
-            f"{type(layer).__name__}."
-        )
-    if layer.output_mode not in ("layers", "pooled_layers"):
+        load_pyarrow()
+    if options.sentence_keys and kind is not HDF5:
+        raise ValueError("sentence_keys=True is for HDF5; use it with a .hdf5 file.")
+    if options.sentence_keys and options.forget_sentences:
         raise ValueError(
-            "layer: features are all of its layers, which are mixed later; it must have "
-            f"output_mode='pooled_layers' or 'layers'; got {layer.output_mode!r}."
+            "sentence_keys=True keeps the sentences, forget_sentences=True does not. Leave "
+            "one of them out."
         )
-    if layer.input_mode != "sentences":
-        raise ValueError(
-            "layer: texts come as strings; it must have input_mode='sentences'; got "
-            f"{layer.input_mode!r}. Join tokens by spaces."
-        )
-    if layer.stateful:
-        raise ValueError(
-            "layer: its vectors depend on the texts before; it must have stateful=False; "
-            "got True."
-        )
+    return kind

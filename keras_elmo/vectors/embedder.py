@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,51 +13,42 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import NotFiniteError
 from keras_elmo.text.reader import Sentence
 from keras_elmo.vectors.batching import Indices, plan_batches
-from keras_elmo.vectors.vectors import Vectors
+from keras_elmo.vectors.options import Layers, Options
 
 Floats = NDArray[np.floating[Any]]
 
 
-def _program(layer: ElmoEmbeddingLayer, vectors: Vectors) -> Callable[[Any], Any]:
+def _program(layer: ElmoEmbeddingLayer, layers: Layers) -> Callable[[Any], Any]:
     """One program from texts (batch,) to what is kept of them, for batches of any size."""
     import tensorflow as tf
 
+    def run(texts: Any) -> Any:
+        outputs = layer(texts)  # (batch, [time,] [n_layers + 1,] D)
+        if layers == "top":
+            return outputs[..., -1, :]  # (batch, [time,] D)
+        if layers == "average":
+            return keras.ops.mean(outputs, axis=-2)  # (batch, [time,] D)
+        return outputs
+
     signature = [tf.TensorSpec((None,), tf.string)]
-    return tf.function(
-        lambda texts: vectors.of_outputs(layer(texts)), signature, autograph=False
-    ).get_concrete_function()
+    return tf.function(run, signature, autograph=False).get_concrete_function()
 
 
 class Embedder:
-    """Computes the vectors of sentences.
+    """Computes the vectors of sentences with a layer that has ``options.output_mode``.
 
-    Where memory runs out, a batch is divided, and later ones are no larger than what went
-    well.
-
-    Args:
-        layer: From :func:`~keras_elmo.vectors.vectors.embedding_layer`.
-        vectors: What is kept.
-        dtype: How it is kept, ``"float32"`` or ``"float16"``.
-        batch_size: The most sentences in a batch.
-        token_budget: The most steps in a batch, padding included.
+    If memory runs out, a batch is divided, and later ones are no larger than what fit.
     """
 
-    def __init__(
-        self,
-        layer: ElmoEmbeddingLayer,
-        vectors: Vectors,
-        dtype: str,
-        batch_size: int,
-        token_budget: int,
-    ) -> None:
+    def __init__(self, layer: ElmoEmbeddingLayer, options: Options) -> None:
         import tensorflow as tf
 
-        self.vectors = vectors
-        self.dtype = np.dtype(dtype)
-        self.batch_size = batch_size
-        self.token_budget = token_budget
+        self.pooled = options.pooled
+        self.dtype = np.dtype(options.dtype)
+        self.batch_size = options.batch_size
+        self.token_budget = options.token_budget
         self._out_of_memory = (MemoryError, tf.errors.ResourceExhaustedError)
-        self._run = _program(layer, vectors)
+        self._run = _program(layer, options.layers)
 
     def batches(
         self, sentences: Sequence[Sentence], n_done: int = 0
@@ -69,7 +61,7 @@ class Embedder:
 
         Yields:
             For each batch the indices of its sentences, and their vectors, as
-            :meth:`arrays` gives them.
+            :meth:`arrays` returns them.
         """
         lengths = np.array([s.n_tokens for s in sentences], np.int64)  # (n,)
         order = np.argsort(-lengths, kind="stable")[n_done:]  # (n - n_done,)
@@ -94,8 +86,8 @@ class Embedder:
             sentences: Those of the batch.
 
         Returns:
-            For each sentence, of n tokens, an array (n_layers + 1, n, D), (n_layers + 1, D)
-            if pooled, or without the first axis where only one layer is kept.
+            For each sentence, of n tokens, an array (n, n_layers + 1, D), (n_layers + 1, D)
+            if pooled, or without the axis of layers where only one is kept.
 
         Raises:
             NotFiniteError: One does not fit the dtype.
@@ -104,14 +96,10 @@ class Embedder:
 
         texts = tf.constant([s.tokens for s in sentences], tf.string)
         values = self._run(texts).numpy()  # (batch, [time,] [n_layers + 1,] D)
-        result = []
-        for sentence, rows in zip(sentences, values, strict=True):
-            if not self.vectors.pooled:
-                rows = rows[: sentence.n_tokens]  # (n, [n_layers + 1,] D)
-                if self.vectors.layers == "all":
-                    rows = np.swapaxes(rows, 0, 1)  # (n_layers + 1, n, D)
-            result.append(self._kept(rows, sentence))
-        return result
+        return [
+            self._kept(rows if self.pooled else rows[: sentence.n_tokens], sentence)
+            for sentence, rows in zip(sentences, values, strict=True)
+        ]
 
     def _kept(self, rows: Floats, sentence: Sentence) -> Floats:
         with np.errstate(over="ignore"):

@@ -1,14 +1,14 @@
-"""The embeddings of a file, by index or by sentence."""
+"""The embeddings of a file, by index or by sentence; the files are of several kinds."""
 
 from __future__ import annotations
 
+import operator
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +19,25 @@ Floats = NDArray[np.floating[Any]]
 
 # What h5py, NumPy, pyarrow and JSON raise for files of another kind, and damaged ones.
 DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
+    *(ArithmeticError, AttributeError, EOFError, LookupError),
+    *(OSError, RuntimeError, TypeError, ValueError),
 )
 
 
 class Embeddings(Sequence[Floats]):
-    """The arrays of a file, made by :func:`~keras_elmo.vectors.open_embeddings`.
+    """The arrays of a file of embeddings; made by :func:`open_embeddings`.
 
-    ``embeddings[i]`` is the array of sentence ``i``, ``embeddings["a sentence"]`` that of a
-    sentence as it stands in the corpus, without white space around it; of equal ones, the
-    last; ``embeddings[i:j]`` the arrays of several in a list. ``len(embeddings)`` is their
-    number, and a loop goes over all. It is closed by ``close()``, or at the end of a
-    ``with`` block. Other processes may use it: a pickle holds the path, and opens it again.
+    ``embeddings[i]`` is the array of sentence ``i``: (tokens, n_layers + 1, D), without the
+    second axis for one layer or a mix, and without the first if pooled. It is read when you
+    ask for it. ``embeddings["a sentence"]`` is that of a sentence as it stands in the
+    corpus, without white space around it (of equal ones the last), and ``embeddings[i:j]``
+    a list of several.
+
+    Pooled embeddings also work as one array (n, ...), in ``np.asarray`` and ``fit``. For
+    those of tokens :func:`~keras_elmo.training.feature_dataset` makes padded batches.
+
+    Close them with ``close()``, or use a ``with`` block. A pickle holds the path, and opens
+    the file again.
 
     Attributes:
         path: The file.
@@ -45,23 +45,59 @@ class Embeddings(Sequence[Floats]):
     Raises:
         IndexError: There is no such index.
         KeyError: There is no such sentence, or the file has none.
-        TypeError: The key is neither an integer nor a string nor a slice.
-        ValueError: The file holds something else than it should, or is closed.
+        TypeError: The key is neither an integer nor a string nor a slice; or the vectors of
+            tokens are used as one array.
+        ValueError: The file is damaged, or closed.
     """
 
     def __init__(self, path: Path) -> None:
-        # What stands beside it is found later, too, when the directory may be another.
+        # Files next to it are found later, too, when the directory may be another.
         self.path = path.absolute()
         self._is_closed = False
 
     @cached_property
     def sentences(self) -> list[str] | None:
-        """The sentences in their order; ``None`` if the file was told to forget them.
+        """The sentences in their order; ``None`` if the file does not hold them.
 
-        AllenNLP's HDF5 tells the last of equal sentences only: the others are ``""``.
+        AllenNLP's HDF5 holds the last of equal sentences only: the others are ``""``.
         """
         with self._damage():
             return self._sentences()
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64] | None:
+        """The number of tokens of each sentence, (n,); ``None`` if pooled."""
+        with self._damage():
+            return self._lengths()
+
+    @property
+    def values(self) -> Floats:
+        """All vectors in one array: (n, ...) if pooled, else the tokens of all sentences.
+
+        Of a NumPy file it is memory-mapped; of others it is read into memory.
+        """
+        with self._damage():
+            return self._values()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the arrays."""
+        return self[0].dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of pooled embeddings as one array, (n, ...)."""
+        if self.lengths is not None:
+            raise AttributeError("the arrays have lengths, and no shape in common")
+        return (len(self), *self[0].shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if self.lengths is not None:
+            raise TypeError(
+                f"{str(self.path)!r} has vectors of tokens, of which each sentence has "
+                "another number: use its values and lengths, or feature_dataset."
+            )
+        return np.array(self.values, dtype, copy=copy)
 
     def close(self) -> None:
         """Closes the file."""
@@ -69,16 +105,19 @@ class Embeddings(Sequence[Floats]):
         self._release()
 
     @abstractmethod
-    def _release(self) -> None:
-        """Closes what is open."""
+    def _release(self) -> None: ...
 
     @abstractmethod
-    def _array(self, index: int) -> Floats:
-        """The array of a sentence."""
+    def _array(self, index: int) -> Floats: ...
 
     @abstractmethod
-    def _sentences(self) -> list[str] | None:
-        """The sentences in their order, if the file has them."""
+    def _sentences(self) -> list[str] | None: ...
+
+    def _lengths(self) -> NDArray[np.int64] | None:
+        return None
+
+    def _values(self) -> Floats:
+        return (np.stack if self.lengths is None else np.concatenate)(list(self))
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -102,25 +141,24 @@ class Embeddings(Sequence[Floats]):
             ) from error
 
     def __getitem__(self, key: Any) -> Any:
-        """The array of a sentence, by its index or its text; or those of a slice."""
         self._check_open()
         if isinstance(key, str):
             return self._read(self._index(key))
         if isinstance(key, slice):
             return [self._read(i) for i in range(*key.indices(len(self)))]
-        if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
+        if isinstance(key, bool) or not isinstance(key, SupportsIndex):
             raise TypeError(
                 f"the key must be an integer, a slice or a sentence; got {key!r:.100}."
             )
-        if not -len(self) <= key < len(self):
+        index = operator.index(key)
+        if not -len(self) <= index < len(self):
             raise IndexError(
-                f"index {key} is out of range: {str(self.path)!r} has {len(self)} "
+                f"index {index} is out of range: {str(self.path)!r} has {len(self)} "
                 "sentences."
             )
-        return self._read(int(key) % len(self))
+        return self._read(index % len(self))
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is such a sentence."""
         self._check_open()
         return isinstance(key, str) and key in (self._indices or {})
 
@@ -138,12 +176,7 @@ class Embeddings(Sequence[Floats]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What embedding a corpus will take, from a look at it and a few of its batches."""
+"""What embedding texts will take, from a look at them and a few of their batches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from typing import NamedTuple
 
 from keras_elmo.text.reader import Sentence
-from keras_elmo.vectors.job import Job
-from keras_elmo.vectors.scan import chunks
+from keras_elmo.vectors.compute import Job
+from keras_elmo.vectors.embedder import Embedder
 
 _SAMPLE_SECONDS = 10.0
 
@@ -46,30 +46,24 @@ class Estimate(NamedTuple):
 
 
 def estimate_job(job: Job) -> Estimate:
-    """Embeds a sample of a corpus, for about ten seconds, and writes no vectors.
-
-    Args:
-        job: What would be embedded.
-
-    Returns:
-        What it would take.
+    """Embeds a sample of a job's texts, for about ten seconds, and writes no vectors.
 
     Raises:
-        ValueError: ``path`` was begun with something else.
+        ValueError: ``path`` was started with something else.
         FileExistsError: There is another file of this name.
         MemoryError: There is not enough for a single sentence.
     """
-    n_tokens = job.scan.n_tokens  # (n,)
-    n_done = len(n_tokens) if job.file.is_complete() else job.file.resume() or 0
-    n_text_bytes = job.scan.n_text_bytes if job.layout.keeps_sentences else 0
+    n_tokens, store = job.corpus.n_tokens, job.store  # (n,)
+    n_done = len(n_tokens) if store.is_complete() else store.n_done() or 0
+    n_text_bytes = job.corpus.n_text_bytes * (not job.options.forget_sentences)
     rate, n_sampled = _measured_rate(job)
     return Estimate(
         len(n_tokens),
         int(n_tokens.sum()),
         int(n_tokens.max()),
-        job.file.n_bytes + n_text_bytes,
-        job.file.n_bytes_needed + n_text_bytes,
-        shutil.disk_usage(job.file.path.parent).free,
+        store.n_bytes + n_text_bytes,
+        store.n_bytes_needed + n_text_bytes,
+        shutil.disk_usage(store.path.parent).free,
         int(n_tokens[n_done:].sum()),
         rate,
         n_sampled,
@@ -78,24 +72,23 @@ def estimate_job(job: Job) -> Estimate:
 
 def _measured_rate(job: Job) -> tuple[float, int]:
     """Tokens per second, and on how many."""
-    embedder = job.embedder()
-    sentences = _sample(job)
+    embedder, sentences = Embedder(job.layer, job.options), _sample(job)
     # The first batch of a layer takes longer: memory is taken, threads are started.
     next(iter(embedder.batches(sentences)))
-    begun = time.perf_counter()
+    started = time.perf_counter()
     n_tokens, elapsed = 0, 0.0
     for rows, _ in embedder.batches(sentences):
         n_tokens += sum(sentences[i].n_tokens for i in rows)
-        elapsed = time.perf_counter() - begun
+        elapsed = time.perf_counter() - started
         if elapsed > _SAMPLE_SECONDS:
             break
-    # A corpus may have no tokens at all.
+    # Texts may have no tokens at all.
     return max(n_tokens, 1) / elapsed, n_tokens
 
 
 def _sample(job: Job) -> list[Sentence]:
     """Sentences of the first chunk, of all lengths, for a few batches."""
-    _, sentences = next(iter(chunks(job.scan)))
+    _, sentences = next(iter(job.corpus.chunks()))
     order = sorted(sentences, key=lambda sentence: -sentence.n_tokens)
     step = max(1, len(order) // (4 * job.options.batch_size))
     return order[::step]

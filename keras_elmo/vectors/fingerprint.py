@@ -11,11 +11,10 @@ import keras
 import numpy as np
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.hub.module import HubModule
 
 Fingerprint = dict[str, Any]
 
-# These do not change what comes out; all others might, those of later versions too.
+# These do not change the vectors; all others might, those of later versions too.
 _NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype")
 
 
@@ -28,8 +27,8 @@ def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Finger
         **options: What else they depend on, such as the dtype that they are kept in.
 
     Returns:
-        A dictionary that comes out of JSON as it went in: digests of the texts and the
-        weights, the options, and those settings of the layer that its output depends on.
+        A dictionary that JSON keeps as it is: digests of the texts and the weights, the
+        options, and those settings of the layer that its output depends on.
     """
     settings = {k: v for k, v in layer.get_config().items() if k not in _NO_MATTER}
     result = {
@@ -60,16 +59,15 @@ def _weights(layer: ElmoEmbeddingLayer) -> Iterable[bytes]:
         array = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
         yield f"{array.dtype} {array.shape}".encode()
         yield array.tobytes()
-    if isinstance(layer.bilm, HubModule) and layer.bilm.directory is not None:
-        # Its weights are in the module's own graph.
-        folder = layer.bilm.directory
+    # Weights of a TF1 Hub module are in its own graph.
+    if folder := getattr(layer.bilm, "directory", None):
         for path in [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]:
             yield path.name.encode()
             yield path.read_bytes()
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """The SHA-256 of some parts, in hexadecimal digits, that tells where each ends."""
+    """The SHA-256 of some parts, in hexadecimal digits, which depends on their limits."""
     running = hashlib.sha256()
     for part in parts:
         # The length keeps ("ab", "c") and ("a", "bc") apart.

@@ -17,9 +17,9 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.text.reader import OnError
 from keras_elmo.types import check_positive_integer
-from keras_elmo.vectors.job import Options
+from keras_elmo.vectors.options import Layers, Options
 from keras_elmo.vectors.ray_worker import Worker, check_columns
-from keras_elmo.vectors.vectors import Layers, Vectors, embedding_layer
+from keras_elmo.vectors.vectors import embedding_layer
 from keras_elmo.weights.named_models import MODELS
 
 # A task is what a worker that dies has to do again.
@@ -35,7 +35,7 @@ def embed_dataset(
     column: str = "text",
     output_column: str = "embedding",
     layers: Layers = "all",
-    pooled: bool = False,
+    pooled: bool | None = None,
     dtype: str = "float32",
     on_error: OnError = "fail",
     max_tokens: int = 10_000,
@@ -50,42 +50,39 @@ def embed_dataset(
     Nothing is computed before the result is read or written. Then each worker loads the
     layer once, and embeds parts of the dataset as they come. A worker that dies is
     replaced, and the part that it was at is done again: rows are neither lost nor doubled.
-    What has been written when the whole job dies is up to what writes; see
+    If the whole job dies, what has been written depends on the writer; see
     :doc:`/corpora_on_a_cluster`.
 
-    Where there are no free CPUs beside the workers', nothing could be read or written, so
-    the workers are never given all of them; a cluster needs ``num_cpus + 1`` at least.
+    Without free CPUs next to the workers' nothing could be read or written, so the workers
+    never get all of them; a cluster needs ``num_cpus + 1`` at least.
 
     Args:
         dataset: A ``ray.data.Dataset``.
-        source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, or the
-            path of a model with such a layer, saved as a ``.keras`` file: each worker
-            reads it, so a path must be there on all machines, and a URL or the name of a
-            model is downloaded into each machine's cache. Or a layer, or an
-            :class:`~keras_elmo.ElmoConfig`, which stands for one with random weights: its
-            weights are put into Ray's object store once.
+        source: As for :func:`~keras_elmo.compute_features`. Each worker reads it, so a path
+            must be there on all machines, and a URL or the name of a model is downloaded
+            into each machine's cache. The weights of a layer, or of an
+            :class:`~keras_elmo.ElmoConfig`, which makes random ones, are put into Ray's
+            object store once.
         column: The column with the texts, strings or bytes in UTF-8; their tokens are
             separated by white space.
         output_column: The name of the new column. The others stay as they are.
-        layers: ``"all"`` for each layer's vectors, from the characters' up; ``"top"`` for
-            the last one's; ``"average"`` for their mean; ``"mix"`` for the trained mix of a
-            saved layer or a TF1 Hub module.
-        pooled: Whether to keep the mean of a sentence's tokens, rather than each token.
-        dtype: ``"float32"``, or ``"float16"`` for half the size and three digits.
-        on_error: What to do with bad rows: those whose text is missing, empty, no string,
-            not UTF-8 or longer than ``max_tokens``. ``"fail"`` ends the job with an error
-            that lists some of them, when it comes to them. ``"repair"`` puts in their place
-            what can be had: the first ``max_tokens`` tokens, U+FFFD for bytes that are not
-            UTF-8, or a sentence without tokens; the text column stays as it is. ``"skip"``
-            leaves the rows out. The logger ``keras_elmo`` of each worker warns of each.
+        layers: As for :func:`~keras_elmo.compute_features`.
+        pooled: As there.
+        dtype: As there.
+        on_error: What to do with bad rows: those whose text is missing, not a string, not
+            UTF-8 or longer than ``max_tokens``. ``"fail"`` ends the job with an error that
+            lists some of them, when it comes to them. ``"repair"`` keeps the first
+            ``max_tokens`` tokens, U+FFFD for bytes that are not UTF-8, or a sentence
+            without tokens; the text column stays as it is. ``"skip"`` leaves the rows out.
+            The logger ``keras_elmo`` of each worker warns of each.
         max_tokens: More tokens make a row bad.
         batch_size: The most sentences in a batch. A worker that dies has to do the rows of
             a few dozen batches again.
-        token_budget: The most steps in a batch, padding included; with it goes the memory
-            that is needed. Where memory runs out, both become smaller by themselves.
-        concurrency: How many workers, which start at once; fewer where the cluster has not
-            room for so many yet. By default Ray Data begins with one, and adds others while
-            rows wait for them and its own plan of the CPUs and GPUs allows it.
+        token_budget: The most steps in a batch, as for
+            :func:`~keras_elmo.compute_features`.
+        concurrency: How many workers, which start at once; fewer if the cluster does not
+            have room for so many yet. By default Ray Data starts with one, and adds others
+            while rows wait for them and its own plan of the CPUs and GPUs allows it.
         num_cpus: The CPUs of a worker: what Ray reserves for it, and, rounded up, how many
             threads it runs. Each worker holds the weights, so a few with several CPUs each
             need less memory than many with one.
@@ -94,23 +91,26 @@ def embed_dataset(
     Returns:
         A ``ray.data.Dataset`` with the rows in their order, as far as Ray Data keeps it
         (``DataContext.execution_options.preserve_order``). The new column has tensors of
-        dtype ``dtype``: (n_layers + 1, tokens, D), each of its own length; without the
-        first axis for one layer or a mix; without the second if pooled, and then all of
+        dtype ``dtype``: (tokens, n_layers + 1, D), each of its own length; without the
+        second axis for one layer or a mix; without the first if pooled, and then all of
         the same shape.
 
     Raises:
-        TypeError: ``dataset`` is none, or an argument has a wrong type.
+        TypeError: ``dataset`` is not one, or an argument has a wrong type.
         ValueError: An argument is out of its range, or the dataset is known to lack the
             column. When the result is read, Ray raises such errors, and those of bad rows
             and of vectors that are not finite in ``dtype``.
         ImportError: Ray Data is not installed.
-        SourceError: The source cannot be had; for names and paths, when the result is read.
+        SourceError: The source could not be loaded; for names and paths, when the result is
+            read.
 
     Example:
         .. code-block:: python
 
+            from keras_elmo.vectors import embed_dataset
+
             sentences = ray.data.read_text("corpus/")
-            vectors = keras_elmo.vectors.embed_dataset(sentences, "mini", pooled=True)
+            vectors = embed_dataset(sentences, "mini", pooled=True)
             vectors.write_parquet("vectors/")
     """
     ray = _load_ray()
@@ -128,7 +128,7 @@ def embed_dataset(
         max_tokens=max_tokens,
         batch_size=batch_size,
         token_budget=token_budget,
-    )
+    ).for_source(source)
     if concurrency is not None:
         check_positive_integer("concurrency", concurrency)
     _check_amount("num_cpus", num_cpus, above=True)
@@ -144,8 +144,8 @@ def embed_dataset(
     n_that_fit = _n_that_fit(ray.nodes(), num_cpus, num_gpus)
     if not n_that_fit:
         logger.warning(
-            "The cluster has no room for a worker with num_cpus=%s and num_gpus=%s, and a "
-            "CPU beside it to read and write: the job waits until it has.",
+            "The cluster has no room for a worker with num_cpus=%s and num_gpus=%s, and "
+            "another CPU to read and write: the job waits until it has.",
             num_cpus,
             num_gpus,
         )
@@ -154,7 +154,7 @@ def embed_dataset(
     return dataset.repartition(target_num_rows_per_block=n_rows).map_batches(
         Worker,
         fn_constructor_args=(
-            _for_workers(source, options.vectors, ray),
+            _for_workers(source, options, ray),
             options,
             output_column,
             math.ceil(num_cpus),
@@ -175,7 +175,7 @@ def _load_ray() -> Any:
     except ImportError as error:
         raise ImportError(
             "embed_dataset: Ray Data is not installed. Install it on all machines (pip "
-            "install 'keras-elmo[ray]'); on one, embed_corpus does without."
+            "install 'keras-elmo[ray]'); on one, compute_features works without."
         ) from error
     return ray
 
@@ -190,13 +190,7 @@ def _check_amount(name: str, value: object, above: bool) -> None:
 
 
 def _n_that_fit(nodes: list[Any], num_cpus: float, num_gpus: float) -> int:
-    """How many workers a cluster has room for, with one CPU left to read and write.
-
-    Args:
-        nodes: What ``ray.nodes()`` tells of the machines.
-        num_cpus: The CPUs of a worker.
-        num_gpus: The GPUs of a worker.
-    """
+    """How many workers machines have room for, with one CPU left to read and write."""
     n_workers, n_cpus = 0, 0.0
     for node in nodes:
         if node["Alive"]:
@@ -207,11 +201,11 @@ def _n_that_fit(nodes: list[Any], num_cpus: float, num_gpus: float) -> int:
     return min(n_workers, int(max(n_cpus - 1, 0) // num_cpus))
 
 
-def _for_workers(source: Any, vectors: Vectors, ray: Any) -> Any:
+def _for_workers(source: Any, options: Options, ray: Any) -> Any:
     """What workers on other machines can load the layer from."""
     if isinstance(source, (ElmoConfig, ElmoEmbeddingLayer)):
-        layer = embedding_layer(source, vectors)
-        # Once for all workers: as their argument it would go to each anew.
+        layer = embedding_layer(source, options)
+        # Once for all workers: as their argument it would go to each of them.
         return ray.put(_keras_file(layer))
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(

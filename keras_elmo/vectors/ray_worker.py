@@ -1,11 +1,13 @@
 """What one worker of a Ray cluster does: rows of a table in, rows with vectors out.
 
-Imported where Ray runs only, and then on every machine.
+Imported only where Ray runs, and then on every machine.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, make_sentence
-from keras_elmo.text.records import Record
+from keras_elmo.text.reader import Sentence
+from keras_elmo.vectors.batching import plan_batches
+from keras_elmo.vectors.corpus import MAX_BAD_LINES_KEPT, read_for_layer
 from keras_elmo.vectors.embedder import Embedder, Floats
-from keras_elmo.vectors.job import Options
+from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.vectors import embedding_layer
 
 _SHOWN_CHARACTERS = 60
@@ -36,10 +39,6 @@ class Worker:
         output_column: The name of the column for the vectors.
         n_threads: How many TensorFlow uses.
         uses_gpu: Whether it uses a GPU.
-
-    Raises:
-        ValueError: The source does not hold what is asked for.
-        SourceError: The source cannot be had.
     """
 
     # The vectors that are held at a time, in bytes; Ray's own blocks are no larger.
@@ -57,23 +56,17 @@ class Worker:
         layer = _layer(source, options)
         self.options = options
         self.output_column = output_column
-        self.max_tokens = min(options.max_tokens, layer.max_tokens or options.max_tokens)
-        token_shape = options.vectors.token_shape(layer)
-        self.token_bytes = int(np.prod(token_shape)) * np.dtype(options.dtype).itemsize
-        self.embedder = Embedder(
-            layer,
-            options.vectors,
-            options.dtype,
-            options.batch_size,
-            options.token_budget,
-        )
+        self.layer_max_tokens = layer.max_tokens
+        row_shape = options.row_shape(layer)
+        self.row_bytes = math.prod(row_shape) * np.dtype(options.dtype).itemsize
+        self.embedder = Embedder(layer, options)
 
     def __call__(self, table: Any) -> Iterator[Any]:
         """Embeds rows.
 
-        Where a worker dies, Ray gives its rows to another one, keeps the tables that the
-        first has handed over, and takes as many of the second's for the same. So what a
-        table holds, and the order of its rows, may depend on nothing but the rows.
+        If a worker dies, Ray gives its rows to another one, keeps the tables that the first
+        has handed over, and takes as many of the second's for the same. So what a table
+        holds, and the order of its rows, may depend on nothing but the rows.
 
         Args:
             table: A ``pyarrow.Table`` with the column of texts.
@@ -88,29 +81,38 @@ class Worker:
         """
         check_columns(table.column_names, self.options.column, self.output_column)
         table, sentences = self._readable(table)
-        for start, stop in self._chunks(sentences):
-            chunk = sentences[start:stop]
+        pooled = self.options.pooled
+        n_rows = [1 if pooled else sentence.n_tokens for sentence in sentences]
+        # Cut so that the vectors of each part fit into memory.
+        for part in plan_batches(n_rows, len(n_rows), self.chunk_bytes // self.row_bytes):
+            chunk = [sentences[i] for i in part]
             vectors: list[Floats] = [np.empty(0)] * len(chunk)
             for rows, arrays in self.embedder.batches(chunk):
                 for i, array in zip(rows, arrays, strict=True):
-                    vectors[i] = array  # ([n_layers + 1,] [tokens,] D)
-            column = _tensor_column(vectors, self.options.pooled)
-            yield table.slice(start, stop - start).append_column(self.output_column, column)
+                    vectors[i] = array  # ([tokens,] [n_layers + 1,] D)
+            column = _tensor_column(vectors, pooled)
+            rows_of_part = table.slice(int(part[0]), len(part))
+            yield rows_of_part.append_column(self.output_column, column)
 
     def _readable(self, table: Any) -> tuple[Any, list[Sentence]]:
         """The rows that can be embedded, and their sentences."""
         on_error = self.options.on_error
-        sentences: list[Sentence] = []
-        kept: list[bool] = []
-        bad: list[str] = []
-        for row, value in enumerate(table.column(self.options.column).to_pylist(), 1):
-            sentence, problem = make_sentence(_record(row, value), None, self.max_tokens)
-            kept.append(problem is None or on_error == "repair")
-            if kept[-1]:
-                sentences.append(sentence)
-            if problem is not None:
-                bad.append(f"{_beginning(value)}: {problem}")
-        if bad and on_error == "fail":
+        values = table.column(self.options.column).to_pylist()
+        problems = {i: p for i, value in enumerate(values) if (p := _why_no_text(value))}
+        texts = ["" if i in problems else _tokens(x) for i, x in enumerate(values)]
+        options = dataclasses.replace(self.options, column=None, on_error="repair")
+        sentences = list(
+            read_for_layer(
+                texts,
+                options,
+                self.layer_max_tokens,
+                lambda bad: problems.setdefault(bad.line - 1, bad.problem),
+            )
+        )
+        if not problems:
+            return table, sentences
+        bad = [f"{_beginning(values[i])}: {problems[i]}" for i in sorted(problems)]
+        if on_error == "fail":
             more = "\nand perhaps more" * (len(bad) > MAX_BAD_LINES_KEPT)
             raise ValueError(
                 f"dataset: rows whose column {self.options.column!r} cannot be embedded as "
@@ -118,29 +120,16 @@ class Worker:
                 "Mend them, or choose on_error='repair' or 'skip'."
             )
         done = "left out" if on_error == "skip" else "repaired"
-        for told in bad:
-            logger.warning("row %s; %s", told, done)
-        return (table if all(kept) else table.filter(kept)), sentences
-
-    def _chunks(self, sentences: list[Sentence]) -> Iterator[tuple[int, int]]:
-        """Where to cut the rows so that the vectors of each part fit into memory."""
-        start, n_bytes = 0, 0
-        for i, sentence in enumerate(sentences):
-            size = self.token_bytes * (1 if self.options.pooled else sentence.n_tokens)
-            if i > start and n_bytes + size > self.chunk_bytes:
-                yield start, i
-                start, n_bytes = i, 0
-            n_bytes += size
-        if sentences:
-            yield start, len(sentences)
+        for row in bad:
+            logger.warning("row %s; %s", row, done)
+        if on_error == "repair":
+            return table, sentences
+        kept = [i not in problems for i in range(len(values))]
+        return table.filter(kept), [s for i, s in enumerate(sentences) if kept[i]]
 
 
 def check_columns(names: list[str], column: str | None, output_column: str) -> None:
-    """Checks that one column is there, and the other is not.
-
-    Raises:
-        ValueError: It is not so.
-    """
+    """Checks that one column is there, and the other is not."""
     listed = ", ".join(map(repr, names))[:200]
     if column not in names:
         raise ValueError(
@@ -175,33 +164,38 @@ def _start_tensorflow(n_threads: int, uses_gpu: bool) -> None:
 
 def _layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
     if isinstance(source, str):
-        return embedding_layer(source, options.vectors)
+        return embedding_layer(source, options)
     import ray
 
     content: NDArray[np.uint8] = ray.get(source)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "layer.keras")
         content.tofile(path)
-        return embedding_layer(path, options.vectors)
+        return embedding_layer(path, options)
 
 
-def _record(row: int, value: Any) -> Record:
+def _why_no_text(value: Any) -> str | None:
+    if isinstance(value, (str, bytes)):
+        return None
+    return "missing" if value is None else f"not a string, but {type(value).__name__}"
+
+
+def _tokens(value: str | bytes) -> str | bytes:
+    """A text with single spaces between its tokens: rows come from files."""
     if isinstance(value, str):
-        return Record(row, value)
-    if isinstance(value, bytes):
-        return Record(row, value.decode("utf-8", "surrogateescape"))
-    problem = "missing" if value is None else f"no string, but {type(value).__name__}"
-    return Record(row, "", problem)
+        return " ".join(value.split())
+    text = value.decode("utf-8", "surrogateescape")
+    return " ".join(text.split()).encode("utf-8", "surrogateescape")
 
 
 def _beginning(value: Any) -> str:
-    """Which row is meant: rows of a dataset have no numbers, so the text must tell."""
+    """Which row is meant: rows of a dataset have no numbers, so the text must say it."""
     if isinstance(value, (str, bytes)) and len(value) > _SHOWN_CHARACTERS:
         return f"{value[:_SHOWN_CHARACTERS]!r}..."
     return f"{value!r:.{_SHOWN_CHARACTERS}}"
 
 
-def _tensor_column(vectors: list[Floats], pooled: bool) -> Any:
+def _tensor_column(vectors: list[Floats], pooled: bool | None) -> Any:
     """A column of Ray's tensors: all of one shape if pooled, else each of its own."""
     from ray.data.extensions import ArrowTensorArray, ArrowVariableShapedTensorArray
 

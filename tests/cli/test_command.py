@@ -16,7 +16,7 @@ import keras_elmo
 from keras_elmo.cli import convert, embed
 from keras_elmo.cli.main import COMMANDS, main
 from keras_elmo.types import InputMode, OutputMode
-from keras_elmo.vectors.job import SUFFIXES
+from keras_elmo.vectors.formats import FORMATS
 from tests.cli.conftest import Run, names
 from tests.processes import run_python
 
@@ -205,7 +205,7 @@ def test_wrong_arguments(
 def test_choices_are_those_of_the_library() -> None:
     assert get_args(OutputMode) == convert.OUTPUT_MODES
     assert get_args(InputMode) == convert.INPUT_MODES
-    assert tuple(SUFFIXES) == embed.SUFFIXES
+    assert tuple(FORMATS) == embed.SUFFIXES
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.public_api import MODULES
+from tests.test_public_api import MODULES
 
 PARAMETERS = {"Args", "Attributes", "Call arguments"}
 

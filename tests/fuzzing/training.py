@@ -21,7 +21,7 @@ from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, sa
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.text.lines import read_lines
 from keras_elmo.text.reader import read_sentences
-from keras_elmo.vectors.partial_file import PartialFile
+from keras_elmo.vectors.store import read_record
 from keras_elmo.vectors.vectors import _layer_of_model
 from tests.fuzzing.containers import (
     mutated_gzip,
@@ -139,7 +139,7 @@ class SmallJson(Target):
 
     def read(self, folder: Path) -> Any:
         config = read_config(folder / "train.json")
-        return config, PartialFile(folder / "out.npy", {}).read_record()
+        return config, read_record(folder / "out.npy.json")
 
     def judge(self, expected: Any, found: Any) -> str:
         if found == expected:

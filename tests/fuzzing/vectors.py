@@ -12,8 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from keras_elmo.vectors import TokenFeatures, open_embeddings
-from keras_elmo.vectors.row_file import offsets_path, sentences_path
+from keras_elmo.vectors import open_embeddings
 from keras_elmo.weights.hdf5_text import write_text_attribute
 from tests.fuzzing.containers import mutated_npy
 from tests.fuzzing.mutations import mutated, mutated_json
@@ -102,9 +101,9 @@ class EmbeddingsNumpy(_Embeddings):
     def make(self, folder: Path) -> None:
         path = folder / self.file
         np.save(path, _ROWS)
-        np.save(offsets_path(path), _OFFSETS)
+        np.save(folder / "vectors.npy.offsets.npy", _OFFSETS)
         lines = [json.dumps(sentence) + "\n" for sentence in _SENTENCES]
-        sentences_path(path).write_text("".join(lines))
+        (folder / "vectors.npy.sentences.jsonl").write_text("".join(lines))
 
     def spoil(self, files: Files, rng: random.Random) -> Files:
         name = rng.choice(list(files))
@@ -147,32 +146,4 @@ class EmbeddingsParquet(_Embeddings):
         return {self.file: mutated(rng.choice((files[self.file], self.plain)), rng)}
 
 
-class Features(Target):
-    """Token-level features: rows and offsets."""
-
-    name = "features"
-    errors = (ValueError, FileNotFoundError)
-
-    def make(self, folder: Path) -> None:
-        np.save(folder / "features.npy", _ROWS)
-        np.save(offsets_path(folder / "features.npy"), _OFFSETS)
-
-    def spoil(self, files: Files, rng: random.Random) -> Files:
-        name = rng.choice(list(files))
-        return {**files, name: mutated_npy(files[name], rng)}
-
-    def read(self, folder: Path) -> Any:
-        features = TokenFeatures.load(folder / "features.npy")
-        if len(features) > 1000:
-            raise WrongContentError(f"{len(features)} texts")
-        return [np.array(rows) for rows in features]
-
-    def judge(self, expected: Any, found: Any) -> str:
-        if same(expected, found):
-            return EQUAL
-        if all(rows.dtype.kind == "f" and rows.ndim == 3 for rows in found):
-            return DATA
-        raise WrongContentError("something else than rows of numbers")
-
-
-TARGETS = (EmbeddingsHdf5, EmbeddingsNumpy, EmbeddingsParquet, Features)
+TARGETS = (EmbeddingsHdf5, EmbeddingsNumpy, EmbeddingsParquet)

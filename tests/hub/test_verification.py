@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from hub_module import signature, tensorflow_1
+from benchmarks.hub_module import signature, tensorflow_1
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError, VerificationError
 from keras_elmo.hub import verification, verify

@@ -31,7 +31,7 @@ def pooled(layer: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
 
 @pytest.fixture(scope="module", autouse=True)
 def programs_are_kept() -> Iterator[None]:
-    """Traces each layer once: the tests call ``embed_corpus`` often, on little."""
+    """Traces each layer once: the tests call ``compute_features`` often, on little."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embedder, "_program", functools.cache(embedder._program))
         yield

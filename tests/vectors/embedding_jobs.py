@@ -22,11 +22,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple, Self, TextIO
+from typing import NamedTuple, Self
 
 from tests.tiny_models import LEAST, saved_model
 
-# Tells how much memory it took.
+# Reports how much memory it took.
 _PROGRAM = """
 import os, pathlib, sys
 from keras_elmo.cli import main as command
@@ -36,15 +36,15 @@ pathlib.Path(os.environ["PEAK_MEMORY_FILE"]).write_text(status)
 sys.exit(code)
 """
 
-# Says when it has imported all. Runs what each line says, and tells the process and, when
+# Says when it has imported all. Runs what each line says, and prints the process and, when
 # it has ended, its exit code.
 _SERVER = """
 import json, os, sys
 from keras_elmo.cli import main as command
 from keras_elmo.cli import embed
-from keras_elmo.vectors import fill
+from keras_elmo.vectors import compute
 # Often, so that short jobs have progress to lose.
-fill.SECONDS_BETWEEN_RECORDS = 0.05
+compute.SECONDS_BETWEEN_RECORDS = 0.05
 print(flush=True)
 for line in sys.stdin:
     job = json.loads(line)
@@ -65,28 +65,12 @@ def write_corpus(path: Path, n_sentences: int, seed: int = 0, n_words: int = 40)
     """Sentences of 1 to ``n_words`` random words: text or CSV, ``.gz`` or not."""
     rng = random.Random(seed)
     words = ["".join(rng.choices("abcdefghij", k=rng.randint(1, 9))) for _ in range(3000)]
-    with _opened(path) as file:
-        if ".csv" in path.name:
-            file.write("text\n")
-        for _ in range(n_sentences):
-            file.write(" ".join(rng.choices(words, k=rng.randint(1, n_words))) + "\n")
+    lines = ["text"] * (".csv" in path.name)
+    for _ in range(n_sentences):
+        lines.append(" ".join(rng.choices(words, k=rng.randint(1, n_words))))
+    text = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
     return path
-
-
-def _opened(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "wt", encoding="utf-8")
-    return path.open("w", encoding="utf-8")
-
-
-def start(
-    corpus: Path, out: Path, source: Path, *options: str, **variables: str
-) -> subprocess.Popen[bytes]:
-    """Starts a job, with some more environment variables."""
-    arguments = ["embed", str(corpus), str(out), "--source", str(source), "-q", *options]
-    return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, *arguments], env={**_environment(), **variables}
-    )
 
 
 def _environment() -> dict[str, str]:
@@ -96,14 +80,7 @@ def _environment() -> dict[str, str]:
 
 
 class Kind(NamedTuple):
-    """A kind of input and output.
-
-    Attributes:
-        corpus: The name of the corpus, which says what it holds; ``"-"`` for standard
-            input.
-        output: The name of the output.
-        options: Of the command.
-    """
+    """The name of a corpus, ``"-"`` for standard input, that of the output, and options."""
 
     corpus: str
     output: str
@@ -133,7 +110,7 @@ class Jobs:
             [sys.executable, "-c", _SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # bad lines are told there
+            stderr=subprocess.DEVNULL,  # bad lines are reported there
             text=True,
             env=_environment(),
         )
@@ -146,11 +123,7 @@ class Jobs:
     def run(
         self, corpus: Path, kind: Kind, out: Path, source: Path, seconds: float | None
     ) -> int:
-        """Runs a job, and kills it after some time, if it is still there.
-
-        Returns:
-            Its exit code; negative for the number of a signal.
-        """
+        """The exit code of a job, which is killed after some time if it is still there."""
         is_piped = kind.corpus == "-"
         options = ["--source", str(source), "--batch-size", "8", "-q", *kind.options]
         job = {
@@ -174,13 +147,8 @@ class Jobs:
 
 
 class Kills(NamedTuple):
-    """What came of a series of killed jobs.
-
-    Attributes:
-        n_kills: How many processes were killed while they ran.
-        n_with_progress: How many of those kills left progress to go on from.
-        n_jobs: How many jobs were completed, each to the same bytes.
-        seconds: How long one takes that is not killed.
+    """What came of a series of killed jobs: how many left progress, how many got complete,
+    each to the same bytes, and how long one takes that is not killed.
     """
 
     n_kills: int
@@ -194,17 +162,8 @@ def kill_at_random(
 ) -> Kills:
     """Kills jobs at random moments, and starts them again until they are complete.
 
-    Args:
-        jobs: Starts them.
-        folder: An empty one.
-        kind: Of the files.
-        n_sentences: Of the corpus.
-        n_kills: How often to kill. The last job is then left to end.
-        seed: Of the corpus and the moments.
-
-    Raises:
-        AssertionError: A start failed, or the complete files differ from those of a job
-            which was not killed.
+    The last one is left to end. All complete files must be those of a job that was not
+    killed.
     """
     rng = random.Random(seed)
     source = saved_model(folder / "model", LEAST)
@@ -251,13 +210,13 @@ def peak_memory(folder: Path, n_sentences: int) -> int:
     # as long as new ones come, which would hide what remains of each sentence. So would
     # large batches, by what they take at once.
     corpus = write_corpus(folder / "corpus.txt", n_sentences, n_words=8)
-    options = ("--batch-size", "32", "--token-budget", "1024")
-    # What wait4 says of a process counts that of its parent too, which it begins as.
+    options = ("--batch-size", "32", "--token-budget", "1024", "-q")
+    # What wait4 says of a process counts that of its parent too, which it starts as.
     status = folder / "status.txt"
-    process = start(
-        corpus, folder / "out.hdf5", source, *options, PEAK_MEMORY_FILE=str(status)
-    )
-    assert process.wait() == 0
+    arguments = ["embed", corpus, folder / "out.hdf5", "--source", source, *options]
+    environment = {**_environment(), "PEAK_MEMORY_FILE": str(status)}
+    command = [sys.executable, "-c", _PROGRAM, *map(str, arguments)]
+    subprocess.run(command, env=environment, check=True)
     (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
     return int(kilobytes) * 1024
 

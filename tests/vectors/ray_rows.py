@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.vectors.job import Options
+from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.ray_worker import Worker
 
 WORDS = ("river", "bank", "naïve", "café", "of", "a")
@@ -38,9 +38,9 @@ def embedded(source: Any, texts: Any, **options: Any) -> list[dict[str, Any]]:
 
 
 def check_tokens(found: list[Any], layer: ElmoEmbeddingLayer, texts: list[str]) -> None:
-    """``found`` has a layer's vectors of texts, each (n_layers + 1, tokens, D)."""
+    """``found`` has a layer's vectors of texts, each (tokens, n_layers + 1, D)."""
     batch = np.asarray(layer(texts))  # (n, time, n_layers + 1, D)
     for array, expected, text in zip(found, batch, texts, strict=True):
         assert array.dtype == np.float32
-        expected = np.swapaxes(expected[: len(text.split())], 0, 1)
-        np.testing.assert_allclose(array, expected, atol=1e-6, strict=True)
+        expected = expected[: len(text.split())]
+        np.testing.assert_allclose(array, expected, rtol=0, atol=1e-6, strict=True)

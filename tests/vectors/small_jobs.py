@@ -10,15 +10,7 @@ import pytest
 
 from keras_elmo.vectors.embedder import Embedder
 
-SENTENCES = [
-    "the cat sat",
-    "a dog",
-    "one two three four five",
-    "x",
-    "a b c d",
-    "y",
-    "a dog",
-]
+SENTENCES = ["the cat sat", "a dog", "", "one two three four five", "x", "a b c d", "a dog"]
 LENGTHS = [len(sentence.split()) for sentence in SENTENCES]
 QUIET: dict[str, Any] = {"progress": False, "batch_size": 2}
 SUFFIXES = (".hdf5", ".h5", ".npy", ".parquet")

@@ -1,4 +1,4 @@
-"""What embedding a corpus shows, and what it refuses."""
+"""What computing features shows, and what it refuses."""
 
 from __future__ import annotations
 
@@ -7,44 +7,37 @@ from typing import Any
 
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.vectors import embed_corpus
-from tests.vectors.small_jobs import (
-    SENTENCES,
-    contents,
-)
+from keras_elmo import ElmoEmbeddingLayer, compute_features
+from tests.vectors.small_jobs import SENTENCES, contents
+
+KEYS = {"path": "a.h5", "sentence_keys": True}
 
 
 def test_shows_the_progress(
     layer: ElmoEmbeddingLayer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embed_corpus(layer, SENTENCES, tmp_path / "a.npy")
+    compute_features(layer, SENTENCES, tmp_path / "a.npy")
     shown = capsys.readouterr().err
     assert "Embedding: 100%" in shown
     assert " tokens/s]" in shown
-    embed_corpus(layer, SENTENCES, tmp_path / "b.npy", progress=False)
+    compute_features(layer, SENTENCES, tmp_path / "b.npy", progress=False)
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (
-            {"path": "out.txt"},
-            ValueError,
-            r"path must end in .hdf5, .h5, .npy, .parquet; got",
-        ),
+        ({"path": "out.txt"}, ValueError, r"must end in .hdf5, .h5, .npy, .parquet; got"),
         ({"path": "out.parquet"}, ValueError, "pooled must be True for a Parquet file"),
         ({"path": "none/a.npy"}, FileNotFoundError, "there is no directory 'none'. Make"),
-        ({"corpus": "none.txt"}, FileNotFoundError, "no file 'none.txt'"),
-        ({"corpus": "."}, ValueError, r"corpus: '\.' is not a regular file, which can be"),
-        (
-            {"path": "a" * 250 + ".h5"},
-            ValueError,
-            r"name 'aaa.* is too long by 19 bytes: names of files beside it begin with it",
-        ),
-        ({"corpus": ""}, ValueError, "corpus: the name of the file is empty. Name one"),
-        ({"corpus": None}, TypeError, "corpus must be a list"),
+        ({"path": "a" * 250 + ".h5"}, ValueError, r"name 'aaa.* is too long by 19 bytes"),
+        ({"texts": Path("none.txt")}, FileNotFoundError, "there is no file 'none.txt'"),
+        ({"texts": Path()}, ValueError, r"'\.' is (no|not a) regular file"),
+        ({"texts": "in.txt"}, TypeError, "got the single text 'in.txt'"),
+        ({"texts": None}, TypeError, "must be a list"),
+        ({"texts": ["a", None]}, ValueError, "position 1 is missing"),
+        ({"texts": []}, ValueError, "at least one|no sentences"),
+        ({"texts": ["a"], "column": "b"}, ValueError, "column"),
         (
             {"layers": "best"},
             ValueError,
@@ -68,9 +61,9 @@ def test_shows_the_progress(
             "sentence_keys=True is for HDF5; use it with",
         ),
         (
-            {"path": "a.h5", "sentence_keys": True, "forget_sentences": True},
+            {**KEYS, "forget_sentences": True},
             ValueError,
-            "sentence_keys=True keeps the sentences, forget_sentences=True does not",
+            "sentence_keys=True keeps the sen",
         ),
     ],
 )
@@ -83,22 +76,21 @@ def test_refuses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = {"corpus": SENTENCES, "path": "a.npy", **arguments}
+    options = {"texts": SENTENCES, "path": "a.npy", **arguments}
     with pytest.raises(error, match=message):
-        embed_corpus(layer, **options)
+        compute_features(layer, **options)
     assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("name", ["a.npy.part", "a.npy.sentences.jsonl", "link.txt"])
-def test_the_corpus_is_not_written_over(
+def test_the_texts_are_not_written_over(
     name: str, layer: ElmoEmbeddingLayer, tmp_path: Path
 ) -> None:
     beside = tmp_path / ("a.npy.json" if name == "link.txt" else name)
     beside.write_text("a cat\n")
     if name == "link.txt":
         (tmp_path / name).symlink_to(beside)
-    with pytest.raises(ValueError, match=r"path: .*a.npy' would write over .*name is made"):
-        embed_corpus(
-            layer, tmp_path / name, tmp_path / "a.npy", input_format="text", progress=False
-        )
+    for texts in (tmp_path / name, [tmp_path / name]):
+        with pytest.raises(ValueError, match=r"path: .*a.npy' would write over .*name is"):
+            compute_features(layer, texts, tmp_path / "a.npy", progress=False)
     assert beside.read_text() == "a cat\n"

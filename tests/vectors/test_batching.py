@@ -157,8 +157,8 @@ def test_without_a_seed_the_global_one_decides() -> None:
         ({"token_budget": -1}, "token_budget must be a positive integer; got -1"),
         ({"group_by_length": 1}, "group_by_length must be True or False; got 1"),
         ({"shuffle": "yes"}, "shuffle must be True or False; got 'yes'"),
-        ({"shuffle": True, "seed": -1}, "seed must be None or an integer from 0 on"),
-        ({"shuffle": True, "seed": True}, "seed must be None or an integer from 0 on"),
+        ({"shuffle": True, "seed": -1}, "seed must be an integer from 0 on"),
+        ({"shuffle": True, "seed": True}, "seed must be an integer from 0 on"),
         ({"seed": 3}, "seed=3 has an effect with shuffle=True only"),
     ],
 )

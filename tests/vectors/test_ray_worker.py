@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.vectors import embed_dataset, ray_data
 from keras_elmo.vectors.ray_worker import Worker
 from tests.vectors.ray_rows import N_ROWS, TEXTS, check_tokens, embedded
 
@@ -35,7 +37,7 @@ def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
     assert [row["i"] for row in rows] == list(range(5))
     expected = ["a b", "", texts[2], "", "a b c"]
     check_tokens([row["embedding"] for row in rows], layer, expected)
-    assert rows[1]["embedding"].shape == (3, 0, 16)
+    assert rows[1]["embedding"].shape == (0, 3, 16)
     assert "row None: missing; repaired" in caplog.text
     assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
 
@@ -44,19 +46,18 @@ def test_bytes_and_numbers(source: str) -> None:
     layer = ElmoEmbeddingLayer(source, "layers")
     rows = embedded(source, [b"a b", b"\xff c"], on_error="repair")
     check_tokens([row["embedding"] for row in rows], layer, ["a b", "\ufffd c"])
-    with pytest.raises(ValueError, match=r"\n4: no string, but int\nMend them, or choose"):
+    with pytest.raises(
+        ValueError, match=r"\n4: not a string, but int\nMend them, or choose"
+    ):
         embedded(source, [3, 4])
 
 
-@pytest.mark.parametrize("layers", ["all", "top", "average"])
-def test_pooled(source: str, layers: Any) -> None:
-    rows = embedded(source, TEXTS, layers=layers, pooled=True, dtype="float16")
-    expected = np.asarray(ElmoEmbeddingLayer(source, "pooled_layers")(TEXTS))  # (n, 3, D)
-    if layers != "all":
-        expected = expected[:, -1] if layers == "top" else expected.mean(axis=1)  # (n, D)
+def test_pooled(source: str) -> None:
+    rows = embedded(source, TEXTS, layers="average", pooled=True, dtype="float16")
+    layers = np.asarray(ElmoEmbeddingLayer(source, "pooled_layers")(TEXTS))  # (n, 3, D)
     found = np.stack([row["embedding"] for row in rows])
     assert found.dtype == np.float16
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found, layers.mean(axis=1), rtol=1e-3, atol=1e-3)
 
 
 def test_rows_of_a_part(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +77,24 @@ def test_vectors_that_do_not_fit(source: str, tmp_path: Path) -> None:
     message = r"text number 2 do not fit float16.* The text begins with 'one two'\.$"
     with pytest.raises(ValueError, match=message):
         embedded(str(tmp_path), ["", "one two"], on_error="repair", dtype="float16")
+
+
+def test_workers_that_fit() -> None:
+    def node(cpus: float, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
+        # Ray leaves out what there is none of.
+        amounts = {"CPU": cpus, "GPU": gpus}
+        return {"Alive": alive, "Resources": {k: n for k, n in amounts.items() if n}}
+
+    n_that_fit = ray_data._n_that_fit
+    assert n_that_fit([node(3)], 1, 0) == 2  # one CPU stays free
+    assert n_that_fit([node(1)], 1, 0) == n_that_fit([], 1, 0) == 0
+    assert n_that_fit([node(4), node(4), node(9, alive=False)], 2, 0) == 3
+    assert n_that_fit([node(3), node(3)], 2, 0) == 2  # one on each machine
+    assert n_that_fit([node(8, gpus=1), node(8), node(8, gpus=2)], 1, 0.5) == 6
+    assert n_that_fit([node(2)], 0.5, 0) == 2
+
+
+def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r"Ray Data is not installed.*keras-elmo\[ray\]"):
+        embed_dataset(None, "mini")  # type: ignore[arg-type]

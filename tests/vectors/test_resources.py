@@ -14,35 +14,35 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.errors import DiskFullError
-from keras_elmo.vectors import embed_corpus, fill, scan
+from keras_elmo.vectors import compute, hdf5_format, numpy_format
 from keras_elmo.vectors.embedder import Embedder
 from tests.tiny_models import TINY
-from tests.vectors.small_jobs import (
-    LENGTHS,
-    QUIET,
-    SENTENCES,
-    contents,
-    folder,
-)
+from tests.vectors.small_jobs import LENGTHS, QUIET, SENTENCES, contents, folder
 
 
 def test_no_room_on_the_disk(
     layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    for suffix in (".hdf5", ".npy"):
-        with pytest.raises(
-            DiskFullError, match=r"needs [0-9,]+ bytes; its disk has 100 left"
-        ):
-            embed_corpus(layer, SENTENCES, tmp_path / f"out{suffix}", **QUIET)
+    n_bytes = sum(LENGTHS) * 3 * 16 * 4
+    for suffix, needed in (
+        (".hdf5", 2 * n_bytes + 350 * len(SENTENCES)),
+        (".npy", n_bytes),
+    ):
+        with pytest.raises(DiskFullError, match=f"needs {needed:,} bytes .* has 100 left"):
+            compute_features(layer, SENTENCES, tmp_path / f"out{suffix}", **QUIET)
     assert contents(tmp_path) == {}
+
+
+def no_room(*args: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize(
     ("call", "n_good"),
-    [("posix_fallocate", 0), ("fsync", 0), ("fsync", 3), ("fsync", 4), ("fsync", 7)],
+    [("posix_fallocate", 0), ("fsync", 0), ("fsync", 3), ("fsync", 4), ("fsync", 14)],
 )
 def test_a_full_disk(
     call: str,
@@ -51,27 +51,47 @@ def test_a_full_disk(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Wherever it shows, the error says so, and the same call goes on later."""
+    """Wherever it shows, the error says so, and the same call resumes later."""
     whole, full = folder(tmp_path, "whole"), folder(tmp_path, "full")
-    embed_corpus(layer, SENTENCES, whole / "out.hdf5", **QUIET).close()
+    compute_features(layer, SENTENCES, whole / "out.hdf5", **QUIET).close()
     function, calls = getattr(os, call), iter(range(1000))
 
-    def no_room(*args: Any) -> Any:
-        if next(calls) >= n_good:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return function(*args)
+    def limited(*args: Any) -> Any:
+        return function(*args) if next(calls) < n_good else no_room()
 
     with monkeypatch.context() as patch:
-        patch.setattr(fill, "SECONDS_BETWEEN_RECORDS", 0)
-        patch.setattr(os, call, no_room)
+        patch.setattr(compute, "SECONDS_BETWEEN_RECORDS", 0)
+        patch.setattr(os, call, limited)
         with pytest.raises(
             DiskFullError, match=r"the disk of .* is full. Make room, and do"
         ):
-            embed_corpus(layer, SENTENCES, full / "out.hdf5", **QUIET)
+            compute_features(layer, SENTENCES, full / "out.hdf5", **QUIET)
     left = [] if n_good < 3 else ["out.hdf5.json", "out.hdf5.part"]
     assert list(contents(full)) == left
-    embed_corpus(layer, SENTENCES, full / "out.hdf5", **QUIET).close()
+    compute_features(layer, SENTENCES, full / "out.hdf5", **QUIET).close()
     assert contents(full) == contents(whole)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "owner", "name"),
+    [(".npy", numpy_format.np, "save"), (".hdf5", hdf5_format, "_new_file")],
+)
+def test_full_in_the_last_step(
+    suffix: str,
+    owner: Any,
+    name: str,
+    layer: ElmoEmbeddingLayer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / f"out{suffix}"
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, no_room)
+        with pytest.raises(DiskFullError, match=r"is full. Make room"):
+            compute_features(layer, SENTENCES, path, **QUIET)
+    monkeypatch.setattr(Embedder, "arrays", no_room)  # nothing is computed again
+    assert len(compute_features(layer, SENTENCES, path, **QUIET)) == len(SENTENCES)
+    assert not [name for name in contents(tmp_path) if ".part" in name]
 
 
 @pytest.mark.parametrize("limit", [1, 4, 7])
@@ -94,11 +114,11 @@ def test_memory_runs_out(
         return arrays(self, sentences)
 
     monkeypatch.setattr(Embedder, "arrays", limited)
-    monkeypatch.setattr(scan, "CHUNK_SENTENCES", 4)
-    found = embed_corpus(layer, SENTENCES, tmp_path / "out.npy", progress=False)
+    monkeypatch.setattr("keras_elmo.vectors.corpus.CHUNK_SENTENCES", 4)
+    found = compute_features(layer, SENTENCES, tmp_path / "out.npy", progress=False)
     expected = np.asarray(layer(SENTENCES))
     for array, rows, n in zip(found, expected, LENGTHS, strict=True):
-        np.testing.assert_allclose(array.swapaxes(0, 1), rows[:n], atol=1e-6)
+        np.testing.assert_allclose(array, rows[:n], rtol=0, atol=1e-6)
     assert tried[0] == 4 * 5
     too_large = [steps for steps in tried if steps > max(limit, 5)]
     assert len(too_large) <= 3  # of the first chunk; it was a lesson
@@ -123,16 +143,16 @@ def test_no_memory_for_one_sentence(
         with pytest.raises(
             MemoryError, match=r"for one sentence of 4 tokens\. Choose a sm"
         ):
-            embed_corpus(layer, SENTENCES, path, progress=False)
+            compute_features(layer, SENTENCES, path, progress=False)
     assert json.loads((tmp_path / "out.npy.json").read_text())["n_done"] == 1
-    embed_corpus(layer, SENTENCES, path, progress=False)
+    compute_features(layer, SENTENCES, path, progress=False)
 
 
 def test_what_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(TINY, "layers")
     layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
     with pytest.raises(
-        ValueError, match="text number 3 do not fit float16: the largest is"
+        ValueError, match="text number 4 do not fit float16: the largest is"
     ):
-        embed_corpus(layer, SENTENCES, tmp_path / "a.h5", dtype="float16", **QUIET)
+        compute_features(layer, SENTENCES, tmp_path / "a.h5", dtype="float16", **QUIET)
     assert contents(tmp_path) == {}

@@ -1,9 +1,9 @@
-"""Jobs that are interrupted and continued, and what they never mix."""
+"""Jobs that are interrupted and resumed, and what they never mix."""
 
 from __future__ import annotations
 
-import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,11 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.errors import DiskFullError
-from keras_elmo.vectors import embed_corpus, fill, open_embeddings, scan
-from keras_elmo.vectors.embed import run_job
+from keras_elmo import ElmoEmbeddingLayer, compute_features
+from keras_elmo.vectors import compute, open_embeddings
+from keras_elmo.vectors.compute import Job
 from keras_elmo.vectors.embedder import Embedder
-from keras_elmo.vectors.job import Job, Options
+from keras_elmo.vectors.options import Options
 from tests.tiny_models import TINY
 from tests.vectors.small_jobs import (
     LENGTHS,
@@ -32,59 +31,45 @@ from tests.vectors.small_jobs import (
 )
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_interrupted_and_continued(
+def interrupted(n_batches: int, *args: Any, **options: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_after(patch, n_batches)
+        with pytest.raises(Interrupted, match="enough"):
+            compute_features(*args, **options, **QUIET)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "is_pooled"), [(".hdf5", False), (".npy", False), (".parquet", True)]
+)
+def test_interrupted_and_resumed(
     suffix: str,
+    is_pooled: bool,
+    layer: ElmoEmbeddingLayer,
     pooled: ElmoEmbeddingLayer,
     corpus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(scan, "CHUNK_SENTENCES", 3)
+    monkeypatch.setattr("keras_elmo.vectors.corpus.CHUNK_SENTENCES", 3)
+    source = pooled if is_pooled else layer
     whole, parts = folder(tmp_path, "whole"), folder(tmp_path, "parts")
-    embed_corpus(pooled, corpus, whole / f"out{suffix}", pooled=True, **QUIET).close()
+    compute_features(source, corpus, whole / f"out{suffix}", **QUIET).close()
     path = parts / f"out{suffix}"
     for n_batches in (1, 0, 1):
-        with monkeypatch.context() as patch:
-            interrupt_after(patch, n_batches)
-            with pytest.raises(Interrupted, match="enough"):
-                embed_corpus(pooled, corpus, path, pooled=True, **QUIET)
+        interrupted(n_batches, source, corpus, path)
         assert list(contents(parts)) == [f"out{suffix}.json", f"out{suffix}.part"]
-        with pytest.raises(FileNotFoundError, match="It is not complete: go on with"):
+        with pytest.raises(FileNotFoundError, match="It is not complete: run what started"):
             open_embeddings(path)
     capsys.readouterr()
-    embed_corpus(pooled, corpus, path, pooled=True, batch_size=2).close()
+    compute_features(source, corpus, path, batch_size=2).close()
     assert f"{sum(LENGTHS):.1f}/{sum(LENGTHS):.1f}" in capsys.readouterr().err
     assert contents(parts) == contents(whole)
     # Complete, it is opened; how it was computed does not matter any more.
     interrupt_after(monkeypatch, 0)
-    again = embed_corpus(pooled, corpus, path, pooled=True, progress=False)
-    np.testing.assert_allclose(again, pooled(SENTENCES), atol=1e-6)
-
-
-@given(data=st.data())
-@settings(max_examples=20)
-def test_stopped_anywhere(
-    data: st.DataObject, layer: ElmoEmbeddingLayer, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """A process that dies at any write, with what it had buffered, loses nothing."""
-    out = tmp_path_factory.mktemp("stopped")
-    suffix = data.draw(st.sampled_from([".hdf5", ".npy"]))
-    reference, path = out / f"whole{suffix}", out / f"out{suffix}"
-    embed_corpus(layer, SENTENCES, reference, **QUIET).close()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "CHUNK_SENTENCES", scan.CHUNK_SENTENCES)
-        patch.setattr(fill, "SECONDS_BETWEEN_RECORDS", 0)
-        for _ in range(data.draw(st.integers(1, 3))):
-            die_at_a_call(patch, data.draw(st.integers(0, 40)))
-            try:
-                embed_corpus(layer, SENTENCES, path, **QUIET).close()
-            except Died:
-                assert not path.exists() or path.read_bytes() == reference.read_bytes()
-    embed_corpus(layer, SENTENCES, path, **QUIET).close()
-    assert path.read_bytes() == reference.read_bytes()
-    assert not [p for p in out.iterdir() if p.name.endswith((".part", ".lock"))]
+    again = compute_features(source, corpus, path, progress=False)
+    for array, row, n in zip(again, source(SENTENCES), LENGTHS, strict=True):
+        np.testing.assert_allclose(array, row if is_pooled else row[:n], rtol=0, atol=1e-6)
 
 
 class Died(BaseException):
@@ -104,7 +89,7 @@ def die_at_a_call(patch: pytest.MonkeyPatch, n_calls: int) -> None:
         return call
 
     patch.undo()
-    patch.setattr(fill, "SECONDS_BETWEEN_RECORDS", 0)
+    patch.setattr(compute, "SECONDS_BETWEEN_RECORDS", 0)
     for owner, name in (
         (os, "fsync"),
         (os, "posix_fallocate"),
@@ -115,41 +100,90 @@ def die_at_a_call(patch: pytest.MonkeyPatch, n_calls: int) -> None:
         patch.setattr(owner, name, dying(getattr(owner, name)))
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
+@given(data=st.data())
+@settings(max_examples=20)
+def test_stopped_anywhere(
+    data: st.DataObject, layer: ElmoEmbeddingLayer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A process that dies at any write, with what it had buffered, loses nothing."""
+    out = tmp_path_factory.mktemp("stopped")
+    suffix = data.draw(st.sampled_from([".hdf5", ".npy", ".parquet"]))
+    options = {"pooled": suffix == ".parquet", **QUIET}
+    reference, path = out / f"whole{suffix}", out / f"out{suffix}"
+    compute_features(layer, SENTENCES, reference, **options).close()
+    with pytest.MonkeyPatch.context() as patch:
+        for _ in range(data.draw(st.integers(1, 3))):
+            die_at_a_call(patch, data.draw(st.integers(0, 40)))
+            try:
+                compute_features(layer, SENTENCES, path, **options).close()
+            except Died:
+                assert not path.exists() or path.read_bytes() == reference.read_bytes()
+    compute_features(layer, SENTENCES, path, **options).close()
+    assert path.read_bytes() == reference.read_bytes()
+    left = (".part", ".part2", ".lock")
+    assert not [p for p in out.iterdir() if p.name.endswith(left)]
+
+
+@pytest.mark.parametrize("suffix", [".hdf5", ".npy", ".parquet"])
 @pytest.mark.parametrize("is_complete", [True, False])
 def test_never_a_mix(
-    suffix: str,
-    is_complete: bool,
-    pooled: ElmoEmbeddingLayer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    suffix: str, is_complete: bool, pooled: ElmoEmbeddingLayer, tmp_path: Path
 ) -> None:
     path = tmp_path / f"out{suffix}"
-    options: dict[str, Any] = {"pooled": True, **QUIET}
     if is_complete:
-        embed_corpus(pooled, SENTENCES, path, **options).close()
+        compute_features(pooled, SENTENCES, path, **QUIET).close()
     else:
-        with monkeypatch.context() as patch:
-            interrupt_after(patch, 1)
-            with pytest.raises(Interrupted, match="enough"):
-                embed_corpus(pooled, SENTENCES, path, **options)
+        interrupted(1, pooled, SENTENCES, path)
     before = contents(tmp_path)
     other = ElmoEmbeddingLayer(TINY, "pooled_layers")
-    for layer, texts, change, message in (
-        (other, SENTENCES, {}, "differ: weights. Go on with what it was begun with"),
-        (pooled, SENTENCES[:-1], {}, "differ: texts. Go on"),
-        (
-            pooled,
-            SENTENCES,
-            {"dtype": "float16"},
-            r"differ: dtype \('float32', now 'float16",
-        ),
+    cut = ElmoEmbeddingLayer(TINY, "pooled_layers", max_tokens=9)
+    cut.set_weights(pooled.get_weights())
+    moved = ["the cat", "sat a dog", *SENTENCES[2:]]
+    cases: list[tuple[Any, list[str], dict[str, Any], str]] = [
+        (other, SENTENCES, {}, "differ: weights. Use what it was started with"),
+        (cut, SENTENCES, {}, r"differ: max_tokens \(None, now 9\). Use what it"),
+        (pooled, SENTENCES[:-1], {}, "differ: texts. Use"),
+        (other, moved, {}, r"differ: texts, weights. .*, or delete it\.$"),
+        (pooled, SENTENCES, {"dtype": "float16"}, r"dtype \('float32', now 'float16'\)"),
         (pooled, SENTENCES, {"layers": "top"}, r"differ: layers \('all', now 'top'\)"),
         (pooled, SENTENCES, {"forget_sentences": True}, "differ: forget_sentences"),
-    ):
+    ]
+    if suffix != ".parquet":
+        cases.append((pooled, SENTENCES, {"pooled": False}, r"pooled \(True, now False\)"))
+    for layer, texts, change, message in cases:
         with pytest.raises(ValueError, match=message):
-            embed_corpus(layer, texts, path, **{**options, **change})
+            compute_features(layer, texts, path, **change, **QUIET)
     assert contents(tmp_path) == before
+
+
+def test_what_does_not_matter(
+    pooled: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names, what trains, the kind of collection, and how texts are put into batches."""
+    path = tmp_path / "out.npy"
+    features = compute_features(pooled, SENTENCES, path, **QUIET)
+    interrupt_after(monkeypatch, 0)
+    other = ElmoEmbeddingLayer(
+        TINY, "pooled_layers", fine_tune="lstm", name="other", trainable=False
+    )
+    other.set_weights(pooled.get_weights())
+    again = compute_features(other, np.array(SENTENCES), path, progress=False)
+    np.testing.assert_array_equal(again, features)
+
+
+def test_weights_in_the_graph_of_a_module(module: Path, tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(module, "pooled_layers", engine="hub")
+    path = tmp_path / "out.npy"
+    features = compute_features(layer, SENTENCES, path, **QUIET)
+    np.testing.assert_allclose(features, layer(SENTENCES), rtol=0, atol=1e-6)
+    copy = Path(shutil.copytree(module, tmp_path / "module"))
+    layer.bilm.directory = copy
+    compute_features(layer, SENTENCES, path, **QUIET)
+    with (copy / "variables" / "variables.index").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ValueError, match="differ: weights"):
+        compute_features(layer, SENTENCES, path, **QUIET)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -159,21 +193,37 @@ def test_refuses_other_files(
     path = tmp_path / f"out{suffix}"
     path.write_bytes(b"a diary")
     with pytest.raises(
-        FileExistsError, match=r"exists, and is no .* Name another file, or"
+        FileExistsError, match=r"exists, and is not a .* Name another file, or"
     ):
-        embed_corpus(pooled, SENTENCES, path, pooled=True, **QUIET)
+        compute_features(pooled, SENTENCES, path, **QUIET)
     assert contents(tmp_path) == {path.name: b"a diary"}
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_record_that_is_of_another_file(
+    pooled: ElmoEmbeddingLayer, tmp_path: Path
+) -> None:
+    path, record = tmp_path / "out.npy", tmp_path / "out.npy.json"
+    compute_features(pooled, SENTENCES, path, **QUIET).close()
+    np.save(path, np.zeros(3))
+    with pytest.raises(FileExistsError, match=r"out.npy.json is of another file\)"):
+        compute_features(pooled, SENTENCES, path, **QUIET)
+    path.unlink()
+    features = compute_features(pooled, SENTENCES, path, **QUIET)
+    np.testing.assert_allclose(features, pooled(SENTENCES), rtol=0, atol=1e-6)
+    record.write_text("{")
+    with pytest.raises(FileExistsError, match=r"cannot read .*out.npy.json'"):
+        compute_features(pooled, SENTENCES, path, **QUIET)
+
+
+@pytest.mark.parametrize("suffix", [".hdf5", ".npy", ".parquet"])
 def test_a_corpus_that_changes_meanwhile(
     suffix: str, pooled: ElmoEmbeddingLayer, corpus: Path, tmp_path: Path
 ) -> None:
     path = folder(tmp_path) / f"out{suffix}"
-    job = Job(pooled, corpus, path, Options(pooled=True))
+    job = Job(pooled, corpus, path, Options())
     corpus.write_text(corpus.read_text().replace("dog", "cat"))
-    with pytest.raises(ValueError, match="corpus: it has changed while it was read"):
-        run_job(job, progress=False)
+    with pytest.raises(ValueError, match="texts: they have changed while they were read"):
+        job.run()
     assert not path.exists()
 
 
@@ -182,11 +232,9 @@ def test_what_was_beside_a_deleted_file(
 ) -> None:
     """Sentences and offsets of another file do not become those of this one."""
     path = tmp_path / "out.npy"
-    embed_corpus(layer, SENTENCES, path, **QUIET).close()
+    compute_features(layer, SENTENCES, path, **QUIET).close()
     path.unlink()
-    found = embed_corpus(
-        pooled, SENTENCES[:3], path, pooled=True, forget_sentences=True, **QUIET
-    )
+    found = compute_features(pooled, SENTENCES[:3], path, forget_sentences=True, **QUIET)
     assert len(found) == 3
     assert found.sentences is None
     assert found[0].shape == (3, 16)
@@ -196,34 +244,16 @@ def test_what_was_beside_a_deleted_file(
         open_embeddings(path)["one"]
 
 
-def test_a_damaged_part_is_begun_anew(
-    layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("n_bytes_left", [100, -1])
+def test_damaged_rows_are_computed_again(
+    n_bytes_left: int, layer: ElmoEmbeddingLayer, tmp_path: Path
 ) -> None:
-    for suffix in (".hdf5", ".npy"):
-        path, part = tmp_path / f"out{suffix}", tmp_path / f"out{suffix}.part"
-        with monkeypatch.context() as patch:
-            interrupt_after(patch, 2)
-            with pytest.raises(Interrupted, match="enough"):
-                embed_corpus(layer, SENTENCES, path, **QUIET)
-        part.write_bytes(part.read_bytes()[:100])
-        found = embed_corpus(layer, SENTENCES, path, **QUIET)
-        expected = np.asarray(layer(SENTENCES[2:3]))[0].swapaxes(0, 1)
-        np.testing.assert_allclose(found[2], expected, atol=1e-6)
-
-
-def test_full_in_the_last_step(
-    layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*args: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    path = tmp_path / "out.npy"
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "save", full)
-        with pytest.raises(DiskFullError, match=r"is full. Make room"):
-            embed_corpus(layer, SENTENCES, path, **QUIET)
-    assert len(embed_corpus(layer, SENTENCES, path, **QUIET)) == len(SENTENCES)
-    assert not [name for name in contents(tmp_path) if name.endswith(".part")]
+    path, part = tmp_path / "out.hdf5", tmp_path / "out.hdf5.part"
+    interrupted(2, layer, SENTENCES, path)
+    part.write_bytes(part.read_bytes()[:n_bytes_left])
+    found = compute_features(layer, SENTENCES, path, **QUIET)
+    expected = np.asarray(layer(SENTENCES[3:4]))[0]
+    np.testing.assert_allclose(found[3], expected, rtol=0, atol=1e-6)
 
 
 def test_one_process_at_a_time(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
@@ -232,6 +262,6 @@ def test_one_process_at_a_time(layer: ElmoEmbeddingLayer, tmp_path: Path) -> Non
         FileLock(tmp_path / "out.hdf5.lock"),
         pytest.raises(BlockingIOError, match=r"another process is working on .*out.hdf5'"),
     ):
-        embed_corpus(layer, SENTENCES, path, **QUIET)
-    embed_corpus(layer, SENTENCES, path, **QUIET)
+        compute_features(layer, SENTENCES, path, **QUIET)
+    compute_features(layer, SENTENCES, path, **QUIET).close()
     assert list(contents(tmp_path)) == ["out.hdf5"]

@@ -1,4 +1,4 @@
-"""Files that are begun, continued and named when they are complete."""
+"""The store: started, resumed, brought to the disk, and locked."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from keras_elmo.errors import DiskFullError
-from keras_elmo.vectors.partial_file import PartialFile, locked
+from keras_elmo.vectors import files
+from keras_elmo.vectors.corpus import Corpus
+from keras_elmo.vectors.files import locked
+from keras_elmo.vectors.numpy_format import NUMPY
+from keras_elmo.vectors.options import Options
+from keras_elmo.vectors.store import Store, read_record
 
-CONTENT = b"0123456789"
+ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 
-def make(path: Path) -> None:
-    path.write_bytes(bytes(len(CONTENT)))
+def store(path: Path, of: str = "this") -> Store:
+    """For sentences of two tokens and of one."""
+    corpus = Corpus(["a b", "c"], Options())
+    return Store(path, NUMPY, corpus, Options(forget_sentences=True), (2,), {"of": of})
 
 
-def begun(path: Path, fingerprint: dict[str, Any] | None = None) -> PartialFile:
-    file = PartialFile(path, fingerprint or {"of": "this"})
-    if file.resume() is None:
-        file.start(len(CONTENT), make)
-    return file
+def started(path: Path, of: str = "this") -> Store:
+    result = store(path, of)
+    result.begin()
+    return result
 
 
 def names(folder: Path) -> list[str]:
@@ -33,64 +40,65 @@ def names(folder: Path) -> list[str]:
 
 
 def test_from_beginning_to_end(tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
-    file = begun(path)
-    assert names(tmp_path) == ["a.bin.json", "a.bin.part"]
-    with file.opened():
-        file.write(4, CONTENT[4:])
-        file.save_progress(6)
-    assert begun(path).resume() == 6
-    again = begun(path)
-    with again.opened():
-        again.write(0, CONTENT[:4])
+    path = tmp_path / "a.npy"
+    with started(path).opened() as first:
+        assert names(tmp_path) == ["a.npy.json", "a.npy.part"]
+        first.write(1, ROWS[2:])
+        first.save_progress(1)
         # What the record counts is in the file before the file is closed.
-        again.save_progress(10)
-        assert again.part.read_bytes() == CONTENT
+        np.testing.assert_array_equal(np.load(first.part)[2], ROWS[2])
+    again = store(path)
+    assert again.begin() == 1
+    with again.opened():
+        again.write(0, ROWS[:2])
+        again.save_progress(2)
+    assert [array.tolist() for array in again.arrays()] == [ROWS[:2].tolist(), [[4, 5]]]
     again.complete()
-    assert path.read_bytes() == CONTENT
-    assert names(tmp_path) == ["a.bin", "a.bin.json"]
-    assert json.loads(again.record.read_text()) == {
-        "n_done": 10,
-        "fingerprint": {"of": "this"},
-    }
+    np.testing.assert_array_equal(np.load(path), ROWS)
+    assert names(tmp_path) == ["a.npy", "a.npy.json", "a.npy.offsets.npy"]
+    assert again.is_complete()
+    record = {"n_done": 2, "fingerprint": {"of": "this"}}
+    assert json.loads(again.record.read_text()) == record
 
 
 def test_something_else(tmp_path: Path) -> None:
-    begun(tmp_path / "a.bin")
+    started(tmp_path / "a.npy")
     with pytest.raises(
-        ValueError, match=r"a.bin.part' is of something else: these differ: of"
+        ValueError, match=r"a.npy.part' is of something else: these differ: of"
     ):
-        begun(tmp_path / "a.bin", {"of": "that"})
-    # Nothing speaks against a new beginning where the content is gone.
-    (tmp_path / "a.bin.part").unlink()
-    assert begun(tmp_path / "a.bin", {"of": "that"}).resume() == 0
+        started(tmp_path / "a.npy", "that")
+    # Nothing speaks against a new start where the content is gone.
+    (tmp_path / "a.npy.part").unlink()
+    assert started(tmp_path / "a.npy", "that").n_done() == 0
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"n_done": 3}', "3"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"n_done": 3}', "3", "[" * 100_000, "\0"])
 def test_a_damaged_record(text: str, tmp_path: Path) -> None:
-    begun(tmp_path / "a.bin")
-    (tmp_path / "a.bin.json").write_text(text)
+    started(tmp_path / "a.npy")
+    (tmp_path / "a.npy.json").write_text(text)
     with pytest.raises(
-        ValueError, match=r"cannot read .*a.bin.json' .* Delete it and what"
+        ValueError, match=r"cannot read .*a.npy.json' .* Delete it and the file"
     ):
-        begun(tmp_path / "a.bin")
+        started(tmp_path / "a.npy")
+    assert read_record(tmp_path / "none.json") is None
 
 
-def test_a_beginning_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_start_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(path: Path) -> None:
-        path.write_bytes(b"half")
         raise RuntimeError("no more")
 
-    file = PartialFile(tmp_path / "a.bin", {})
+    monkeypatch.setattr(files, "reserve", fails)
     with pytest.raises(RuntimeError, match="no more"):
-        file.start(4, fails)
+        started(tmp_path / "a.npy")
     assert names(tmp_path) == []
     with pytest.raises(FileNotFoundError, match=r"there is no directory .*none'. Make it"):
-        PartialFile(tmp_path / "none" / "a.bin", {})
+        store(tmp_path / "none" / "a.npy")
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    file = begun(tmp_path / "a.bin")
+    file = started(tmp_path / "a.npy")
 
     class Full:
         def __init__(self, file: Any) -> None:
@@ -105,20 +113,20 @@ def test_a_full_disk(tmp_path: Path) -> None:
     def write() -> None:
         with file.opened():
             file._file = Full(file._file)  # type: ignore[assignment]
-            file.write(0, CONTENT)
+            file.write(0, ROWS[:2])
 
     with pytest.raises(DiskFullError, match=r"the disk of .* is full. Make room, and do"):
         write()
     with pytest.raises(OSError, match="other trouble"), file.opened():
         raise OSError(errno.EIO, "other trouble")
-    assert begun(tmp_path / "a.bin").resume() == 0
+    assert file.n_done() == 0
 
 
 def test_what_did_not_reach_the_disk_is_not_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system tells of lost data once: the next time, all seems well."""
-    file = begun(tmp_path / "a.bin")
+    """The system reports lost data once: the next time, all seems well."""
+    file = started(tmp_path / "a.npy")
     fsync, errors = os.fsync, [OSError(errno.EIO, "Input/output error")]
 
     def fails_once(descriptor: int) -> None:
@@ -128,19 +136,19 @@ def test_what_did_not_reach_the_disk_is_not_recorded(
 
     def write() -> None:
         with file.opened():
-            file.write(0, CONTENT)
+            file.write(0, ROWS[:2])
             try:
-                file.save_progress(5)
+                file.save_progress(1)
             finally:
-                file.save_progress(10)
+                file.save_progress(2)
 
     monkeypatch.setattr(os, "fsync", fails_once)
     with pytest.raises(OSError, match="Input/output error"):
         write()
-    assert begun(tmp_path / "a.bin").resume() == 0
+    assert file.n_done() == 0
     with file.opened():
-        file.save_progress(3)
-    assert begun(tmp_path / "a.bin").resume() == 3
+        file.save_progress(1)
+    assert file.n_done() == 1
 
 
 def test_file_systems_that_cannot_reserve(
@@ -150,9 +158,9 @@ def test_file_systems_that_cannot_reserve(
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     monkeypatch.setattr(os, "posix_fallocate", unsupported)
-    assert begun(tmp_path / "a.bin").resume() == 0
+    assert started(tmp_path / "a.npy").n_done() == 0
     monkeypatch.delattr(os, "posix_fallocate")
-    assert begun(tmp_path / "b.bin").resume() == 0
+    assert started(tmp_path / "b.npy").n_done() == 0
 
 
 def _try_lock(path: Path, result: Any) -> None:
@@ -173,8 +181,9 @@ def _tried_elsewhere(path: Path) -> str:
     return answer
 
 
+@pytest.mark.slow
 def test_locks_keep_other_processes_away(tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
+    path = tmp_path / "a.npy"
     with locked(path):
         assert "another process is working on" in _tried_elsewhere(path)
     assert names(tmp_path) == []

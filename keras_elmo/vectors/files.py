@@ -1,0 +1,157 @@
+"""A file that takes long to make, and the names next to it: locks, room, the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import filelock
+
+from keras_elmo.errors import DiskFullError
+
+# Files whose names end in these after the name of a file are written and deleted while it
+# is made.
+SUFFIXES = (
+    *(".part", ".part2", ".lock"),
+    *(".json", ".json.part"),
+    *(".offsets.npy", ".offsets.npy.part"),
+    *(".sentences.jsonl", ".sentences.jsonl.part"),
+)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def next_to(path: Path, suffix: str) -> Path:
+    """The file next to ``path`` whose name has ``suffix`` after it."""
+    return path.with_name(path.name + suffix)
+
+
+def check_directory(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"path: there is no directory {str(path.parent)!r}. Make it first."
+        )
+
+
+def check_name(path: Path) -> None:
+    """Checks that the names of the files next to a file are not too long either."""
+    longest = len(os.fsencode(path.name)) + max(map(len, SUFFIXES))
+    try:
+        limit = os.pathconf(path.parent, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):
+        return  # not every system reports it
+    if longest > limit:
+        raise ValueError(
+            f"path: the name {path.name!r:.200} is too long by {longest - limit} bytes: "
+            "the names of files next to it start with it. Choose a shorter one."
+        )
+
+
+def check_apart(path: Path, source: Path) -> None:
+    """Checks that ``source`` is none of the files that are written next to ``path``."""
+    for suffix in SUFFIXES:
+        file = next_to(path, suffix)
+        if file.exists() and file.samefile(source):
+            raise ValueError(
+                f"path: {str(path)!r} would write over {str(source)!r}: a file of that "
+                "name is made next to it. Give one of them another name."
+            )
+
+
+def check_room(path: Path, n_bytes: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if n_bytes > free:
+        raise DiskFullError(
+            f"path: {str(path)!r} needs {n_bytes:,} bytes while it is made; its disk has "
+            f"{free:,} left. Name a file on another one, or choose a smaller output."
+        )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps other processes from ``path``, by a file with ``.lock`` after its name.
+
+    Raises:
+        BlockingIOError: One is working on it.
+    """
+    lock = filelock.FileLock(next_to(path, ".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise BlockingIOError(
+            f"path: another process is working on {str(path)!r}. Wait for it, or name "
+            "another file."
+        ) from error
+    try:
+        yield
+    finally:
+        try:
+            # While it is ours; a process that has opened it already notices. Where open
+            # files cannot be removed, it stays.
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()
+        finally:
+            lock.release()
+
+
+@contextmanager
+def room(path: Path) -> Iterator[None]:
+    """Makes of the errors of a full disk a :class:`DiskFullError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise DiskFullError(
+            f"path: the disk of {str(path)!r} is full. Make room, and do the same again: "
+            "it resumes where it was."
+        ) from error
+
+
+def write_next_to(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes a small file, which appears under its name when it is complete."""
+    temporary = next_to(path, ".part")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def name_complete(content: Path, path: Path) -> None:
+    """Brings ``content`` to the disk, and renames it to ``path``."""
+    with content.open("r+b") as file:
+        os.fsync(file.fileno())
+    content.replace(path)
+    sync_directory(path.parent)
+
+
+def reserve(path: Path) -> None:
+    """Takes the room of a file that has holes, so that it cannot be missing later."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            # Not every file system can; there the room is taken as it is needed.
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+        os.fsync(file.fileno())
+
+
+def sync_directory(directory: Path) -> None:
+    """Brings the names in a directory to the disk, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,73 @@
+"""How texts are embedded: the options that one machine and a cluster have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, get_args
+
+from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.text.reader import OnError
+from keras_elmo.types import (
+    OutputMode,
+    check_one_of,
+    check_positive_integer,
+    check_true_or_false,
+)
+
+Layers = Literal["all", "top", "average", "mix"]
+"""What is kept of the layers."""
+
+DTYPES = ("float32", "float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The arguments of :func:`~keras_elmo.compute_features`.
+
+    Raises:
+        ValueError: One is out of its range.
+    """
+
+    layers: Layers = "all"
+    pooled: bool | None = None
+    dtype: str = "float32"
+    input_format: str | None = None
+    column: str | None = None
+    on_error: OnError = "fail"
+    max_tokens: int = 10_000
+    sentence_keys: bool = False
+    forget_sentences: bool = False
+    batch_size: int = 128
+    token_budget: int = 16384
+
+    def __post_init__(self) -> None:
+        check_one_of("layers", self.layers, get_args(Layers))
+        check_one_of("dtype", self.dtype, DTYPES)
+        check_one_of("on_error", self.on_error, get_args(OnError))
+        for name in ("max_tokens", "batch_size", "token_budget"):
+            check_positive_integer(name, getattr(self, name))
+        for name in ("sentence_keys", "forget_sentences"):
+            check_true_or_false(name, getattr(self, name))
+        if self.pooled is not None:
+            check_true_or_false("pooled", self.pooled)
+
+    def for_source(self, source: Any) -> Options:
+        """These options, with ``pooled`` as the output of a layer is by itself."""
+        if self.pooled is not None:
+            return self
+        is_layer = isinstance(source, ElmoEmbeddingLayer)
+        is_pooled = is_layer and source.output_mode == "pooled_layers"
+        return dataclasses.replace(self, pooled=is_pooled)
+
+    @property
+    def output_mode(self) -> OutputMode:
+        """The output mode of the layer that the vectors are computed from."""
+        if self.layers == "mix":
+            return "default" if self.pooled else "elmo"
+        return "pooled_layers" if self.pooled else "layers"
+
+    def row_shape(self, layer: ElmoEmbeddingLayer) -> tuple[int, ...]:
+        """The shape of what is kept of one token, or of a pooled sentence."""
+        if self.layers == "all":
+            return (layer.n_layers + 1, layer.output_dim)
+        return (layer.output_dim,)

@@ -1,0 +1,100 @@
+"""NumPy files that others wrote: checked before memory is set aside, never unpickled."""
+
+from __future__ import annotations
+
+import math
+import os
+import tokenize
+import zipfile
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+# What NumPy raises for headers that are no Python literal, or describe no array.
+_DAMAGED = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError),
+    *(RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
+)
+# How much larger than what is stored of it an array in a zip archive may be.
+_LARGEST_RATIO = 20
+_SMALLEST_LIMIT = 1 << 26  # bytes
+
+
+def map_npy(path: Path, kinds: str = "f") -> NDArray[Any]:
+    """Opens the array of a ``.npy`` file, memory-mapped.
+
+    Args:
+        path: The file.
+        kinds: NumPy's letters for the kinds of numbers that it may hold.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not such a file, or cut, or holds something else.
+    """
+    with path.open("rb") as file:
+        shape, dtype, order = _header(file, path.name)
+        n_bytes = os.fstat(file.fileno()).st_size - file.tell()
+    declared = math.prod(shape) * dtype.itemsize
+    if dtype.kind not in kinds or order != "C":
+        raise ValueError(f"{path.name!r} holds {dtype} {shape!s:.100} in order {order}")
+    if declared != n_bytes:
+        raise ValueError(
+            f"{path.name!r} declares {declared:,} bytes of numbers and has {n_bytes:,}: it "
+            "is cut or damaged"
+        )
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def read_member(
+    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], kinds: str
+) -> NDArray[Any]:
+    """Reads an array of a ``.npz`` file.
+
+    Args:
+        archive: The file, open.
+        name: The name of the array.
+        shape: The shape that it must have.
+        kinds: NumPy's letters for the kinds of numbers that it may hold.
+
+    Raises:
+        KeyError: There is no such array.
+        ValueError: It is another one. What :mod:`zipfile` raises for damage may come too.
+    """
+    member = archive.getinfo(f"{name}.npy")
+    if member.file_size > max(_SMALLEST_LIMIT, _LARGEST_RATIO * member.compress_size):
+        raise ValueError(
+            f"{name} unpacks from {member.compress_size:,} bytes to {member.file_size:,}"
+        )
+    with archive.open(member) as file:
+        found, dtype, order = _header(file, name)
+        if found != shape or dtype.kind not in kinds:
+            wanted = "floating-point numbers" if kinds == "f" else "numbers"
+            raise ValueError(
+                f"expected {name} to be {wanted} of shape {shape}; got {dtype} "
+                f"{found!s:.100}."
+            )
+        data = file.read()  # to the end, where the checksum is compared
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{name} is cut, or followed by something else.")
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _header(
+    file: IO[bytes], name: str
+) -> tuple[tuple[int, ...], np.dtype[Any], Literal["C", "F"]]:
+    """The shape, dtype and order that a file declares."""
+    try:
+        shape, is_fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+    except _DAMAGED as error:
+        raise ValueError(f"{name!r} is not a NumPy file ({error!s:.200})") from error
+    is_plain = dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype.isnative
+    if not is_plain or any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"{name!r} holds {dtype!s:.100} {shape!s:.100}")
+    return shape, dtype, "F" if is_fortran else "C"
