@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from keras_elmo import SourceError
-from keras_elmo.cli.train import read_config
+from keras_elmo.cli.train import _read as read_config
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, Log, restore
-from keras_elmo.pretraining.training import SETTINGS_NAME, _check_folder
+from keras_elmo.pretraining.training import SETTINGS_NAME, _earlier_settings
 from keras_elmo.vectors.store import read_record
 from keras_elmo.weights.download import download_named_model
 from keras_elmo.weights.named_models import MODELS
@@ -32,11 +32,11 @@ def test_json_that_is_another(tmp_path: Path, content: str) -> None:
     with pytest.raises(ValueError, match=r"cannot read '.*out.npy.json'"):
         read_record(tmp_path / "out.npy.json")
     (tmp_path / "train.json").write_text(content)
-    with pytest.raises(ValueError, match=r"Cannot use the configuration '.*train.json'"):
+    with pytest.raises(ValueError, match=r"'.*train.json' is not a configuration"):
         read_config(tmp_path / "train.json")
     (tmp_path / SETTINGS_NAME).write_text(content)
-    with pytest.raises(ValueError, match=r"cannot read the settings|other settings"):
-        _check_folder(tmp_path, {"seed": 1}, resume=True)
+    with pytest.raises(ValueError, match="resume: cannot read the settings"):
+        _earlier_settings(tmp_path, resume=True)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from keras_elmo.weights.hdf5_text import (
     read_text_attribute,
     write_text_attribute,
 )
-from keras_elmo.weights.numpy_files import read_member
+from keras_elmo.weights.numpy_files import map_npy, read_member
 from keras_elmo.weights.sources import save_model
 from tests.tiny_models import LEAST, Arrays, configs, random_arrays
 
@@ -263,7 +263,7 @@ def test_arrays_come_back(folder: Path, array: np.ndarray) -> None:
     np.savez(folder / "a.npz", array)
     with zipfile.ZipFile(folder / "a.npz") as file:
         member = read_member(file, "arr_0", array.shape, array.dtype.kind)
-    for found in (member, load_npy(folder / "a.npy"), load_npy(folder / "a.npy")):
+    for found in (member, map_npy(folder / "a.npy", array.dtype.kind)):
         assert (found.dtype, found.shape) == (array.dtype, array.shape)
         assert found.tobytes() == array.tobytes()
 

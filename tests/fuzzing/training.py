@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
-from keras_elmo.cli.train import read_config
+from keras_elmo.cli.train import _read as read_config
 from keras_elmo.errors import BadLinesError
 from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, restore
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax, save_softmax
