@@ -246,7 +246,8 @@ def without_padding(
 ) -> object:
     import tensorflow as tf
 
-    packing = pack(tf.constant(places), tf.constant(mask), BEGIN, END)
+    places, mask = tf.convert_to_tensor(places), tf.convert_to_tensor(mask)
+    packing = pack(places, mask, BEGIN, END)
     return lstms.run_packed(words, packing, *how)
 
 
