@@ -8,16 +8,10 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import keras
-import numpy as np
 import pytest
 
 from keras_elmo import SourceError
-from keras_elmo.cli.train import _read as read_config
-from keras_elmo.pretraining.checkpoint import CHECKPOINT_NAME, LOG_NAME, Log, restore
-from keras_elmo.pretraining.training import SETTINGS_NAME, _earlier_settings
 from keras_elmo.vectors.store import read_record
 from keras_elmo.weights.download import download_named_model
 from keras_elmo.weights.named_models import MODELS
@@ -31,63 +25,6 @@ def test_json_that_is_another(tmp_path: Path, content: str) -> None:
     (tmp_path / "out.npy.json").write_text(content)
     with pytest.raises(ValueError, match=r"cannot read '.*out.npy.json'"):
         read_record(tmp_path / "out.npy.json")
-    (tmp_path / "train.json").write_text(content)
-    with pytest.raises(ValueError, match=r"'.*train.json' is not a configuration"):
-        read_config(tmp_path / "train.json")
-    (tmp_path / SETTINGS_NAME).write_text(content)
-    with pytest.raises(ValueError, match="resume: cannot read the settings"):
-        _earlier_settings(tmp_path, resume=True)
-
-
-@pytest.fixture
-def model() -> keras.Model:
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
-    model.compile("sgd", "mse")
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def good_checkpoint(model: keras.Model) -> dict[str, Any]:
-    variables = [*model.variables, *model.optimizer.variables]
-    values = [7, *(np.asarray(v.value) for v in variables)]
-    return {f"arr_{i}": np.asarray(value) for i, value in enumerate(values)}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("arr_0", np.array(-1), "was taken after -1 steps"),
-        ("arr_0", np.array(1.5), "expected arr_0 to be numbers"),
-        ("arr_1", np.zeros(3), r"expected arr_1 to be numbers of shape \(2, 3\)"),
-        ("arr_1", np.array([print] * 6, object).reshape(2, 3), "'arr_1' holds object"),
-        ("arr_1", np.zeros((2, 3), "S4"), "'arr_1' holds"),
-        ("arr_99", np.zeros(3), "is of another model"),
-        ("../evil", np.zeros(3), "is of another model"),
-    ],
-    ids=range(7),
-)
-def test_checkpoints_that_are_others(
-    model: keras.Model, tmp_path: Path, name: str, value: Any, message: str
-) -> None:
-    before = [np.asarray(v) for v in model.get_weights()]
-    arrays = good_checkpoint(model)
-    np.savez(tmp_path / CHECKPOINT_NAME, **arrays)
-    assert restore(model, tmp_path) == 7
-    np.savez(tmp_path / CHECKPOINT_NAME, **{**arrays, name: value})
-    with pytest.raises(ValueError, match=rf"(?s)checkpoint.npz'.*{message}"):
-        restore(model, tmp_path)
-    (tmp_path / CHECKPOINT_NAME).write_bytes(b"\x93NUMPY")
-    with pytest.raises(ValueError, match=r"Cannot read the checkpoint '.*checkpoint.npz'"):
-        restore(model, tmp_path)
-    for weight, old in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, old)
-
-
-@pytest.mark.parametrize("row", ["x,1", ",1", "\0,1"])
-def test_logs_that_are_others(tmp_path: Path, row: str) -> None:
-    (tmp_path / LOG_NAME).write_text(f"step,loss\n1,2\n{row}\n")
-    with pytest.raises(ValueError, match=r"log.csv' is no log of a training, or damaged"):
-        Log(tmp_path, 1, 1)
 
 
 # -------------------------------------------------------------------------- the cache

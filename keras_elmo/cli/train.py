@@ -71,7 +71,7 @@ def run(
         raise UsageError("--init must name a model to start from, or --config a new one")
     from keras_elmo.pretraining import TrainingConfig, train
 
-    shape, training = (None, TrainingConfig()) if config is None else _read(config)
+    shape, training = (None, TrainingConfig()) if config is None else read_config(config)
     model = shape or init
     if model is None or (shape is not None and init is not None):
         raise ValueError(
@@ -84,7 +84,7 @@ def run(
         print(f"The model is in {str(out)!r}.")
 
 
-def _read(path: Path) -> tuple[ElmoConfig | None, TrainingConfig]:
+def read_config(path: Path) -> tuple[ElmoConfig | None, TrainingConfig]:
     """Reads the file of ``--config``: either part may be missing."""
     from keras_elmo.config import ElmoConfig
     from keras_elmo.pretraining import TrainingConfig

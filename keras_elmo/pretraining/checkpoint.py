@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_elmo.pretraining.npz import load_npz, save_npz
+from keras_elmo.types import check_integer
 
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.csv"
@@ -81,9 +82,7 @@ def restore(model: keras.Model, directory: Path) -> int:
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     try:
         arrays = load_npz(path, {"steps": (), **shapes}, "biuf")
-        steps_done = int(arrays["steps"])
-        if steps_done < 0:
-            raise ValueError(f"it was taken after {steps_done} steps")
+        steps_done = check_integer("steps", arrays["steps"][()], at_least=0)
     except ValueError as error:
         raise ValueError(
             f"The checkpoint {str(path)!r} is damaged or of another model: {error}. Train "
