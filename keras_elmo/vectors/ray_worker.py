@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.text.reader import Sentence
+from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence
 from keras_elmo.vectors.batching import plan_batches
-from keras_elmo.vectors.corpus import MAX_BAD_LINES_KEPT, read_for_layer
+from keras_elmo.vectors.corpus import sentence_reader
 from keras_elmo.vectors.embedder import Embedder, Floats
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.vectors import embedding_layer
@@ -32,13 +32,7 @@ logger = logging.getLogger("keras_elmo")
 class Worker:
     """Embeds the rows that Ray Data hands to one actor; the layer is loaded once.
 
-    Args:
-        source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, or a
-            reference to the bytes of a ``.keras`` file, (n,), in Ray's object store.
-        options: What is computed, and how; ``options.column`` holds the texts.
-        output_column: The name of the column for the vectors.
-        n_threads: How many TensorFlow uses.
-        uses_gpu: Whether it uses a GPU.
+    ``source`` may be a reference to the bytes of a ``.keras`` file in Ray's object store.
     """
 
     # The vectors that are held at a time, in bytes; Ray's own blocks are no larger.
@@ -62,22 +56,11 @@ class Worker:
         self.embedder = Embedder(layer, options)
 
     def __call__(self, table: Any) -> Iterator[Any]:
-        """Embeds rows.
+        """Yields the parts of a ``pyarrow.Table`` with vectors, in the order of the rows.
 
-        If a worker dies, Ray gives its rows to another one, keeps the tables that the first
-        has handed over, and takes as many of the second's for the same. So what a table
+        If a worker dies, Ray gives its rows to another one, keeps the parts that the first
+        has handed over, and takes as many of the second's for the same. So what a part
         holds, and the order of its rows, may depend on nothing but the rows.
-
-        Args:
-            table: A ``pyarrow.Table`` with the column of texts.
-
-        Yields:
-            Such tables with the vectors, in the order of the rows.
-
-        Raises:
-            ValueError: Columns are missing or in the way; there are bad rows, with
-                ``on_error="fail"``; or a vector is not finite in ``dtype``.
-            MemoryError: There is not enough for a single sentence.
         """
         check_columns(table.column_names, self.options.column, self.output_column)
         table, sentences = self._readable(table)
@@ -101,23 +84,22 @@ class Worker:
         problems = {i: p for i, value in enumerate(values) if (p := _why_no_text(value))}
         texts = ["" if i in problems else _tokens(x) for i, x in enumerate(values)]
         options = dataclasses.replace(self.options, column=None, on_error="repair")
-        sentences = list(
-            read_for_layer(
-                texts,
-                options,
-                self.layer_max_tokens,
-                lambda bad: problems.setdefault(bad.line - 1, bad.problem),
-            )
+        read = sentence_reader(
+            texts,
+            options,
+            self.layer_max_tokens,
+            report=lambda bad: problems.setdefault(bad.line - 1, bad.problem),
         )
+        sentences = list(read())
         if not problems:
             return table, sentences
         bad = [f"{_beginning(values[i])}: {problems[i]}" for i in sorted(problems)]
         if on_error == "fail":
-            more = "\nand perhaps more" * (len(bad) > MAX_BAD_LINES_KEPT)
+            more = ["and perhaps more"] * (len(bad) > MAX_BAD_LINES_KEPT)
+            listed = "\n".join([*bad[:MAX_BAD_LINES_KEPT], *more])
             raise ValueError(
                 f"dataset: rows whose column {self.options.column!r} cannot be embedded as "
-                f"it is:\n" + "\n".join(bad[:MAX_BAD_LINES_KEPT]) + f"{more}\n"
-                "Mend them, or choose on_error='repair' or 'skip'."
+                f"it is:\n{listed}\nMend them, or choose on_error='repair' or 'skip'."
             )
         done = "left out" if on_error == "skip" else "repaired"
         for row in bad:
@@ -129,7 +111,6 @@ class Worker:
 
 
 def check_columns(names: list[str], column: str | None, output_column: str) -> None:
-    """Checks that one column is there, and the other is not."""
     listed = ", ".join(map(repr, names))[:200]
     if column not in names:
         raise ValueError(

@@ -63,11 +63,9 @@ def test_from_beginning_to_end(tmp_path: Path) -> None:
 
 def test_something_else(tmp_path: Path) -> None:
     started(tmp_path / "a.npy")
-    with pytest.raises(
-        ValueError, match=r"a.npy.part' is of something else: these differ: of"
-    ):
+    with pytest.raises(ValueError, match=r"a.npy.part' is of something else: .*differ: of"):
         started(tmp_path / "a.npy", "that")
-    # Nothing speaks against a new start where the content is gone.
+    # Nothing speaks against a new start when the content is gone.
     (tmp_path / "a.npy.part").unlink()
     assert started(tmp_path / "a.npy", "that").n_done() == 0
 
@@ -76,9 +74,7 @@ def test_something_else(tmp_path: Path) -> None:
 def test_a_damaged_record(text: str, tmp_path: Path) -> None:
     started(tmp_path / "a.npy")
     (tmp_path / "a.npy.json").write_text(text)
-    with pytest.raises(
-        ValueError, match=r"cannot read .*a.npy.json' .* Delete it and the file"
-    ):
+    with pytest.raises(ValueError, match=r"cannot read .*a.npy.json' .* Delete it and the"):
         started(tmp_path / "a.npy")
     assert read_record(tmp_path / "none.json") is None
 
@@ -93,62 +89,46 @@ def test_a_start_that_fails_leaves_nothing(
     with pytest.raises(RuntimeError, match="no more"):
         started(tmp_path / "a.npy")
     assert names(tmp_path) == []
-    with pytest.raises(FileNotFoundError, match=r"there is no directory .*none'. Make it"):
-        store(tmp_path / "none" / "a.npy")
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    file = started(tmp_path / "a.npy")
-
-    class Full:
-        def __init__(self, file: Any) -> None:
-            self.file = file
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.file, name)
-
-        def seek(self, offset: int) -> None:
-            raise OSError(errno.EDQUOT, "Disk quota exceeded")
-
-    def write() -> None:
-        with file.opened():
-            file._file = Full(file._file)  # type: ignore[assignment]
-            file.write(0, ROWS[:2])
-
-    with pytest.raises(DiskFullError, match=r"the disk of .* is full. Make room, and do"):
-        write()
-    with pytest.raises(OSError, match="other trouble"), file.opened():
-        raise OSError(errno.EIO, "other trouble")
-    assert file.n_done() == 0
+def write(file: Store) -> None:
+    with file.opened():
+        file.write(0, ROWS[:2])
+        try:
+            file.save_progress(1)
+        finally:
+            file.save_progress(2)
 
 
+@pytest.mark.parametrize(
+    ("number", "error", "message"),
+    [
+        (errno.EDQUOT, DiskFullError, r"the disk of .* is full. Make room, and do"),
+        (errno.EIO, OSError, "other trouble"),
+    ],
+)
 def test_what_did_not_reach_the_disk_is_not_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int,
+    error: type[OSError],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The system reports lost data once: the next time, all seems well."""
     file = started(tmp_path / "a.npy")
-    fsync, errors = os.fsync, [OSError(errno.EIO, "Input/output error")]
+    fsync, errors = os.fsync, [OSError(number, "other trouble")]
 
     def fails_once(descriptor: int) -> None:
         if errors:
             raise errors.pop()
         fsync(descriptor)
 
-    def write() -> None:
-        with file.opened():
-            file.write(0, ROWS[:2])
-            try:
-                file.save_progress(1)
-            finally:
-                file.save_progress(2)
-
     monkeypatch.setattr(os, "fsync", fails_once)
-    with pytest.raises(OSError, match="Input/output error"):
-        write()
+    with pytest.raises(error, match=message):
+        write(file)
     assert file.n_done() == 0
-    with file.opened():
-        file.save_progress(1)
-    assert file.n_done() == 1
+    write(file)
+    assert file.n_done() == 2
 
 
 def test_file_systems_that_cannot_reserve(
