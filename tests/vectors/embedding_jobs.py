@@ -1,15 +1,7 @@
-"""Whole runs of ``keras-elmo embed``: killed again and again; how much memory they take.
-
-The tests run small ones. By hand, larger ones:
-
-    export PYTHONPATH=examples
-    python -m tests.vectors.embedding_jobs --kills 50 --sentences 5000 --kind npy
-    python -m tests.vectors.embedding_jobs --memory --sentences 5000
-"""
+"""Whole runs of ``keras-elmo embed``: killed again and again; how much memory they take."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gzip
 import json
@@ -19,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -80,9 +71,7 @@ def _environment() -> dict[str, str]:
 
 
 class Kind(NamedTuple):
-    """The name of a corpus, ``"-"`` for standard input, that of the output, and options."""
-
-    corpus: str
+    corpus: str  # its name, or "-" for standard input
     output: str
     options: tuple[str, ...] = ()
 
@@ -99,11 +88,7 @@ KINDS = {
 
 
 class Jobs:
-    """Starts jobs, each in a process of its own that has all imported already.
-
-    TensorFlow takes longer to import than these jobs to run: so one process imports it,
-    and forks.
-    """
+    """Starts jobs by forks of a process that has imported TensorFlow, which takes long."""
 
     def __enter__(self) -> Self:
         self._server = subprocess.Popen(
@@ -147,14 +132,12 @@ class Jobs:
 
 
 class Kills(NamedTuple):
-    """What came of a series of killed jobs: how many left progress, how many got complete,
-    each to the same bytes, and how long one takes that is not killed.
-    """
+    """What came of a series of killed jobs."""
 
     n_kills: int
     n_with_progress: int
-    n_jobs: int
-    seconds: float
+    n_jobs: int  # complete, each with the same bytes
+    seconds: float  # of one that is not killed
 
 
 def kill_at_random(
@@ -162,8 +145,7 @@ def kill_at_random(
 ) -> Kills:
     """Kills jobs at random moments, and starts them again until they are complete.
 
-    The last one is left to end. All complete files must be those of a job that was not
-    killed.
+    All complete files must be those of a job that was not killed; the last one is not.
     """
     rng = random.Random(seed)
     source = saved_model(folder / "model", LEAST)
@@ -219,36 +201,3 @@ def peak_memory(folder: Path, n_sentences: int) -> int:
     subprocess.run(command, env=environment, check=True)
     (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
     return int(kilobytes) * 1024
-
-
-def main() -> None:
-    """Runs a series by hand."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=int, default=5000)
-    parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--kind", choices=KINDS, help="of the files (default: all)")
-    parser.add_argument("--memory", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.kills:
-        for name in [arguments.kind] if arguments.kind else KINDS:
-            with tempfile.TemporaryDirectory() as folder, Jobs() as jobs:
-                print(
-                    name,
-                    kill_at_random(
-                        jobs,
-                        Path(folder),
-                        KINDS[name],
-                        arguments.sentences,
-                        arguments.kills,
-                    ),
-                    flush=True,
-                )
-    if arguments.memory:
-        for n_sentences in (arguments.sentences, 10 * arguments.sentences):
-            with tempfile.TemporaryDirectory() as folder:
-                n_bytes = peak_memory(Path(folder), n_sentences)
-            print(f"{n_sentences:,} sentences: {n_bytes / 1e6:,.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

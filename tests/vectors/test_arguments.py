@@ -42,6 +42,7 @@ def test_shows_the_progress(
         ({"texts": Path()}, r"'\.' is not a regular file"),
         ({"texts": ["a", None]}, r"texts\[1\] is missing"),
         ({"texts": []}, "no sentences"),
+        ({"texts": ["a b"], "on_error": "skip", "max_tokens": 1}, "no sentences in them"),
         ({"texts": ["a"], "column": "b"}, "input_format and column are for files"),
         ({"layers": "best"}, "layers must be one of 'all', 'top', 'average', 'mix'; got"),
         ({"pooled": 1}, "pooled must be True or False; got 1"),

@@ -12,37 +12,9 @@ from keras_elmo.vectors import corpus
 from keras_elmo.vectors.corpus import Corpus
 from keras_elmo.vectors.options import Options
 
-TEXTS = ["the cat sat", "", "a b c d e", "x y"]
-LONG = "texts[2]: 5 tokens, more than 4"
 
-
-def made(texts: Any, layer_max_tokens: int | None = None, **options: Any) -> Corpus:
-    return Corpus(texts, Options(**options), layer_max_tokens)
-
-
-def test_bad_lines_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    digests = []
-    for on_error, done, n_tokens in (
-        ("repair", "repaired", [3, 0, 4, 2]),
-        ("skip", "left out", [3, 0, 2]),
-    ):
-        caplog.clear()
-        found = made(TEXTS, on_error=on_error, max_tokens=4)
-        assert (
-            [s.n_tokens for s in found.sentences()] == found.n_tokens.tolist() == n_tokens
-        )
-        assert found.n_text_bytes == sum(len(s.text) for s in found.sentences())
-        assert caplog.messages == [f"{LONG}; {done}"]
-        digests.append(found.digest)
-    assert digests[0] != digests[1]
-    with pytest.raises(ValueError, match="there are no sentences in them"):
-        made(["a b"], on_error="skip", max_tokens=1)
-
-
-def test_a_layer_that_keeps_fewer_tokens() -> None:
-    assert made(TEXTS, layer_max_tokens=2, max_tokens=4).n_tokens.tolist() == [2, 0, 2, 2]
-    with pytest.raises(BadLinesError, match=r"texts\[2\]: 5 tokens, more than 4"):
-        made(TEXTS, layer_max_tokens=6, max_tokens=4)
+def made(texts: Any, **options: Any) -> Corpus:
+    return Corpus(texts, Options(**options))
 
 
 def test_digest() -> None:

@@ -39,35 +39,20 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_from_beginning_to_end(tmp_path: Path) -> None:
+def test_what_is_on_the_disk(tmp_path: Path) -> None:
+    """What the record counts is in the file before the file is closed."""
     path = tmp_path / "a.npy"
-    with started(path).opened() as first:
-        assert names(tmp_path) == ["a.npy.json", "a.npy.part"]
-        first.write(1, ROWS[2:])
-        first.save_progress(1)
-        # What the record counts is in the file before the file is closed.
-        np.testing.assert_array_equal(np.load(first.part)[2], ROWS[2])
-    again = store(path)
-    assert again.begin() == 1
-    with again.opened():
-        again.write(0, ROWS[:2])
-        again.save_progress(2)
-    assert [array.tolist() for array in again.arrays()] == [ROWS[:2].tolist(), [[4, 5]]]
-    again.complete()
-    np.testing.assert_array_equal(np.load(path), ROWS)
-    assert names(tmp_path) == ["a.npy", "a.npy.json", "a.npy.offsets.npy"]
-    assert again.is_complete()
-    record = {"n_done": 2, "fingerprint": {"of": "this"}}
-    assert json.loads(again.record.read_text()) == record
-
-
-def test_something_else(tmp_path: Path) -> None:
-    started(tmp_path / "a.npy")
+    with started(path).opened() as file:
+        file.write(1, ROWS[2:])
+        file.save_progress(1)
+        np.testing.assert_array_equal(np.load(file.part)[2], ROWS[2])
+        record = {"n_done": 1, "fingerprint": {"of": "this"}}
+        assert json.loads(file.record.read_text()) == record
     with pytest.raises(ValueError, match=r"a.npy.part' is of something else: .*differ: of"):
-        started(tmp_path / "a.npy", "that")
+        started(path, "that")
     # Nothing speaks against a new start when the content is gone.
-    (tmp_path / "a.npy.part").unlink()
-    assert started(tmp_path / "a.npy", "that").n_done() == 0
+    file.part.unlink()
+    assert started(path, "that").n_done() == 0
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"n_done": 3}', "3", "[" * 100_000, "\0"])

@@ -229,6 +229,9 @@ def test_a_layer_with_max_tokens(tmp_path: Path) -> None:
     found = compute_features(layer, SENTENCES, tmp_path / "a.npy", max_tokens=3, **QUIET)
     kept = [" ".join(sentence.split()[:2]) for sentence in SENTENCES]
     check_tokens(found, layer(SENTENCES), kept)
+    layer.max_tokens = 4
+    with pytest.raises(BadLinesError, match=r"texts\[3\]: 5 tokens, more than 3"):
+        compute_features(layer, SENTENCES, tmp_path / "b.npy", max_tokens=3, **QUIET)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".hdf5"])
