@@ -48,13 +48,13 @@ def compute_features(
 ) -> Embeddings:
     """Computes the vectors of many texts once, into a file, to use them many times.
 
-    Interrupted or killed, and called again with the same arguments, it resumes where it
-    was, give or take the last seconds, and ends in the same file. If the file is complete,
-    it is opened. Until then its name has ``.part`` after it. The file carries a fingerprint
-    of the weights, the texts and the options: with others it is refused. Neither the texts
-    of a file nor the vectors are held in memory.
+    If it is interrupted or killed, the same call resumes it, except for the last seconds,
+    and ends in the same file. Until that is complete, its name has ``.part`` after it; then
+    the same call opens it. The file carries a fingerprint of the weights, the texts and the
+    options: with others it is refused. Neither the texts of a file nor the vectors are held
+    in memory.
 
-    The suffix of ``path`` says which kind of file it is. All of them are read by
+    The suffix of ``path`` decides which kind of file is written. All of them are read by
     :func:`~keras_elmo.vectors.open_embeddings`:
 
     - NumPy (``.npy``): an array with a row for each token, or for each text if pooled,
@@ -120,8 +120,8 @@ def compute_features(
         ImportError: Parquet needs pyarrow, which is not installed.
         SourceError: The source could not be loaded.
         MemoryError: There is not enough for a single text. What is done is kept.
-        PermissionError: The directory of ``path`` cannot be written to.
-        OSError: The disk has not enough room. What is done is kept.
+        OSError: The directory of ``path`` cannot be written to, or the disk does not have
+            enough room. What is done is kept.
     """
     check_true_or_false("progress", progress)
     options = Options(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,14 @@ class Corpus:
     def __init__(
         self, texts: Any, options: Options, layer_max_tokens: int | None = None
     ) -> None:
-        self._read = sentence_reader(texts, options, layer_max_tokens)
-        self._options = options
+        self._sentences = read_sentences(
+            texts,
+            input_format=options.input_format,
+            column=options.column,
+            on_error=options.on_error,
+            max_tokens=options.max_tokens_for(layer_max_tokens),
+        )
+        self._options, self._layer_max_tokens = options, layer_max_tokens
         self._is_read = False
         n_tokens = array("i")
         self._chunk_digests: list[bytes] = []
@@ -75,51 +81,28 @@ class Corpus:
             yield from chunk
 
     def _usable(self) -> Iterator[Sentence]:
-        """Treats sentences that cannot name a dataset of their own as bad lines."""
-        if not self._options.sentence_keys:
-            yield from self._read()
-            return
+        """Sentences with the tokens that the layer keeps.
+
+        Those that cannot name a dataset of their own are bad lines if they have to.
+        """
         bad: list[BadLine] = []
         seen: set[str] = set()
         is_skipped = self._options.on_error == "skip"
-        for sentence in self._read():
-            problem = _why_no_name(sentence.text, seen)
-            seen.add(sentence.text)
-            if problem is None:
-                yield sentence
-                continue
-            bad.append(BadLine(sentence.number, problem))
-            if not self._is_read:
-                logger.warning("%s%s", bad[-1], "; left out" * is_skipped)
+        for sentence in self._sentences:
+            text = sentence.text.strip()
+            if self._options.sentence_keys:
+                problem = _why_no_name(text, seen)
+                seen.add(text)
+                if problem is not None:
+                    bad.append(BadLine(sentence.number, problem))
+                    if not self._is_read:
+                        logger.warning("%s%s", bad[-1], "; left out" * is_skipped)
+                    continue
+            n_tokens = min(sentence.n_tokens, self._layer_max_tokens or sentence.n_tokens)
+            yield sentence._replace(text=text, n_tokens=n_tokens)
         # There is nothing to put in the place of a name.
         if bad and not is_skipped:
             raise BadLinesError(bad[:MAX_BAD_LINES_KEPT], len(bad))
-
-
-def sentence_reader(
-    texts: Any,
-    options: Options,
-    layer_max_tokens: int | None,
-    report: Callable[[BadLine], object] | None = None,
-) -> Callable[[], Iterator[Sentence]]:
-    """Returns what reads sentences with as many tokens as a layer finds in them."""
-    # A layer that keeps fewer tokens never sees a sentence that is too long.
-    is_cut = layer_max_tokens is not None and layer_max_tokens <= options.max_tokens
-    sentences = read_sentences(
-        texts,
-        input_format=options.input_format,
-        column=options.column,
-        on_error=options.on_error,
-        max_tokens=None if is_cut else options.max_tokens,
-        report=report,
-    )
-
-    def read() -> Iterator[Sentence]:
-        for sentence in sentences:
-            n_tokens = min(sentence.n_tokens, layer_max_tokens or sentence.n_tokens)
-            yield sentence._replace(text=sentence.text.strip(), n_tokens=n_tokens)
-
-    return read
 
 
 def _why_no_name(text: str, others: set[str]) -> str | None:

@@ -62,6 +62,11 @@ class Options:
             return "default" if self.pooled else "elmo"
         return "pooled_layers" if self.pooled else "layers"
 
+    def max_tokens_for(self, layer_max_tokens: int | None) -> int | None:
+        """What makes a text too long; none is for a layer that keeps fewer tokens."""
+        is_cut = layer_max_tokens is not None and layer_max_tokens <= self.max_tokens
+        return None if is_cut else self.max_tokens
+
     def row_shape(self, layer: ElmoEmbeddingLayer) -> tuple[int, ...]:
         """The shape of what is kept of one token, or of a pooled sentence."""
         if self.layers == "all":

@@ -39,9 +39,8 @@ def embedding_layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
 
 def _is_trained(mix: ScalarMix) -> bool:
     """Whether the mix is another than that which every layer starts with."""
-    weights = [np.asarray(w) for w in mix.get_weights()]
-    fresh = [np.zeros_like(weights[0]), np.ones_like(weights[1])]
-    return not all(map(np.array_equal, weights, fresh))
+    layer_weights, gamma = mix.get_weights()
+    return bool(np.any(layer_weights != 0) or np.any(gamma != 1))
 
 
 def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:

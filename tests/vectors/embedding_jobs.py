@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import os
 import random
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from tests.tiny_models import LEAST, saved_model
+from tests.vectors.small_jobs import contents
 
 # Reports how much memory it took.
 _PROGRAM = """
@@ -27,8 +27,8 @@ pathlib.Path(os.environ["PEAK_MEMORY_FILE"]).write_text(status)
 sys.exit(code)
 """
 
-# Says when it has imported all. Runs what each line says, and prints the process and, when
-# it has ended, its exit code.
+# Says when it has imported all, runs what each line says, and prints the process and then
+# its exit code.
 _SERVER = """
 import json, os, sys
 from keras_elmo.cli import main as command
@@ -53,14 +53,13 @@ for line in sys.stdin:
 
 
 def write_corpus(path: Path, n_sentences: int, seed: int = 0, n_words: int = 40) -> Path:
-    """Sentences of 1 to ``n_words`` random words: text or CSV, ``.gz`` or not."""
+    """Sentences of 1 to ``n_words`` random words, as text or CSV."""
     rng = random.Random(seed)
     words = ["".join(rng.choices("abcdefghij", k=rng.randint(1, 9))) for _ in range(3000)]
     lines = ["text"] * (".csv" in path.name)
     for _ in range(n_sentences):
         lines.append(" ".join(rng.choices(words, k=rng.randint(1, n_words))))
-    text = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    path.write_text("".join(f"{line}\n" for line in lines))
     return path
 
 
@@ -78,11 +77,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "hdf5": Kind("corpus.txt", "out.hdf5"),
-    "keys": Kind(
-        "corpus.txt.gz", "out.hdf5", ("--use-sentence-keys", "--on-error", "skip")
-    ),
     "npy": Kind("corpus.csv", "out.npy", ("--column", "text")),
-    "npy-pooled": Kind("corpus.txt", "out.npy", ("--pooled", "--forget-sentences")),
     "parquet": Kind("-", "out.parquet", ("--pooled",)),
 }
 
@@ -157,7 +152,7 @@ def kill_at_random(
     begun = time.monotonic()
     assert jobs.run(corpus, kind, whole / kind.output, source, None) == 0
     seconds = time.monotonic() - begun
-    expected = _contents(whole)
+    expected = contents(whole)
     out, record = parts / kind.output, parts / f"{kind.output}.json"
     n_killed = n_with_progress = n_jobs = 0
     is_complete = False
@@ -166,7 +161,7 @@ def kill_at_random(
         code = jobs.run(corpus, kind, out, source, moment)
         is_complete = code == 0
         if is_complete:
-            assert _contents(parts) == expected, "other files"
+            assert contents(parts) == expected, "other files"
             n_jobs += 1
             for path in parts.iterdir():
                 path.unlink()
@@ -179,10 +174,6 @@ def kill_at_random(
         elif record.exists():
             n_with_progress += json.loads(record.read_text())["n_done"] > 0
     return Kills(n_killed, n_with_progress, n_jobs, seconds)
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def peak_memory(folder: Path, n_sentences: int) -> int:
