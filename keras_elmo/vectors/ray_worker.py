@@ -103,7 +103,7 @@ class Worker:
         for row in bad:
             logger.warning("row %s; %s", row, done)
         sentences = [sentence for sentence, _ in found]
-        if on_error == "repair":
+        if not bad or on_error == "repair":
             return table, sentences
         return table.filter(is_good), list(itertools.compress(sentences, is_good))
 

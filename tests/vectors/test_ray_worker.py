@@ -48,6 +48,8 @@ def test_bad_rows(
     assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
     of_bytes = embedded(source, [b"a b", b"\xff c"], on_error="repair")
     check_tokens(arrays(of_bytes), layer(["a b", "\ufffd c"]), ["a b", "\ufffd c"])
+    (row,) = embedded(source, ["a b", "a b c d", None], on_error="skip", max_tokens=3)
+    check_tokens([row["embedding"]], layer(["a b"]), ["a b"])
     with pytest.raises(ValueError, match=r"\n4: not a string, but int\nMend them, or"):
         embedded(source, [3, 4])
 
