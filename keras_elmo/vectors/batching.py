@@ -18,23 +18,12 @@ def plan_batches(
     token_budget: int | None = None,
     group_by_length: bool = False,
 ) -> list[Indices]:
-    """Divides texts into batches.
+    """Returns the indices of each batch's texts; batches are as large as limits allow.
 
-    Args:
-        lengths: The number of tokens of each text, (n,). A text without tokens counts as
-            one step, which the layer gives it.
-        batch_size: The most texts in a batch.
-        token_budget: The most steps in a batch, padding included: its texts times the
-            length of its longest. A text that is longer by itself has a batch of its own.
-            ``None`` for any number.
-        group_by_length: Whether to sort the texts, longest first, so that a batch holds
-            texts of similar length; those of equal length stay in their order. Otherwise
-            all stay in their order.
-
-    Returns:
-        The indices of each batch's texts; each text is in one batch. Each batch but the
-        last is as large as the limits allow.
+    A batch has at most ``token_budget`` steps, padding included, unless it is one long
+    text. Grouped by length, the longest come first; otherwise texts stay in their order.
     """
+    # The layer gives a text without tokens one step.
     steps = np.maximum(np.asarray(lengths, dtype=np.int64), 1)  # (n,)
     if not len(steps):
         return []
@@ -53,22 +42,12 @@ def plan_batches(
 
 
 class BatchPlan:
-    """The batches of each epoch; their number is the same in all.
+    """The batches of each epoch, whose number is the same in all.
 
-    Args:
-        lengths: As for :func:`plan_batches`.
-        batch_size: As there.
-        token_budget: As there.
-        group_by_length: As there.
-        shuffle: Whether each epoch has another order. With ``group_by_length`` the texts
-            change places with those of about the same length, and the batches with each
-            other. With ``token_budget`` alone only the batches do: other batches might be
-            more or fewer.
-        seed: Makes the orders repeatable. ``None`` draws one from Python's random
-            numbers, which ``keras.utils.set_random_seed`` makes repeatable.
-
-    Raises:
-        ValueError: An argument is out of its range, or there is a seed for nothing.
+    With ``shuffle`` each epoch has another order. With ``group_by_length`` the texts change
+    places with those of about the same length, and the batches with each other. With
+    ``token_budget`` alone only the batches do: other batches might be more or fewer.
+    Without a seed one is drawn, which ``keras.utils.set_random_seed`` makes repeatable.
     """
 
     def __init__(
@@ -87,7 +66,14 @@ class BatchPlan:
         self.token_budget = token_budget
         self.group_by_length = check_true_or_false("group_by_length", group_by_length)
         self.shuffle = check_true_or_false("shuffle", shuffle)
-        self.seed = _checked_seed(seed, shuffle)
+        if seed is not None:
+            check_integer("seed", seed, at_least=0)
+            if not shuffle:
+                raise ValueError(
+                    f"seed={seed!r} has an effect with shuffle=True only. Leave it out, or "
+                    "shuffle."
+                )
+        self.seed = random.getrandbits(63) if seed is None else seed
         self._n_batches = len(self.epoch(0))
 
     def __len__(self) -> int:
@@ -115,14 +101,3 @@ def rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     _, n_digits = np.frexp(lengths)
     unit = 2 ** np.maximum(n_digits - 4, 0).astype(np.int64)
     return -(-lengths // unit) * unit
-
-
-def _checked_seed(seed: object, shuffle: bool) -> int:
-    if seed is None:
-        return random.getrandbits(63)
-    number = check_integer("seed", seed, at_least=0)
-    if not shuffle:
-        raise ValueError(
-            f"seed={seed!r} has an effect with shuffle=True only. Leave it out, or shuffle."
-        )
-    return number

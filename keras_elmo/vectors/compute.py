@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from keras_elmo.errors import NotFiniteError
-from keras_elmo.text.reader import OnError, Sentence
+from keras_elmo.text.reader import OnError
 from keras_elmo.types import PathLike, check_true_or_false
 from keras_elmo.vectors import corpus
-from keras_elmo.vectors.corpus import Corpus, paths_in
+from keras_elmo.vectors.corpus import Corpus
 from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.embeddings import Embeddings
-from keras_elmo.vectors.files import check_apart, check_directory, check_name, locked
+from keras_elmo.vectors.files import check_apart, check_path, locked
 from keras_elmo.vectors.fingerprint import fingerprint
 from keras_elmo.vectors.formats import FORMATS, open_embeddings
 from keras_elmo.vectors.hdf5_format import HDF5
-from keras_elmo.vectors.options import Layers, Options
+from keras_elmo.vectors.options import OPTIONS_OF_VECTORS, Layers, Options
 from keras_elmo.vectors.parquet_format import PARQUET, load_pyarrow
 from keras_elmo.vectors.store import Format, Store
 from keras_elmo.vectors.vectors import embedding_layer
@@ -50,13 +48,13 @@ def compute_features(
 ) -> Embeddings:
     """Computes the vectors of many texts once, into a file, to use them many times.
 
-    Interrupted or killed, and called again with the same arguments, it resumes where it
-    was, give or take the last seconds, and ends in the same file. If the file is complete,
-    it is opened. Until then its name has ``.part`` after it. The file carries a fingerprint
-    of the weights, the texts and the options: with others it is refused. Neither the texts
-    of a file nor the vectors are held in memory.
+    If it is interrupted or killed, the same call resumes it, except for the last seconds,
+    and ends in the same file. Until that is complete, its name has ``.part`` after it; then
+    the same call opens it. The file carries a fingerprint of the weights, the texts and the
+    options: with others it is refused. Neither the texts of a file nor the vectors are held
+    in memory.
 
-    The suffix of ``path`` says which kind of file it is. All of them are read by
+    The suffix of ``path`` decides which kind of file is written. All of them are read by
     :func:`~keras_elmo.vectors.open_embeddings`:
 
     - NumPy (``.npy``): an array with a row for each token, or for each text if pooled,
@@ -85,8 +83,8 @@ def compute_features(
             default that follows from a layer as ``source``: true for
             ``output_mode="pooled_layers"``.
         dtype: ``"float32"``, or ``"float16"`` for half the size and three digits.
-        input_format: What a file holds, ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``; by
-            default its suffix says it.
+        input_format: What files hold, ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``; by
+            default what their suffixes say.
         column: The name of the field that holds the text, for JSON lines and CSV.
         on_error: What to do with bad lines: those that are longer than ``max_tokens`` or
             16 MiB, not UTF-8, or not JSON or CSV with that column. ``"fail"`` raises an
@@ -112,18 +110,18 @@ def compute_features(
     Raises:
         TypeError: The texts are not strings, or an argument has a wrong type.
         ValueError: An argument is out of its range, or does not fit the others; there are
-            bad lines (:class:`~keras_elmo.errors.BadLinesError`); a text is missing;
-            ``path`` was started with something else, is too long a name, or files next to
-            it would write over the texts; the texts change while they are read; a vector is
-            not finite in ``dtype``; or the backend of Keras is not TensorFlow.
+            bad lines (:class:`~keras_elmo.errors.BadLinesError`); a text is missing, or the
+            texts change while they are read; ``path`` was started with something else, or
+            files next to it would write over the texts; a vector is not finite in
+            ``dtype``; or the backend of Keras is not TensorFlow.
         FileNotFoundError: There is no such text file, or no directory for ``path``.
         FileExistsError: ``path`` is another file.
         BlockingIOError: Another process is working on ``path``.
         ImportError: Parquet needs pyarrow, which is not installed.
         SourceError: The source could not be loaded.
         MemoryError: There is not enough for a single text. What is done is kept.
-        PermissionError: The directory of ``path`` cannot be written to.
-        OSError: The disk has not enough room. What is done is kept.
+        OSError: The directory of ``path`` cannot be written to, or the disk does not have
+            enough room. What is done is kept.
     """
     check_true_or_false("progress", progress)
     options = Options(
@@ -144,17 +142,14 @@ def compute_features(
 
 
 class Job:
-    """Texts, a layer and a file, checked before anything is computed.
-
-    Its arguments are those of :func:`compute_features`, and so are its errors.
-    """
+    """Texts, a layer and a file, checked before anything is computed."""
 
     def __init__(self, source: Any, texts: Any, path: PathLike, options: Options) -> None:
         target = Path(path)
         self.options = options = options.for_source(source)
         kind = _format(target, options)
-        for file in paths_in(texts):
-            if file.exists():
+        for file in texts if isinstance(texts, (list, tuple)) else [texts]:
+            if isinstance(file, Path) and file.exists():
                 check_apart(target, file)
         self.layer = embedding_layer(source, options)
         self.corpus = Corpus(texts, options, self.layer.max_tokens)
@@ -167,18 +162,13 @@ class Job:
             fingerprint(
                 self.layer,
                 self.corpus.digest,
-                layers=options.layers,
-                pooled=options.pooled,
-                dtype=options.dtype,
-                sentence_keys=options.sentence_keys,
-                forget_sentences=options.forget_sentences,
                 # The order in which sentences are done depends on these.
                 chunks=[corpus.CHUNK_SENTENCES, corpus.CHUNK_TOKENS, corpus.CHUNK_BYTES],
+                **{name: getattr(options, name) for name in OPTIONS_OF_VECTORS},
             ),
         )
 
     def run(self, progress: bool = False) -> None:
-        """Embeds what is not done yet."""
         with locked(self.store.path):
             if self.store.is_complete():
                 return
@@ -207,7 +197,8 @@ class Job:
                 for start, chunk in self.corpus.chunks(n_done):
                     n_before = max(n_done - start, 0)  # of this chunk, by an earlier run
                     if bar.n == 0:
-                        bar.initial = bar.n = _tokens_done(n_tokens, start, chunk, n_before)
+                        longest = np.sort([s.n_tokens for s in chunk])[::-1][:n_before]
+                        bar.initial = bar.n = int(n_tokens[:start].sum() + longest.sum())
                     for rows, arrays in embedder.batches(chunk, n_before):
                         for i, vectors in zip(rows, arrays, strict=True):
                             store.write(start + int(i), vectors)
@@ -220,22 +211,13 @@ class Job:
                 store.save_progress(n_done)
 
 
-def _tokens_done(
-    n_tokens: NDArray[Any], start: int, chunk: Sequence[Sentence], n_longest: int
-) -> int:
-    """The tokens before a chunk, and of its longest sentences."""
-    lengths = np.sort([sentence.n_tokens for sentence in chunk])[::-1]
-    return int(n_tokens[:start].sum() + lengths[:n_longest].sum())
-
-
 def _format(path: Path, options: Options) -> Format:
     if path.suffix.lower() not in FORMATS:
         raise ValueError(
             f"path must end in {', '.join(FORMATS)}; got {str(path)!r}. The suffix says "
             "what kind of file is written."
         )
-    check_directory(path)
-    check_name(path)
+    check_path(path)
     kind = FORMATS[path.suffix.lower()]
     if kind is PARQUET:
         if not options.pooled:

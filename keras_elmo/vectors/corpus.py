@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import logging
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.errors import BadLine, BadLinesError
-from keras_elmo.text.reader import Sentence, read_sentences
+from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, read_sentences
 from keras_elmo.vectors.fingerprint import digest
 from keras_elmo.vectors.options import Options
 
@@ -22,39 +21,34 @@ CHUNK_SENTENCES = 8192
 CHUNK_TOKENS = 1 << 18
 CHUNK_BYTES = 1 << 26
 
-MAX_BAD_LINES_KEPT = 20
-
 logger = logging.getLogger("keras_elmo")
 
 
 class Corpus:
     """Sentences that can be read again and again, and that must not change meanwhile.
 
-    Args:
-        texts: As for :func:`~keras_elmo.compute_features`.
-        options: How they are read.
-        layer_max_tokens: The tokens that the layer keeps of a sentence; ``None`` for all.
-
     Attributes:
         n_tokens: The number of tokens of each sentence that get vectors, (n,).
         n_text_bytes: The size of the texts.
         digest: Differs for other texts, other tokens and another order.
-
-    Raises:
-        BadLinesError: There are bad lines, with ``on_error="fail"``.
-        ValueError: There are no sentences.
     """
 
     def __init__(
         self, texts: Any, options: Options, layer_max_tokens: int | None = None
     ) -> None:
-        self._texts = texts
-        self._options = options
-        self._layer_max_tokens = layer_max_tokens
+        self._sentences = read_sentences(
+            texts,
+            input_format=options.input_format,
+            column=options.column,
+            on_error=options.on_error,
+            max_tokens=options.max_tokens_for(layer_max_tokens),
+        )
+        self._options, self._layer_max_tokens = options, layer_max_tokens
+        self._is_read = False
         n_tokens = array("i")
         self._chunk_digests: list[bytes] = []
         self.n_text_bytes = 0
-        for chunk in _cut(self._read(self._log)):
+        for chunk in _cut(self._usable()):
             n_tokens.extend(sentence.n_tokens for sentence in chunk)
             self.n_text_bytes += sum(len(s.text.encode("utf-8")) for s in chunk)
             self._chunk_digests.append(_chunk_digest(chunk))
@@ -62,21 +56,15 @@ class Corpus:
             raise ValueError("texts: there are no sentences in them.")
         self.n_tokens: NDArray[np.int32] = np.array(n_tokens)
         self.digest = digest(self._chunk_digests)
+        self._is_read = True
 
     def chunks(self, n_done: int = 0) -> Iterator[tuple[int, list[Sentence]]]:
-        """Consecutive sentences; where they are cut depends on the corpus alone.
+        """Yields consecutive sentences, cut by the corpus alone, and the first's index.
 
-        Args:
-            n_done: Chunks that end before this sentence are left out.
-
-        Yields:
-            The index of each chunk's first sentence, and its sentences.
-
-        Raises:
-            ValueError: The corpus has changed since it was read first.
+        Chunks that end before the sentence ``n_done`` are left out.
         """
         start = 0
-        chunks = _cut(self._read(lambda bad: None))  # they are reported once
+        chunks = _cut(self._usable())
         for chunk, expected in itertools.zip_longest(chunks, self._chunk_digests):
             if chunk is None or _chunk_digest(chunk) != expected:
                 raise ValueError(
@@ -89,67 +77,35 @@ class Corpus:
             start += len(chunk)
 
     def sentences(self) -> Iterator[Sentence]:
-        """All sentences; raises as :meth:`chunks`."""
         for _, chunk in self.chunks():
             yield from chunk
 
-    def _read(self, report: Callable[[BadLine], object]) -> Iterator[Sentence]:
-        sentences = read_for_layer(
-            self._texts, self._options, self._layer_max_tokens, report
-        )
-        if not self._options.sentence_keys:
-            yield from sentences
-            return
+    def _usable(self) -> Iterator[Sentence]:
+        """Sentences with the tokens that the layer keeps.
+
+        Those that cannot name a dataset of their own are bad lines if they have to.
+        """
         bad: list[BadLine] = []
         seen: set[str] = set()
-        for sentence in sentences:
-            problem = _why_no_name(sentence.text, seen)
-            seen.add(sentence.text)
-            if problem is None:
-                yield sentence
-            else:
-                bad.append(BadLine(sentence.number, problem))
-                report(bad[-1])
+        is_skipped = self._options.on_error == "skip"
+        for sentence in self._sentences:
+            text = sentence.text.strip()
+            if self._options.sentence_keys:
+                problem = _why_no_name(text, seen)
+                seen.add(text)
+                if problem is not None:
+                    bad.append(BadLine(sentence.number, problem))
+                    if not self._is_read:
+                        logger.warning("%s%s", bad[-1], "; left out" * is_skipped)
+                    continue
+            n_tokens = min(sentence.n_tokens, self._layer_max_tokens or sentence.n_tokens)
+            yield sentence._replace(text=text, n_tokens=n_tokens)
         # There is nothing to put in the place of a name.
-        if bad and self._options.on_error != "skip":
+        if bad and not is_skipped:
             raise BadLinesError(bad[:MAX_BAD_LINES_KEPT], len(bad))
-
-    def _log(self, bad: BadLine) -> None:
-        done = {"skip": "; left out", "repair": "; repaired", "fail": ""}[
-            self._options.on_error
-        ]
-        logger.warning("%s%s", bad, done)
-
-
-def read_for_layer(
-    texts: Any,
-    options: Options,
-    layer_max_tokens: int | None,
-    report: Callable[[BadLine], object],
-) -> Iterator[Sentence]:
-    """The sentences of texts, with as many tokens as a layer finds in them."""
-    # A layer that keeps fewer tokens never sees a sentence that is too long.
-    is_cut = layer_max_tokens is not None and layer_max_tokens <= options.max_tokens
-    for sentence in read_sentences(
-        texts,
-        input_format=options.input_format,
-        column=options.column,
-        on_error=options.on_error,
-        max_tokens=None if is_cut else options.max_tokens,
-        report=report,
-    ):
-        n_tokens = min(sentence.n_tokens, layer_max_tokens or sentence.n_tokens)
-        yield sentence._replace(text=sentence.text.strip(), n_tokens=n_tokens)
-
-
-def paths_in(texts: Any) -> list[Path]:
-    """The files that ``texts`` names, if it does."""
-    values = texts if isinstance(texts, (list, tuple)) else [texts]
-    return [value for value in values if isinstance(value, Path)]
 
 
 def _why_no_name(text: str, others: set[str]) -> str | None:
-    """Why a text cannot be the name of an HDF5 dataset, if so."""
     if not text:
         return "empty, which cannot be the name of a dataset"
     if "/" in text or "\0" in text or text == ".":

@@ -19,7 +19,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def _program(layer: ElmoEmbeddingLayer, layers: Layers) -> Callable[[Any], Any]:
-    """One program from texts (batch,) to what is kept of them, for batches of any size."""
+    """One program for batches of any size."""
     import tensorflow as tf
 
     def run(texts: Any) -> Any:
@@ -53,15 +53,9 @@ class Embedder:
     def batches(
         self, sentences: Sequence[Sentence], n_done: int = 0
     ) -> Iterator[tuple[Indices, list[Floats]]]:
-        """Embeds sentences, the longest first.
+        """Embeds sentences, the longest first; the first ``n_done`` are left out.
 
-        Args:
-            sentences: Any number of them that fits into memory.
-            n_done: How many to leave out, from the longest on.
-
-        Yields:
-            For each batch the indices of its sentences, and their vectors, as
-            :meth:`arrays` returns them.
+        Yields the indices of each batch's sentences, and their :meth:`arrays`.
         """
         lengths = np.array([s.n_tokens for s in sentences], np.int64)  # (n,)
         order = np.argsort(-lengths, kind="stable")[n_done:]  # (n - n_done,)
@@ -80,18 +74,7 @@ class Embedder:
                 return
 
     def arrays(self, sentences: Sequence[Sentence]) -> list[Floats]:
-        """Embeds a batch.
-
-        Args:
-            sentences: Those of the batch.
-
-        Returns:
-            For each sentence, of n tokens, an array (n, n_layers + 1, D), (n_layers + 1, D)
-            if pooled, or without the axis of layers where only one is kept.
-
-        Raises:
-            NotFiniteError: One does not fit the dtype.
-        """
+        """Embeds a batch: an array ([n_tokens,] [n_layers + 1,] D) for each sentence."""
         import tensorflow as tf
 
         texts = tf.constant([s.tokens for s in sentences], tf.string)

@@ -123,10 +123,6 @@ class Embeddings(Sequence[Floats]):
         if self._is_closed:
             raise ValueError(f"{str(self.path)!r} is closed: open it again.")
 
-    def _read(self, index: int) -> Floats:
-        with self._damage():
-            return self._array(index)
-
     @contextmanager
     def _damage(self) -> Iterator[None]:
         """Makes one kind of error of all that damage ends in."""
@@ -143,9 +139,9 @@ class Embeddings(Sequence[Floats]):
     def __getitem__(self, key: Any) -> Any:
         self._check_open()
         if isinstance(key, str):
-            return self._read(self._index(key))
+            return self[self._index(key)]
         if isinstance(key, slice):
-            return [self._read(i) for i in range(*key.indices(len(self)))]
+            return [self[i] for i in range(*key.indices(len(self)))]
         if isinstance(key, bool) or not isinstance(key, SupportsIndex):
             raise TypeError(
                 f"the key must be an integer, a slice or a sentence; got {key!r:.100}."
@@ -156,14 +152,12 @@ class Embeddings(Sequence[Floats]):
                 f"index {index} is out of range: {str(self.path)!r} has {len(self)} "
                 "sentences."
             )
-        return self._read(index % len(self))
+        with self._damage():
+            return self._array(index % len(self))
 
     def __contains__(self, key: object) -> bool:
         self._check_open()
-        return isinstance(key, str) and key in (self._indices or {})
-
-    def __iter__(self) -> Iterator[Floats]:
-        return (self._read(i) for i in range(len(self)))
+        return isinstance(key, str) and key in (self._indices or ())
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{len(self)} sentences"
@@ -181,6 +175,10 @@ class Embeddings(Sequence[Floats]):
 
     @cached_property
     def _indices(self) -> dict[str, int] | None:
+        with self._damage():
+            return self._find_indices()
+
+    def _find_indices(self) -> dict[str, int] | None:
         if self.sentences is None:
             return None
         return {sentence: i for i, sentence in enumerate(self.sentences)}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import filelock
 
@@ -30,15 +28,12 @@ def next_to(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def check_directory(path: Path) -> None:
+def check_path(path: Path) -> None:
+    """Checks that there is a directory, and that names next to it are not too long."""
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"path: there is no directory {str(path.parent)!r}. Make it first."
         )
-
-
-def check_name(path: Path) -> None:
-    """Checks that the names of the files next to a file are not too long either."""
     longest = len(os.fsencode(path.name)) + max(map(len, SUFFIXES))
     try:
         limit = os.pathconf(path.parent, "PC_NAME_MAX")
@@ -62,22 +57,9 @@ def check_apart(path: Path, source: Path) -> None:
             )
 
 
-def check_room(path: Path, n_bytes: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if n_bytes > free:
-        raise DiskFullError(
-            f"path: {str(path)!r} needs {n_bytes:,} bytes while it is made; its disk has "
-            f"{free:,} left. Name a file on another one, or choose a smaller output."
-        )
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes from ``path``, by a file with ``.lock`` after its name.
-
-    Raises:
-        BlockingIOError: One is working on it.
-    """
+    """Keeps other processes from ``path``, by a file with ``.lock`` after its name."""
     lock = filelock.FileLock(next_to(path, ".lock"), timeout=0)
     try:
         lock.acquire()
@@ -100,7 +82,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def room(path: Path) -> Iterator[None]:
-    """Makes of the errors of a full disk a :class:`DiskFullError` that says what to do."""
+    """Turns the errors of a full disk into one that says what to do."""
     try:
         yield
     except OSError as error:
@@ -112,25 +94,20 @@ def room(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_next_to(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Writes a small file, which appears under its name when it is complete."""
+def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Writes a file that appears under its name when it is complete, and on the disk.
+
+    A process that is killed leaves one file of a known name, which the next one replaces.
+    """
     temporary = next_to(path, ".part")
     try:
         with temporary.open("wb") as file:
-            write(file)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def name_complete(content: Path, path: Path) -> None:
-    """Brings ``content`` to the disk, and renames it to ``path``."""
-    with content.open("r+b") as file:
-        os.fsync(file.fileno())
-    content.replace(path)
-    sync_directory(path.parent)
 
 
 def reserve(path: Path) -> None:

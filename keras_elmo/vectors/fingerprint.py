@@ -19,38 +19,28 @@ _NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype"
 
 
 def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Fingerprint:
-    """Describes vectors by what they are computed from.
+    """Describes vectors by what they depend on, in a dictionary that JSON keeps as it is.
 
-    Args:
-        layer: The layer that computes them.
-        texts: The digest of the texts.
-        **options: What else they depend on, such as the dtype that they are kept in.
-
-    Returns:
-        A dictionary that JSON keeps as it is: digests of the texts and the weights, the
-        options, and those settings of the layer that its output depends on.
+    ``texts`` is the digest of the texts.
     """
-    settings = {k: v for k, v in layer.get_config().items() if k not in _NO_MATTER}
     result = {
         **options,
         "texts": texts,
         "weights": digest(_weights(layer)),
         "compute_dtype": layer.compute_dtype,
-        **settings,
+        **{k: v for k, v in layer.get_config().items() if k not in _NO_MATTER},
     }
-    plain: Fingerprint = json.loads(json.dumps(result))
-    return plain
+    return json.loads(json.dumps(result))
 
 
 def differences(found: Fingerprint, wanted: Fingerprint) -> list[str]:
-    """Names what differs, with the values where they are short."""
+    """Names what differs, with the values if they are short."""
     result = []
     for name in sorted(found.keys() | wanted.keys()):
         old, new = found.get(name), wanted.get(name)
-        if old == new:
-            continue
-        is_short = all(len(repr(value)) < 20 for value in (old, new))
-        result.append(f"{name} ({old!r}, now {new!r})" if is_short else name)
+        if old != new:
+            is_short = max(len(repr(old)), len(repr(new))) < 20
+            result.append(f"{name} ({old!r}, now {new!r})" if is_short else name)
     return result
 
 

@@ -7,21 +7,11 @@ from pathlib import Path
 from keras_elmo.types import PathLike
 from keras_elmo.vectors.embeddings import DAMAGED, Embeddings
 from keras_elmo.vectors.files import next_to
-from keras_elmo.vectors.hdf5_format import HDF5, Hdf5Embeddings
-from keras_elmo.vectors.numpy_format import NUMPY, NumpyEmbeddings
-from keras_elmo.vectors.parquet_format import PARQUET, ParquetEmbeddings
-from keras_elmo.vectors.store import Format
+from keras_elmo.vectors.hdf5_format import HDF5
+from keras_elmo.vectors.numpy_format import NUMPY
+from keras_elmo.vectors.parquet_format import PARQUET
 
-FORMATS: dict[str, Format] = {
-    ".hdf5": HDF5,
-    ".h5": HDF5,
-    ".npy": NUMPY,
-    ".parquet": PARQUET,
-}
-_READERS: dict[str, type[NumpyEmbeddings | ParquetEmbeddings]] = {
-    ".npy": NumpyEmbeddings,
-    ".parquet": ParquetEmbeddings,
-}
+FORMATS = {".hdf5": HDF5, ".h5": HDF5, ".npy": NUMPY, ".parquet": PARQUET}
 
 
 def open_embeddings(path: PathLike) -> Embeddings:
@@ -47,7 +37,7 @@ def open_embeddings(path: PathLike) -> Embeddings:
             f"{started * next_to(file, '.part').exists()}"
         )
     try:
-        return _READERS.get(file.suffix.lower(), Hdf5Embeddings)(file)
+        return FORMATS.get(file.suffix.lower(), HDF5).open(file)
     except (FileNotFoundError, ImportError):
         raise
     except DAMAGED as error:

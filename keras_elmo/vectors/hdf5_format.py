@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.errors import RefusedEmbeddingsError
 from keras_elmo.text.strict_json import parse_json
-from keras_elmo.vectors.embeddings import DAMAGED, Embeddings, Floats
+from keras_elmo.vectors.embeddings import Embeddings, Floats
 from keras_elmo.vectors.fingerprint import Fingerprint
 from keras_elmo.vectors.store import Format, Store
 from keras_elmo.weights.hdf5_safety import dataset_problem, place_problem
@@ -61,12 +60,8 @@ def _export(store: Store, path: Path) -> Path:
                 index += f'{", " if i else ""}{json.dumps(sentence.text)}: "{i}"'.encode()
         if keeps_index:
             text = file.create_dataset(_SENTENCE_TO_INDEX, (1,), h5py.string_dtype())
-            index += b"}"
-            text[0] = bytes(index)
+            text[0] = bytes(index + b"}")
     return path
-
-
-HDF5 = Format("HDF5", _fingerprint, _export, bytes_of_sentence=_DATASET_BYTES)
 
 
 def _new_file(path: Path) -> h5py.File:
@@ -126,20 +121,20 @@ class Hdf5Embeddings(Embeddings):
             result[index] = sentence
         return result
 
-    @cached_property
-    def _indices(self) -> dict[str, int] | None:
+    def _find_indices(self) -> dict[str, int] | None:
         if self._keys is not None:
             return {key: i for i, key in enumerate(self._keys)}
         if _SENTENCE_TO_INDEX not in self._file:
             return None
-        try:
-            return self._read_indices()
-        except RefusedEmbeddingsError:
-            raise
-        except DAMAGED as error:
-            raise RefusedEmbeddingsError(
-                f"{str(self.path)!r}: {_SENTENCE_TO_INDEX!r} is damaged ({error!s:.300})."
-            ) from error
+        dataset = self._dataset(_SENTENCE_TO_INDEX)
+        if problem := place_problem(dataset):
+            raise self._refused(_SENTENCE_TO_INDEX, problem)
+        # Of equal sentences the last counts.
+        found = json.loads(read_only_string(self._file, dataset))
+        indices = {sentence: int(index) for sentence, index in found.items()}
+        if not all(0 <= index < len(self) for index in indices.values()):
+            raise ValueError(f"an index in {_SENTENCE_TO_INDEX!r} is out of range")
+        return indices
 
     def _release(self) -> None:
         self._file.close()
@@ -173,13 +168,7 @@ class Hdf5Embeddings(Embeddings):
             f"Refusing to read {str(self.path)!r}: {name!r:.200} {why}."
         )
 
-    def _read_indices(self) -> dict[str, int]:
-        dataset = self._dataset(_SENTENCE_TO_INDEX)
-        if problem := place_problem(dataset):
-            raise self._refused(_SENTENCE_TO_INDEX, problem)
-        # Of equal sentences the last counts.
-        found = json.loads(read_only_string(self._file, dataset))
-        indices = {sentence: int(index) for sentence, index in found.items()}
-        if not all(0 <= index < len(self) for index in indices.values()):
-            raise ValueError("an index is out of range")
-        return indices
+
+HDF5 = Format(
+    "HDF5", Hdf5Embeddings, _fingerprint, _export, bytes_of_sentence=_DATASET_BYTES
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from keras_elmo.errors import RefusedEmbeddingsError
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.vectors.embeddings import Embeddings, Floats
-from keras_elmo.vectors.files import next_to, write_next_to
+from keras_elmo.vectors.files import next_to, write_whole
 from keras_elmo.vectors.fingerprint import Fingerprint
 from keras_elmo.vectors.store import Format, Store, read_record
 from keras_elmo.weights.numpy_files import map_npy
@@ -25,25 +26,20 @@ def _fingerprint(store: Store) -> Fingerprint:
     record = read_record(store.record)
     if record is None:
         raise ValueError(f"there is no {store.record.name} next to it")
-    found: Fingerprint = record["fingerprint"]
-    is_same = found == store.fingerprint
-    if is_same and not store.is_of_rows(store.path):
+    if record["fingerprint"] == store.fingerprint and not store.is_of_rows(store.path):
         raise ValueError(f"its {store.record.name} is of another file")
-    return found
+    return record["fingerprint"]
 
 
 def _export(store: Store, _: Path) -> Path:
     if not store.options.forget_sentences:
         lines = (f"{json.dumps(s.text)}\n".encode() for s in store.corpus.sentences())
-        write_next_to(next_to(store.path, SENTENCES), lambda file: file.writelines(lines))
+        write_whole(next_to(store.path, SENTENCES), lines)
     if not store.options.pooled:
-        write_next_to(
-            next_to(store.path, OFFSETS), lambda file: np.save(file, store.offsets)
-        )
+        content = io.BytesIO()
+        np.save(content, store.offsets)
+        write_whole(next_to(store.path, OFFSETS), [content.getbuffer()])
     return store.part
-
-
-NUMPY = Format("NumPy", _fingerprint, _export, is_copy=False)
 
 
 class NumpyEmbeddings(Embeddings):
@@ -57,8 +53,8 @@ class NumpyEmbeddings(Embeddings):
         self._offsets: NDArray[np.int64] | None = None
         if next_to(self.path, OFFSETS).is_file():
             self._offsets = _load_offsets(self.path, len(self._rows))  # (n + 1,)
-        elif _has_rows_of_tokens(self.path):
-            # Without them each token would seem to be a sentence.
+        elif _record_of_tokens(self.path):
+            # Without offsets each token would seem to be a sentence.
             raise ValueError(f"{next_to(path, OFFSETS).name!r} is not next to it")
         self._length = len(self._rows if self._offsets is None else self._offsets[1:])
 
@@ -69,14 +65,11 @@ class NumpyEmbeddings(Embeddings):
         return None if self._offsets is None else np.diff(self._offsets)
 
     def _values(self) -> Floats:
-        rows: Floats = self._rows
-        return rows
+        return self._rows
 
     def _array(self, index: int) -> Floats:
-        if self._offsets is not None:
-            index = slice(*self._offsets[index : index + 2])  # type: ignore[assignment]
-        array: Floats = self._rows[index]  # ([n_tokens,] [n_layers + 1,] D)
-        return array
+        key = index if self._offsets is None else slice(*self._offsets[index : index + 2])
+        return self._rows[key]  # ([n_tokens,] [n_layers + 1,] D)
 
     def _sentences(self) -> list[str] | None:
         path = next_to(self.path, SENTENCES)
@@ -84,12 +77,9 @@ class NumpyEmbeddings(Embeddings):
             return None
         with path.open("rb") as file:
             sentences = [parse_json(line) for line in file]
-        if len(sentences) != len(self):
+        is_of_strings = all(isinstance(sentence, str) for sentence in sentences)
+        if not is_of_strings or len(sentences) != len(self):
             raise RefusedEmbeddingsError(f"{str(path)!r} is of another file.")
-        if not all(isinstance(sentence, str) for sentence in sentences):
-            raise RefusedEmbeddingsError(
-                f"{str(path)!r} holds something else than strings."
-            )
         return sentences
 
     def _release(self) -> None:
@@ -109,7 +99,9 @@ def _load_offsets(path: Path, n_rows: int) -> NDArray[np.int64]:
     return offsets.astype(np.int64)
 
 
-def _has_rows_of_tokens(path: Path) -> bool:
-    """Whether the record next to a file says so, if it is there."""
+def _record_of_tokens(path: Path) -> bool:
     record = read_record(next_to(path, ".json"))
     return record is not None and record["fingerprint"].get("pooled") is False
+
+
+NUMPY = Format("NumPy", NumpyEmbeddings, _fingerprint, _export, is_copy=False)

@@ -17,16 +17,12 @@ from keras_elmo.types import (
 Layers = Literal["all", "top", "average", "mix"]
 """What is kept of the layers."""
 
-DTYPES = ("float32", "float16")
+OPTIONS_OF_VECTORS = ("layers", "pooled", "dtype", "sentence_keys", "forget_sentences")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The arguments of :func:`~keras_elmo.compute_features`.
-
-    Raises:
-        ValueError: One is out of its range.
-    """
+    """The arguments of :func:`~keras_elmo.compute_features`, checked."""
 
     layers: Layers = "all"
     pooled: bool | None = None
@@ -42,7 +38,7 @@ class Options:
 
     def __post_init__(self) -> None:
         check_one_of("layers", self.layers, get_args(Layers))
-        check_one_of("dtype", self.dtype, DTYPES)
+        check_one_of("dtype", self.dtype, ("float32", "float16"))
         check_one_of("on_error", self.on_error, get_args(OnError))
         for name in ("max_tokens", "batch_size", "token_budget"):
             check_positive_integer(name, getattr(self, name))
@@ -61,10 +57,15 @@ class Options:
 
     @property
     def output_mode(self) -> OutputMode:
-        """The output mode of the layer that the vectors are computed from."""
+        """That of the layer that the vectors are computed from."""
         if self.layers == "mix":
             return "default" if self.pooled else "elmo"
         return "pooled_layers" if self.pooled else "layers"
+
+    def max_tokens_for(self, layer_max_tokens: int | None) -> int | None:
+        """What makes a text too long; none is for a layer that keeps fewer tokens."""
+        is_cut = layer_max_tokens is not None and layer_max_tokens <= self.max_tokens
+        return None if is_cut else self.max_tokens
 
     def row_shape(self, layer: ElmoEmbeddingLayer) -> tuple[int, ...]:
         """The shape of what is kept of one token, or of a pooled sentence."""

@@ -39,8 +39,7 @@ def load_pyarrow() -> ModuleType:
             "path: Parquet files need pyarrow. Install it (pip install "
             "'keras-elmo[parquet]'), or name a .hdf5 or .npy file."
         ) from error
-    parquet: ModuleType = pyarrow.parquet
-    return parquet
+    return pyarrow.parquet
 
 
 @contextmanager
@@ -84,9 +83,6 @@ def _export(store: Store, path: Path) -> Path:
                 columns.insert(0, pa.array(texts, pa.string()))
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return path
-
-
-PARQUET = Format("Parquet", _fingerprint, _export)
 
 
 class ParquetEmbeddings(Embeddings):
@@ -177,14 +173,16 @@ class ParquetEmbeddings(Embeddings):
                 values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
             n_rows = int(self._starts[group + 1] - self._starts[group])
             self._group = group, values.reshape(n_rows, *self._shape)  # (rows, *shape)
-        array: Floats = self._group[1][index - self._starts[group]]
-        return array
+        return self._group[1][index - self._starts[group]]
 
 
 def _mapped(path: Path) -> Any:
-    """A file in memory, which pyarrow opens itself only where its name is UTF-8."""
+    """A file in memory: pyarrow itself opens only names that are UTF-8."""
     import pyarrow
 
     with path.open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return pyarrow.BufferReader(pyarrow.py_buffer(content))
+
+
+PARQUET = Format("Parquet", ParquetEmbeddings, _fingerprint, _export)

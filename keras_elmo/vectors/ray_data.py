@@ -180,11 +180,9 @@ def _load_ray() -> Any:
     return ray
 
 
-def _check_amount(name: str, value: object, above: bool) -> None:
-    """Says that an amount of a resource must be a number, above zero or from it on."""
+def _check_amount(name: str, value: Any, above: bool) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    amount = float(value) if is_number else math.nan  # type: ignore[arg-type]
-    if not (0 < amount < math.inf or (amount == 0 and not above)):
+    if not is_number or not (0 < value < math.inf or (value == 0 and not above)):
         least = "above 0" if above else "from 0 on"
         raise ValueError(f"{name} must be a number {least}; got {value!r}.")
 

@@ -5,7 +5,7 @@ Imported only where Ray runs, and then on every machine.
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import logging
 import math
 import tempfile
@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.text.reader import Sentence
+from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, make_sentence
+from keras_elmo.text.records import Record
 from keras_elmo.vectors.batching import plan_batches
-from keras_elmo.vectors.corpus import MAX_BAD_LINES_KEPT, read_for_layer
 from keras_elmo.vectors.embedder import Embedder, Floats
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.vectors import embedding_layer
@@ -32,13 +32,7 @@ logger = logging.getLogger("keras_elmo")
 class Worker:
     """Embeds the rows that Ray Data hands to one actor; the layer is loaded once.
 
-    Args:
-        source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, or a
-            reference to the bytes of a ``.keras`` file, (n,), in Ray's object store.
-        options: What is computed, and how; ``options.column`` holds the texts.
-        output_column: The name of the column for the vectors.
-        n_threads: How many TensorFlow uses.
-        uses_gpu: Whether it uses a GPU.
+    ``source`` may be a reference to the bytes of a ``.keras`` file in Ray's object store.
     """
 
     # The vectors that are held at a time, in bytes; Ray's own blocks are no larger.
@@ -56,28 +50,17 @@ class Worker:
         layer = _layer(source, options)
         self.options = options
         self.output_column = output_column
-        self.layer_max_tokens = layer.max_tokens
+        self.max_tokens = options.max_tokens_for(layer.max_tokens)
         row_shape = options.row_shape(layer)
         self.row_bytes = math.prod(row_shape) * np.dtype(options.dtype).itemsize
         self.embedder = Embedder(layer, options)
 
     def __call__(self, table: Any) -> Iterator[Any]:
-        """Embeds rows.
+        """Yields the parts of a ``pyarrow.Table`` with vectors, in the order of the rows.
 
-        If a worker dies, Ray gives its rows to another one, keeps the tables that the first
-        has handed over, and takes as many of the second's for the same. So what a table
+        If a worker dies, Ray gives its rows to another one, keeps the parts that the first
+        has handed over, and takes as many of the second's for the same. So what a part
         holds, and the order of its rows, may depend on nothing but the rows.
-
-        Args:
-            table: A ``pyarrow.Table`` with the column of texts.
-
-        Yields:
-            Such tables with the vectors, in the order of the rows.
-
-        Raises:
-            ValueError: Columns are missing or in the way; there are bad rows, with
-                ``on_error="fail"``; or a vector is not finite in ``dtype``.
-            MemoryError: There is not enough for a single sentence.
         """
         check_columns(table.column_names, self.options.column, self.output_column)
         table, sentences = self._readable(table)
@@ -98,38 +81,34 @@ class Worker:
         """The rows that can be embedded, and their sentences."""
         on_error = self.options.on_error
         values = table.column(self.options.column).to_pylist()
-        problems = {i: p for i, value in enumerate(values) if (p := _why_no_text(value))}
-        texts = ["" if i in problems else _tokens(x) for i, x in enumerate(values)]
-        options = dataclasses.replace(self.options, column=None, on_error="repair")
-        sentences = list(
-            read_for_layer(
-                texts,
-                options,
-                self.layer_max_tokens,
-                lambda bad: problems.setdefault(bad.line - 1, bad.problem),
-            )
-        )
-        if not problems:
-            return table, sentences
-        bad = [f"{_beginning(values[i])}: {problems[i]}" for i in sorted(problems)]
-        if on_error == "fail":
-            more = "\nand perhaps more" * (len(bad) > MAX_BAD_LINES_KEPT)
+        # Rows come from files: white space of any kind separates tokens.
+        found = [
+            make_sentence(_record(number, value), None, self.max_tokens)
+            for number, value in enumerate(values, 1)
+        ]
+        is_good = [problem is None for _, problem in found]
+        bad = [
+            f"{_beginning(value)}: {problem}"
+            for value, (_, problem) in zip(values, found, strict=True)
+            if problem is not None
+        ]
+        if bad and on_error == "fail":
+            more = ["and perhaps more"] * (len(bad) > MAX_BAD_LINES_KEPT)
+            listed = "\n".join([*bad[:MAX_BAD_LINES_KEPT], *more])
             raise ValueError(
                 f"dataset: rows whose column {self.options.column!r} cannot be embedded as "
-                f"it is:\n" + "\n".join(bad[:MAX_BAD_LINES_KEPT]) + f"{more}\n"
-                "Mend them, or choose on_error='repair' or 'skip'."
+                f"it is:\n{listed}\nMend them, or choose on_error='repair' or 'skip'."
             )
         done = "left out" if on_error == "skip" else "repaired"
         for row in bad:
             logger.warning("row %s; %s", row, done)
-        if on_error == "repair":
+        sentences = [sentence for sentence, _ in found]
+        if not bad or on_error == "repair":
             return table, sentences
-        kept = [i not in problems for i in range(len(values))]
-        return table.filter(kept), [s for i, s in enumerate(sentences) if kept[i]]
+        return table.filter(is_good), list(itertools.compress(sentences, is_good))
 
 
 def check_columns(names: list[str], column: str | None, output_column: str) -> None:
-    """Checks that one column is there, and the other is not."""
     listed = ", ".join(map(repr, names))[:200]
     if column not in names:
         raise ValueError(
@@ -174,18 +153,13 @@ def _layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
         return embedding_layer(path, options)
 
 
-def _why_no_text(value: Any) -> str | None:
-    if isinstance(value, (str, bytes)):
-        return None
-    return "missing" if value is None else f"not a string, but {type(value).__name__}"
-
-
-def _tokens(value: str | bytes) -> str | bytes:
-    """A text with single spaces between its tokens: rows come from files."""
+def _record(number: int, value: Any) -> Record:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
     if isinstance(value, str):
-        return " ".join(value.split())
-    text = value.decode("utf-8", "surrogateescape")
-    return " ".join(text.split()).encode("utf-8", "surrogateescape")
+        return Record(number, value)
+    kind = "missing" if value is None else f"not a string, but {type(value).__name__}"
+    return Record(number, "", kind)
 
 
 def _beginning(value: Any) -> str:

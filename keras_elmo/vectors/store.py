@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,11 @@ from typing import Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.errors import DiskFullError
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.vectors import files
 from keras_elmo.vectors.corpus import Corpus
-from keras_elmo.vectors.embeddings import DAMAGED
+from keras_elmo.vectors.embeddings import DAMAGED, Embeddings
 from keras_elmo.vectors.files import next_to, room
 from keras_elmo.vectors.fingerprint import Fingerprint, differences
 from keras_elmo.vectors.options import Options
@@ -28,22 +30,16 @@ from keras_elmo.weights.numpy_files import map_npy
 
 
 class Format(NamedTuple):
-    """A kind of file, and how a full store becomes one.
-
-    Attributes:
-        name: What it is called.
-        fingerprint: Reads what the complete file of a store is of; raises one of
-            :data:`~keras_elmo.vectors.embeddings.DAMAGED` if it is another file.
-        export: Writes a full store to a path, and returns the file that is complete.
-        is_copy: Whether that is another file than the store itself.
-        bytes_of_sentence: What a sentence takes in the file besides its numbers.
-    """
+    """A kind of file, and how a full store becomes one."""
 
     name: str
+    open: Callable[[Path], Embeddings]
+    # Reads what the complete file of a store is of; raises one of DAMAGED for another file.
     fingerprint: Callable[[Store], Fingerprint]
+    # Writes a full store to a path, and returns the file that is complete.
     export: Callable[[Store, Path], Path]
-    is_copy: bool = True
-    bytes_of_sentence: int = 0
+    is_copy: bool = True  # whether that is another file than the store itself
+    bytes_of_sentence: int = 0  # what one takes in the file besides its numbers
 
 
 class Store:
@@ -51,19 +47,8 @@ class Store:
 
     Until it is complete there are ``path.part`` with the rows, and ``path.json`` with the
     fingerprint and the number of sentences that are done: the rows are on the disk before
-    that number is.
-
-    Args:
-        path: The name of the complete file.
-        kind: What becomes of it.
-        corpus: The sentences.
-        options: How they are embedded.
-        row_shape: The shape of what is kept of one token, or of a pooled sentence.
-        fingerprint: What the vectors are of.
-
-    Attributes:
-        n_bytes: About the size of the complete file, without sentences.
-        n_bytes_needed: About the room that is needed while it is made.
+    that number is. Of the complete file ``n_bytes`` is about the size, without sentences,
+    and ``n_bytes_needed`` the room that is needed while it is made.
     """
 
     def __init__(
@@ -75,8 +60,6 @@ class Store:
         row_shape: tuple[int, ...],
         fingerprint: Fingerprint,
     ) -> None:
-        files.check_directory(path)
-        files.check_name(path)
         self.path = path
         self.part, self.record = next_to(path, ".part"), next_to(path, ".json")
         self.format, self.corpus, self.options = kind, corpus, options
@@ -92,12 +75,7 @@ class Store:
         self.n_bytes_needed = self.n_bytes + n_bytes * kind.is_copy
 
     def is_complete(self) -> bool:
-        """Whether the file is there.
-
-        Raises:
-            FileExistsError: There is another file of this name.
-            ValueError: It has other vectors.
-        """
+        """Whether the file is there; raises an error if it is another one."""
         if not self.path.exists():
             return False
         try:
@@ -114,11 +92,7 @@ class Store:
         return True
 
     def n_done(self) -> int | None:
-        """How many sentences an earlier run has done; ``None`` if there is nothing of it.
-
-        Raises:
-            ValueError: It was about something else, or its record cannot be read.
-        """
+        """How many sentences an earlier run has done; ``None`` if it left nothing."""
         record = read_record(self.record)
         if record is None or not self.part.exists():
             return None
@@ -126,14 +100,10 @@ class Store:
         return int(record["n_done"]) if self.is_of_rows(self.part) else None
 
     def begin(self) -> int:
-        """Makes the file of rows, or resumes that of an earlier run.
-
-        Returns:
-            How many sentences are done.
-        """
+        """Makes or resumes the file of rows; returns how many sentences are done."""
         n_done = self.n_done()
         if n_done is None:
-            files.check_room(self.path, self.n_bytes_needed)
+            self._check_room()
             # Records of what is no longer there must not speak for what comes.
             for suffix in (".json", ".offsets.npy", ".sentences.jsonl"):
                 next_to(self.path, suffix).unlink(missing_ok=True)
@@ -159,7 +129,6 @@ class Store:
             yield self
 
     def write(self, sentence: int, rows: NDArray[Any]) -> None:
-        """Writes the rows of a sentence."""
         # Not through a memory map, where a full disk ends the process.
         self._file.seek(self._first + int(self.offsets[sentence]) * self._row_bytes)
         self._file.write(rows.astype(self.dtype, copy=False).tobytes())
@@ -190,18 +159,21 @@ class Store:
                 yield np.fromfile(file, self.dtype, math.prod(shape)).reshape(shape)
 
     def complete(self) -> None:
-        """Makes the file of a full store, which gets its name when it is on the disk."""
+        """Makes the file, which gets its name when it is on the disk."""
         temporary = next_to(self.path, ".part2")
         with room(self.path):
             try:
-                files.name_complete(self.format.export(self, temporary), self.path)
+                content = self.format.export(self, temporary)
+                with content.open("r+b") as file:
+                    os.fsync(file.fileno())
+                content.replace(self.path)
+                files.sync_directory(self.path.parent)
             finally:
                 temporary.unlink(missing_ok=True)
         if self.format.is_copy:
             self.discard()
 
     def discard(self) -> None:
-        """Removes the rows and the record."""
         for path in (self.part, self.record):
             path.unlink(missing_ok=True)
 
@@ -212,6 +184,15 @@ class Store:
         except (OSError, ValueError):
             return False
         return found.shape == self.shape and found.dtype == self.dtype
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self.path.parent).free
+        if self.n_bytes_needed > free:
+            raise DiskFullError(
+                f"path: {str(self.path)!r} needs {self.n_bytes_needed:,} bytes while it is "
+                f"made; its disk has {free:,} left. Name a file on another one, or choose "
+                "a smaller output."
+            )
 
     def _check(self, found: Fingerprint, where: Path) -> None:
         if changed := differences(found, self.fingerprint):
@@ -224,7 +205,7 @@ class Store:
     def _write_record(self, n_done: int) -> None:
         record = {"n_done": n_done, "fingerprint": self.fingerprint}
         text = json.dumps(record, indent=2) + "\n"
-        files.write_next_to(self.record, lambda file: file.write(text.encode()))
+        files.write_whole(self.record, [text.encode()])
         files.sync_directory(self.record.parent)
 
 

@@ -13,25 +13,15 @@ from keras_elmo import backends
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.layers import ScalarMix
 from keras_elmo.types import PathLike
+from keras_elmo.vectors.embeddings import DAMAGED
 from keras_elmo.vectors.options import Options
-from keras_elmo.weights.archive import DAMAGED
+from keras_elmo.weights import archive
 
 
 def embedding_layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
-    """A layer from sentences to outputs of ``options.output_mode``.
-
-    Args:
-        source: As for :func:`~keras_elmo.compute_features`.
-        options: What it is to compute.
-
-    Raises:
-        ValueError: The source has no trained mix, or not one layer; or the layer does not
-            hold what is asked for; or the backend of Keras is not TensorFlow.
-        SourceError: The source could not be loaded.
-    """
+    """A layer from sentences to outputs of ``options.output_mode``."""
     backends.needs_tensorflow(
-        "Embedding a corpus",
-        "Compute its vectors by layer.predict on character ids.",
+        "Embedding a corpus", "Compute its vectors by layer.predict on character ids."
     )
     if isinstance(source, (str, Path)) and Path(source).suffix == ".keras":
         source = _layer_of_model(source)
@@ -49,9 +39,8 @@ def embedding_layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
 
 def _is_trained(mix: ScalarMix) -> bool:
     """Whether the mix is another than that which every layer starts with."""
-    weights = [np.asarray(w) for w in mix.get_weights()]
-    fresh = [np.zeros_like(weights[0]), np.ones_like(weights[1])]
-    return not all(map(np.array_equal, weights, fresh))
+    layer_weights, gamma = mix.get_weights()
+    return bool(np.any(layer_weights != 0) or np.any(gamma != 1))
 
 
 def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
@@ -61,7 +50,7 @@ def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
         # In safe mode, which is Keras' default: no code of the file is run.
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     # Keras and h5py raise any of these, depending on where the damage lies.
-    except (*DAMAGED, AttributeError, ImportError, LookupError, TypeError) as error:
+    except (*DAMAGED, *archive.DAMAGED, ImportError) as error:
         raise ValueError(
             f"source: cannot load the model {str(path)!r} ({error!s:.500}). Is it "
             "complete, and of a Keras version no newer than this one?"

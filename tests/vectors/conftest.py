@@ -8,28 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from keras_elmo import (
-    ElmoEmbeddingLayer,
-)
+from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.vectors import embedder
-from tests.tiny_models import TINY, saved_model
+from tests.tiny_models import TINY
 from tests.vectors.small_jobs import SENTENCES
 
 
-@pytest.fixture(scope="module")
-def layer(tmp_path_factory: pytest.TempPathFactory) -> ElmoEmbeddingLayer:
-    source = saved_model(tmp_path_factory.mktemp("model"))
+@pytest.fixture(scope="package")
+def layer(source: str) -> ElmoEmbeddingLayer:
     return ElmoEmbeddingLayer(source, "layers")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def pooled(layer: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
     result = ElmoEmbeddingLayer(TINY, "pooled_layers")
     result.set_weights(layer.get_weights())
     return result
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def programs_are_kept() -> Iterator[None]:
     """Traces each layer once: the tests call ``compute_features`` often, on little."""
     with pytest.MonkeyPatch.context() as patch:

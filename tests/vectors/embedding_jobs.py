@@ -1,17 +1,8 @@
-"""Whole runs of ``keras-elmo embed``: killed again and again; how much memory they take.
-
-The tests run small ones. By hand, larger ones:
-
-    export PYTHONPATH=examples
-    python -m tests.vectors.embedding_jobs --kills 50 --sentences 5000 --kind npy
-    python -m tests.vectors.embedding_jobs --memory --sentences 5000
-"""
+"""Whole runs of ``keras-elmo embed``: killed again and again; how much memory they take."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import gzip
 import json
 import os
 import random
@@ -19,12 +10,12 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from tests.tiny_models import LEAST, saved_model
+from tests.vectors.small_jobs import contents
 
 # Reports how much memory it took.
 _PROGRAM = """
@@ -36,8 +27,8 @@ pathlib.Path(os.environ["PEAK_MEMORY_FILE"]).write_text(status)
 sys.exit(code)
 """
 
-# Says when it has imported all. Runs what each line says, and prints the process and, when
-# it has ended, its exit code.
+# Says when it has imported all, runs what each line says, and prints the process and then
+# its exit code.
 _SERVER = """
 import json, os, sys
 from keras_elmo.cli import main as command
@@ -62,14 +53,13 @@ for line in sys.stdin:
 
 
 def write_corpus(path: Path, n_sentences: int, seed: int = 0, n_words: int = 40) -> Path:
-    """Sentences of 1 to ``n_words`` random words: text or CSV, ``.gz`` or not."""
+    """Sentences of 1 to ``n_words`` random words, as text or CSV."""
     rng = random.Random(seed)
     words = ["".join(rng.choices("abcdefghij", k=rng.randint(1, 9))) for _ in range(3000)]
     lines = ["text"] * (".csv" in path.name)
     for _ in range(n_sentences):
         lines.append(" ".join(rng.choices(words, k=rng.randint(1, n_words))))
-    text = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    path.write_text("".join(f"{line}\n" for line in lines))
     return path
 
 
@@ -80,30 +70,20 @@ def _environment() -> dict[str, str]:
 
 
 class Kind(NamedTuple):
-    """The name of a corpus, ``"-"`` for standard input, that of the output, and options."""
-
-    corpus: str
+    corpus: str  # its name, or "-" for standard input
     output: str
     options: tuple[str, ...] = ()
 
 
 KINDS = {
     "hdf5": Kind("corpus.txt", "out.hdf5"),
-    "keys": Kind(
-        "corpus.txt.gz", "out.hdf5", ("--use-sentence-keys", "--on-error", "skip")
-    ),
     "npy": Kind("corpus.csv", "out.npy", ("--column", "text")),
-    "npy-pooled": Kind("corpus.txt", "out.npy", ("--pooled", "--forget-sentences")),
     "parquet": Kind("-", "out.parquet", ("--pooled",)),
 }
 
 
 class Jobs:
-    """Starts jobs, each in a process of its own that has all imported already.
-
-    TensorFlow takes longer to import than these jobs to run: so one process imports it,
-    and forks.
-    """
+    """Starts jobs by forks of a process that has imported TensorFlow, which takes long."""
 
     def __enter__(self) -> Self:
         self._server = subprocess.Popen(
@@ -147,14 +127,12 @@ class Jobs:
 
 
 class Kills(NamedTuple):
-    """What came of a series of killed jobs: how many left progress, how many got complete,
-    each to the same bytes, and how long one takes that is not killed.
-    """
+    """What came of a series of killed jobs."""
 
     n_kills: int
     n_with_progress: int
-    n_jobs: int
-    seconds: float
+    n_jobs: int  # complete, each with the same bytes
+    seconds: float  # of one that is not killed
 
 
 def kill_at_random(
@@ -162,8 +140,7 @@ def kill_at_random(
 ) -> Kills:
     """Kills jobs at random moments, and starts them again until they are complete.
 
-    The last one is left to end. All complete files must be those of a job that was not
-    killed.
+    All complete files must be those of a job that was not killed; the last one is not.
     """
     rng = random.Random(seed)
     source = saved_model(folder / "model", LEAST)
@@ -175,7 +152,7 @@ def kill_at_random(
     begun = time.monotonic()
     assert jobs.run(corpus, kind, whole / kind.output, source, None) == 0
     seconds = time.monotonic() - begun
-    expected = _contents(whole)
+    expected = contents(whole)
     out, record = parts / kind.output, parts / f"{kind.output}.json"
     n_killed = n_with_progress = n_jobs = 0
     is_complete = False
@@ -184,7 +161,7 @@ def kill_at_random(
         code = jobs.run(corpus, kind, out, source, moment)
         is_complete = code == 0
         if is_complete:
-            assert _contents(parts) == expected, "other files"
+            assert contents(parts) == expected, "other files"
             n_jobs += 1
             for path in parts.iterdir():
                 path.unlink()
@@ -197,10 +174,6 @@ def kill_at_random(
         elif record.exists():
             n_with_progress += json.loads(record.read_text())["n_done"] > 0
     return Kills(n_killed, n_with_progress, n_jobs, seconds)
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def peak_memory(folder: Path, n_sentences: int) -> int:
@@ -219,36 +192,3 @@ def peak_memory(folder: Path, n_sentences: int) -> int:
     subprocess.run(command, env=environment, check=True)
     (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
     return int(kilobytes) * 1024
-
-
-def main() -> None:
-    """Runs a series by hand."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=int, default=5000)
-    parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--kind", choices=KINDS, help="of the files (default: all)")
-    parser.add_argument("--memory", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.kills:
-        for name in [arguments.kind] if arguments.kind else KINDS:
-            with tempfile.TemporaryDirectory() as folder, Jobs() as jobs:
-                print(
-                    name,
-                    kill_at_random(
-                        jobs,
-                        Path(folder),
-                        KINDS[name],
-                        arguments.sentences,
-                        arguments.kills,
-                    ),
-                    flush=True,
-                )
-    if arguments.memory:
-        for n_sentences in (arguments.sentences, 10 * arguments.sentences):
-            with tempfile.TemporaryDirectory() as folder:
-                n_bytes = peak_memory(Path(folder), n_sentences)
-            print(f"{n_sentences:,} sentences: {n_bytes / 1e6:,.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from keras_elmo.vectors.embedder import Embedder
@@ -14,6 +15,7 @@ SENTENCES = ["the cat sat", "a dog", "", "one two three four five", "x", "a b c 
 LENGTHS = [len(sentence.split()) for sentence in SENTENCES]
 QUIET: dict[str, Any] = {"progress": False, "batch_size": 2}
 SUFFIXES = (".hdf5", ".h5", ".npy", ".parquet")
+KINDS = (".hdf5", ".npy", ".parquet")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -24,6 +26,16 @@ def folder(tmp_path: Path, name: str = "out") -> Path:
     path = tmp_path / name
     path.mkdir()
     return path
+
+
+def check_tokens(
+    found: Iterable[Any], batch: Any, texts: Iterable[str] = SENTENCES
+) -> None:
+    """``found`` has what a layer gives for texts, (n, time, ...), without the padding."""
+    for array, rows, text in zip(found, np.asarray(batch), texts, strict=True):
+        expected = rows[: len(text.split())]
+        assert array.dtype == np.float32
+        np.testing.assert_allclose(array, expected, rtol=0, atol=1e-6, strict=True)
 
 
 class Interrupted(Exception):  # noqa: N818

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import json
+import math
 import os
 import signal
 import tempfile
@@ -24,7 +23,8 @@ from keras_elmo.vectors import embed_dataset, ray_data
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.ray_worker import Worker
 from tests.tiny_models import TINY
-from tests.vectors.ray_rows import N_ROWS, TEXTS, check_tokens, embedded
+from tests.vectors.ray_rows import TEXTS, embedded
+from tests.vectors.small_jobs import check_tokens
 
 pytestmark = [
     pytest.mark.slow,
@@ -71,10 +71,6 @@ def dataset(ray: Any, texts: list[Any]) -> Any:
         for i, text in enumerate(texts)
     ]
     return ray.data.from_items(rows, override_num_blocks=5)
-
-
-def rows_by_number(dataset: Any) -> list[dict[str, Any]]:
-    return sorted(dataset.take_all(), key=lambda row: row["i"])
 
 
 def test_killed_worker(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,17 +127,17 @@ def test_killed_worker(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        result = rows_by_number(vectors)
+        result = sorted(vectors.take_all(), key=lambda row: row["i"])
     finally:
         finished.set()
         killer.join()
 
-    assert [row["i"] for row in result] == list(range(N_ROWS))
+    assert [row["i"] for row in result] == list(range(len(TEXTS)))
     for i, row in enumerate(result):
         assert list(row) == ["text", "i", "more", "embedding"]
         assert row["text"] == TEXTS[i]
         assert row["more"] == {"list": [i] * (i % 3)}
-    check_tokens([row["embedding"] for row in result], layer, TEXTS)
+    check_tokens([row["embedding"] for row in result], layer(TEXTS), TEXTS)
 
     lines = [line.split() for line in notes.read_text(encoding="utf-8").splitlines()]
     by_pid = {
@@ -170,95 +166,21 @@ def test_too_few_processors(
     assert (told in caplog.text) == (num_cpus == 3)
 
 
-def test_example(ray: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    example = importlib.import_module("embed_with_ray")
-    output = tmp_path / "an output"
-    options = ["--pooled", "--layers", "top", "--workers", "1"]
-
-    # One clear error, of the type that embed_dataset raises, and nothing is left behind.
-    bad = tmp_path / "job.json"
-    rows = [{"text": text, "i": i} for i, text in enumerate(["a b", "", "x" * 99 + " b c"])]
-    bad.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"job\.json: dataset: rows whose") as raised:
-        example.main([str(output), str(bad), *options, "--max-tokens", "2"])
-    assert str(raised.value).splitlines()[1:] == [
-        f"'{'x' * 60}'...: 3 tokens, more than 2",
-        "Mend them, or choose on_error='repair' or 'skip'.",
-    ]
-    context = raised.value.__context__
-    assert context is not None
-    assert isinstance(context.__cause__, ValueError)
-    assert not [path for path in output.iterdir() if not path.is_file()]
-
-    # As if it had been killed at the second file: the first is left as it is.
-    inputs = [tmp_path / "a.txt", tmp_path / "b.txt"]
-    inputs[0].touch()
-    (output / "a.txt").mkdir()
-    lines = [*(text.encode() for text in TEXTS[:9]), b"\xff b", b"", "é\u2028f".encode()]
-    inputs[1].write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
-    (output / ".unfinished-0").mkdir()
-    (output / ".unfinished-0" / "half").touch()
-    argv = [str(output), *map(str, inputs), *options, "--on-error", "repair"]
-    with pytest.raises(SystemExit, match="these differ: on_error, max_tokens"):
-        example.main(argv)
-    (output / "a.txt").rmdir()
-    example.check_same_job(example.parsed(argv))  # nothing is done: other options will do
-    (output / "a.txt").mkdir()
-    capsys.readouterr()
-    assert example.main(argv) == 0
-    assert "a.txt: done before" in capsys.readouterr().out
-    assert not list((output / "a.txt").iterdir())
-    assert not list(output.glob(".unfinished*"))
-
-    layer = ElmoEmbeddingLayer("mini", "pooled_layers")
-    files = sorted((output / "b.txt").iterdir())
-    assert all(file.suffix == ".parquet" for file in files)
-    table = pyarrow.concat_tables(map(parquet.read_table, files))
-    texts = [*TEXTS[:9], "\ufffd b", "", "é\u2028f"]
-    assert table.column("text").to_pylist() == texts
-    vectors = np.array(table.column("embedding").to_pylist())
-    tokens = [" ".join(text.split()) for text in texts]
-    expected = np.array(layer(tokens)[:, -1])  # (n, D)
-    expected[10] = 0  # a sentence without tokens
-    np.testing.assert_allclose(vectors, expected, atol=1e-6)
-
-    inputs[1].write_text("other", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"these differ: b\.txt"):
-        example.main(argv)
-    with pytest.raises(SystemExit, match=r"holds something else: .*a\.txt"):
-        example.main([str(tmp_path), *argv[1:]])
-    (output / example.RECORD).write_text("{", encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"\.job\.json is damaged"):
-        example.main(argv)
-    with pytest.raises(SystemExit, match=r"a\.txt is a file; OUTPUT must be a folder"):
-        example.main([str(inputs[0]), *argv[1:]])
-    (tmp_path / "d.csv.gz").touch()
-    with pytest.raises(SystemExit, match=r"d\.csv\.gz' is a table. Make lines, JSON"):
-        example.main([str(output), str(tmp_path / "d.csv.gz")])
-    (tmp_path / ".c").touch()
-    with pytest.raises(SystemExit, match=r"\.c' begins with a dot, as this program's own"):
-        example.main([str(output), str(tmp_path / ".c")])
+def test_bad_rows_end_the_job(ray: Any) -> None:
+    rows = dataset(ray, ["a b", "", "x" * 99 + " b c"])
+    message = rf"rows whose column 'text' [\s\S]*'{'x' * 60}'\.\.\.: 3 tokens, more than 2"
+    with pytest.raises(ValueError, match=message):
+        embed_dataset(rows, "mini", max_tokens=2).take_all()
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"column": "txt"}, ValueError, "column must be one of the dataset's, 'text', 'i'"),
-        (
-            {"output_column": "i"},
-            ValueError,
-            "output_column='i' is a column of",
-        ),
+        ({"output_column": "i"}, ValueError, "output_column='i' is a column of"),
         ({"concurrency": 0}, ValueError, "concurrency must be a positive integer; got 0"),
         ({"num_cpus": 0}, ValueError, "num_cpus must be a number above 0; got 0"),
-        (
-            {"num_gpus": float("nan")},
-            ValueError,
-            "num_gpus must be a number from 0 on",
-        ),
+        ({"num_gpus": math.nan}, ValueError, "num_gpus must be a number from 0 on"),
         ({"dtype": "float64"}, ValueError, "dtype must be one of 'float32', 'float16'"),
         ({"source": 3}, TypeError, "source must be a name, a path, a URL, an ElmoConfig"),
         ({"dataset": ["a b"]}, TypeError, "dataset must be a ray.data.Dataset; got"),

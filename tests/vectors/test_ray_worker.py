@@ -14,7 +14,9 @@ import pytest
 from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.vectors import embed_dataset, ray_data
 from keras_elmo.vectors.ray_worker import Worker
-from tests.vectors.ray_rows import N_ROWS, TEXTS, check_tokens, embedded
+from tests.tiny_models import LEAST
+from tests.vectors.ray_rows import TEXTS, embedded
+from tests.vectors.small_jobs import check_tokens
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed"
@@ -30,48 +32,49 @@ def _settings_of_ray() -> None:
         ray.data.DataContext.get_current()
 
 
-def test_repaired_rows(source: str, caplog: pytest.LogCaptureFixture) -> None:
+def arrays(rows: list[dict[str, Any]]) -> list[Any]:
+    return [row["embedding"] for row in rows]
+
+
+def test_bad_rows(
+    source: str, layer: ElmoEmbeddingLayer, caplog: pytest.LogCaptureFixture
+) -> None:
     texts = ["a b", None, b"\xff b".decode("latin-1"), " ", "a b c d"]
-    layer = ElmoEmbeddingLayer(source, "layers")
     rows = embedded(source, texts, on_error="repair", max_tokens=3)
     assert [row["i"] for row in rows] == list(range(5))
-    expected = ["a b", "", texts[2], "", "a b c"]
-    check_tokens([row["embedding"] for row in rows], layer, expected)
-    assert rows[1]["embedding"].shape == (0, 3, 16)
+    repaired = ["a b", "", texts[2], "", "a b c"]
+    check_tokens(arrays(rows), layer(repaired), repaired)
     assert "row None: missing; repaired" in caplog.text
     assert "row 'a b c d': 4 tokens, more than 3; repaired" in caplog.text
-
-
-def test_bytes_and_numbers(source: str) -> None:
-    layer = ElmoEmbeddingLayer(source, "layers")
-    rows = embedded(source, [b"a b", b"\xff c"], on_error="repair")
-    check_tokens([row["embedding"] for row in rows], layer, ["a b", "\ufffd c"])
-    with pytest.raises(
-        ValueError, match=r"\n4: not a string, but int\nMend them, or choose"
-    ):
+    of_bytes = embedded(source, [b"a b", b"\xff c"], on_error="repair")
+    check_tokens(arrays(of_bytes), layer(["a b", "\ufffd c"]), ["a b", "\ufffd c"])
+    (row,) = embedded(source, ["a b", "a b c d", None], on_error="skip", max_tokens=3)
+    check_tokens([row["embedding"]], layer(["a b"]), ["a b"])
+    with pytest.raises(ValueError, match=r"\n4: not a string, but int\nMend them, or"):
         embedded(source, [3, 4])
 
 
-def test_pooled(source: str) -> None:
+def test_pooled(source: str, pooled: ElmoEmbeddingLayer) -> None:
     rows = embedded(source, TEXTS, layers="average", pooled=True, dtype="float16")
-    layers = np.asarray(ElmoEmbeddingLayer(source, "pooled_layers")(TEXTS))  # (n, 3, D)
-    found = np.stack([row["embedding"] for row in rows])
+    found = np.stack(arrays(rows))
     assert found.dtype == np.float16
+    layers = np.asarray(pooled(TEXTS))  # (n, 3, D)
     np.testing.assert_allclose(found, layers.mean(axis=1), rtol=1e-3, atol=1e-3)
 
 
-def test_rows_of_a_part(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_a_part(
+    source: str, layer: ElmoEmbeddingLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where rows are cut depends on the rows alone, and all of them are there."""
     monkeypatch.setattr(Worker, "chunk_bytes", 1000)
-    layer = ElmoEmbeddingLayer(source, "layers")
     for options in ({"batch_size": 3}, {"batch_size": 64, "token_budget": 5}):
         rows = embedded(source, TEXTS, **options)
-        assert [row["i"] for row in rows] == list(range(N_ROWS))
-        check_tokens([row["embedding"] for row in rows], layer, TEXTS)
+        assert [row["i"] for row in rows] == list(range(len(TEXTS)))
+        check_tokens(arrays(rows), layer(TEXTS), TEXTS)
 
 
-def test_vectors_that_do_not_fit(source: str, tmp_path: Path) -> None:
-    layer = ElmoEmbeddingLayer(source, "pooled_layers")
+def test_vectors_that_do_not_fit(tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(LEAST, "pooled_layers")
     layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
     layer.save_hdf5(tmp_path)
     message = r"text number 2 do not fit float16.* The text begins with 'one two'\.$"
