@@ -86,7 +86,7 @@ def feature_dataset(
 
 
 def _token_lengths(features: Any) -> Lengths | None:
-    """The number of tokens of each text, or None for features with one row for each."""
+    """The number of tokens of each text (n,), or None for features of whole texts."""
     if isinstance(features, np.ndarray) and features.ndim > 1:
         return None
     if hasattr(features, "lengths"):

@@ -20,7 +20,7 @@ siamese = load_example("similar_texts/siamese")
 def test_halve() -> None:
     first = "A film about a man who sells his boat."
     second = "He buys it back! And that is all that happens to him."
-    assert halves.halve(f"{first}<br />{second}") == (
+    assert halves.halve(f"{first} {second}") == (
         "A film about a man who sells his boat .",
         "He buys it back ! And that is all that happens to him .",
     )

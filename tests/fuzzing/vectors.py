@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ import numpy as np
 from keras_elmo.vectors import open_embeddings
 from keras_elmo.weights.hdf5_text import write_text_attribute
 from tests.fuzzing.containers import mutated_npy
-from tests.fuzzing.mutations import mutated, mutated_json
-from tests.fuzzing.target import DATA, EQUAL, Files, Target, WrongContentError, same
+from tests.fuzzing.mutations import Rng, mutated, mutated_json
+from tests.fuzzing.target import Files, Target, require, taken
 
 _SENTENCES = ["the cat sat", "a dog", "one two three four five", "x"]
 _LENGTHS = [len(sentence.split()) for sentence in _SENTENCES]
@@ -33,28 +32,23 @@ class _Embeddings(Target):
 
     def read(self, folder: Path) -> Any:
         with open_embeddings(folder / self.file) as embeddings:
-            if len(embeddings) > 1000:
-                # No file of some kilobytes has as many.
-                raise WrongContentError(f"{len(embeddings)} arrays")
+            # No file of some kilobytes has more.
+            require(len(embeddings) <= 1000, f"{len(embeddings)} arrays")
             arrays = [np.array(array) for array in embeddings]
             sentences = embeddings.sentences
             for sentence in sentences or []:
                 embeddings[sentence]
             return arrays, sentences
 
-    def judge(self, expected: Any, found: Any) -> str:
-        if same(expected, found):
-            return EQUAL
+    def check(self, expected: Any, found: Any) -> None:
         arrays, sentences = found
-        if sentences is not None and (
-            len(sentences) != len(arrays) or not all(isinstance(s, str) for s in sentences)
-        ):
-            raise WrongContentError("sentences that are none, or of other arrays")
-        if sum(array.nbytes for array in arrays) > 1 << 22:
-            raise WrongContentError("more numbers than there are")
-        if not all(array.dtype.kind == "f" for array in arrays):
-            raise WrongContentError("something else than numbers")
-        return DATA
+        if sentences is not None:
+            are_texts = all(isinstance(sentence, str) for sentence in sentences)
+            require(are_texts and len(sentences) == len(arrays), "other sentences")
+        n_bytes = sum(array.nbytes for array in arrays)
+        require(n_bytes <= 1 << 22, "more numbers than there are")
+        are_numbers = all(array.dtype.kind == "f" for array in arrays)
+        require(are_numbers, "something else than numbers")
 
 
 class EmbeddingsHdf5(_Embeddings):
@@ -66,15 +60,12 @@ class EmbeddingsHdf5(_Embeddings):
     def make(self, folder: Path) -> None:
         with h5py.File(folder / "packed", "w") as file:
             self._fill(file, compression="gzip", shuffle=True)
-        self.packed = (folder / "packed").read_bytes()
-        (folder / "packed").unlink()
         with h5py.File(folder / "keys", "w") as file:
             write_text_attribute(file, "keras_elmo", json.dumps({"sentence_keys": True}))
             places = itertools.pairwise(_OFFSETS)
             for sentence, (start, end) in zip(_SENTENCES, places, strict=True):
                 file[sentence] = np.swapaxes(_ROWS[start:end], 0, 1)
-        self.keys = (folder / "keys").read_bytes()
-        (folder / "keys").unlink()
+        self.others = [taken(folder / "packed"), taken(folder / "keys")]
         with h5py.File(folder / self.file, "w") as file:
             write_text_attribute(file, "keras_elmo", json.dumps({"sentence_keys": False}))
             self._fill(file)
@@ -87,9 +78,10 @@ class EmbeddingsHdf5(_Embeddings):
         text = file.create_dataset("sentence_to_index", (1,), h5py.string_dtype())
         text[0] = json.dumps({s: str(i) for i, s in enumerate(_SENTENCES)})
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
-        content = rng.choice((files[self.file], files[self.file], self.packed, self.keys))
-        return {self.file: mutated(content, rng)}
+    def spoil(self, files: Files, rng: Rng) -> Files:
+        return {
+            self.file: mutated(rng.choice((*[files[self.file]] * 2, *self.others)), rng)
+        }
 
 
 class EmbeddingsNumpy(_Embeddings):
@@ -105,7 +97,7 @@ class EmbeddingsNumpy(_Embeddings):
         lines = [json.dumps(sentence) + "\n" for sentence in _SENTENCES]
         (folder / "vectors.npy.sentences.jsonl").write_text("".join(lines))
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
+    def spoil(self, files: Files, rng: Rng) -> Files:
         name = rng.choice(list(files))
         if not name.endswith(".npy"):
             lines = files[name].splitlines(keepends=True)
@@ -142,7 +134,7 @@ class EmbeddingsParquet(_Embeddings):
         self.plain = buffer.getvalue()
         pyarrow.parquet.write_table(table, folder / self.file, row_group_size=3)
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
+    def spoil(self, files: Files, rng: Rng) -> Files:
         return {self.file: mutated(rng.choice((files[self.file], self.plain)), rng)}
 
 
