@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.examples.programs import load_example, run_example
+from tests.examples.running import load_example, run
 from tests.tiny_models import LEAST, saved_model
 
 halves = load_example("similar_texts/halves")
@@ -137,7 +137,7 @@ def test_loss(reviews: list[int]) -> None:
 def test_whole_programs(tmp_path: Path) -> None:
     source = saved_model(tmp_path / "elmo", LEAST)
     arguments = ["--source", source, "--limit", "40", "--test", "20"]
-    printed = run_example(
+    printed = run(
         "similar_texts/compare_halves.py", "Fine music!", *arguments, folder=tmp_path
     )
     assert printed.startswith("40 reviews for reference, 20 to test with\n")
@@ -154,7 +154,7 @@ def test_whole_programs(tmp_path: Path) -> None:
     # The features are there already.
     before = (out / "reference.npy").stat().st_mtime_ns
     arguments += ["--epochs", "2", "--size", "8", "--compare", "A fine film.", "Dull!"]
-    printed = run_example("similar_texts/siamese.py", *arguments, folder=tmp_path)
+    printed = run("similar_texts/siamese.py", *arguments, folder=tmp_path)
     assert (out / "reference.npy").stat().st_mtime_ns == before
     assert printed.startswith("Training on 36 reviews, validating on 4 others\nEpoch 1: ")
     assert len(re.findall(r"\n\w.*?(?:  +[\d.]+){3}\n", printed)) >= 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.examples.programs import load_example, run_example
+from tests.examples.running import load_example, run
 
 text = load_example("word_senses/occurrences")
 clusters = load_example("word_senses/clusters")
@@ -138,7 +138,7 @@ def test_labelled_sets() -> None:
 @pytest.mark.slow
 def test_whole_program(tmp_path: Path) -> None:
     """What "like" means in the embedded reviews, on "mini"."""
-    printed = run_example("word_senses/group_senses.py", folder=tmp_path)
+    printed = run("word_senses/group_senses.py", folder=tmp_path)
     assert printed.startswith("'like' occurs 21 times in 710 sentences.\n")
     _, first, second = printed.split("\nCluster ")
     assert first.startswith("1: 11 occurrences (52%)\n")
@@ -155,7 +155,7 @@ def test_whole_program(tmp_path: Path) -> None:
 
     # The vectors are there already; without context there is nothing to distinguish.
     before = (out / "like.npy").stat().st_mtime_ns
-    printed = run_example(
+    printed = run(
         "word_senses/group_senses.py", "--layer", "0", "--occurrence", "3", folder=tmp_path
     )
     assert (out / "like.npy").stat().st_mtime_ns == before
@@ -167,7 +167,7 @@ def test_whole_program(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_evaluation(tmp_path: Path) -> None:
     """The table on the embedded reviews."""
-    printed = run_example("word_senses/evaluate_groups.py", "--limit", "8", folder=tmp_path)
+    printed = run("word_senses/evaluate_groups.py", "--limit", "8", folder=tmp_path)
     (like,) = re.findall(r"like: verb / preposition +cue seen .*", printed)
     majority, *cells = like.split()[7:]
     # Layer 0 sees no context: chance. The others do: "would like", "looks like".
