@@ -111,8 +111,11 @@ def test_agrees_with_the_slow_model(
 def test_probabilities_sum_to_one() -> None:
     """After each history, on a text with enough words to estimate all discounts."""
     random = np.random.default_rng(0)
-    lengths = random.integers(1, 30, 150)
-    text = [np.minimum(random.zipf(1.3, length) + 1, 29) for length in lengths]
+    shares = 1 / np.arange(1, 29)
+    text = [
+        (2 + random.choice(28, length, p=shares / shares.sum())).tolist()
+        for length in random.integers(1, 30, 150)
+    ]
     model = KneserNey(*padded(arrays(text), 3, BEGIN, END), 30, 3)
     ngrams = list(itertools.product(range(30), range(30), range(1, 30)))
     tokens = np.array(ngrams, np.int32)  # (n-grams, 3)
