@@ -49,7 +49,7 @@ def test_every_workload(tmp_path: Path) -> None:
     assert "Making" not in run("benchmark.py", "--small", "--module", module, "--wor", "c")
 
 
-def test_a_comparison() -> None:
+def test_comparisons() -> None:
     values: dict[str, list[float]] = {"ours": [2.0, 4.0, 1.0], "theirs": [3.0, 4.0, 3.0]}
     comparison = Comparison("a", "title", "s", values, [20, 20, 20], [4, 4, 4], 16.0)
     assert comparison.ratios("theirs") == [1.5, 1.0, 3.0]
@@ -57,12 +57,10 @@ def test_a_comparison() -> None:
     assert comparison.cells("ours") == ("ours", "2 s", "10", "25.0%", "", "")
     theirs = ("theirs", "3 s", "7", "16.7%", "1.50 (1.00..3.00)", "")
     assert comparison.cells("theirs") == theirs
-
-
-def test_differences_are_seen() -> None:
+    # Differences are seen.
     ours = [np.zeros((2, 3), np.float32), np.ones((1, 3), np.float32)]
-    theirs = [np.zeros((2, 3), np.float32), np.array([[1, 0.75, 1.5]], np.float32)]
-    outputs = {sides.OURS: ours, "theirs": theirs}
+    others = [np.zeros((2, 3), np.float32), np.array([[1, 0.75, 1.5]], np.float32)]
+    outputs = {sides.OURS: ours, "theirs": others}
     assert workloads.largest_differences(outputs) == {"theirs": 0.5}
 
 

