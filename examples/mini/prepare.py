@@ -45,10 +45,8 @@ def main() -> None:
     for name, texts in files.items():
         text = "".join(line + "\n" for line in texts)
         (args.out / name).write_text(text, encoding="utf-8", newline="\n")
-    n_held_out = len(files["heldout.txt"])
-    print(
-        f"Wrote {args.out}: {len(training):,} reviews to train on, {n_held_out:,} held out"
-    )
+    n = len(files["heldout.txt"])
+    print(f"Wrote {args.out}: {len(training):,} reviews to train on, {n:,} held out")
 
 
 if __name__ == "__main__":
