@@ -46,7 +46,9 @@ def test_every_workload(tmp_path: Path) -> None:
     assert ours == pytest.approx(theirs, abs=1e-6)
     # The module that was made is there to be measured again.
     assert "Making" in printed
-    assert "Making" not in run("benchmark.py", "--small", "--module", module, "--wor", "c")
+    assert "Making" not in run(
+        "benchmark.py", "--small", "--module", module, "--workloads", "c"
+    )
 
 
 def test_comparisons() -> None:
