@@ -20,7 +20,7 @@ import tensorflow as tf
 from benchmarks.comparison import EXPLANATION, Comparison, write_chart
 from benchmarks.hub_module import Style, random_arrays, write_module
 from benchmarks.machine import description, lstm_work, word_work
-from benchmarks.sides import Side, make_other_sides, make_sides
+from benchmarks.sides import make_sides
 from benchmarks.texts import real_reviews, seeded_reviews
 from benchmarks.workloads import NEED_SIDES, SHORT_SENTENCE, WORKLOADS, Setting
 
@@ -29,7 +29,7 @@ from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 SMALL_CONFIG = ElmoConfig(
     char_dim=4, filters=((1, 8), (2, 8)), n_highway=1, dim=32, projection_dim=16
 )
-# An even mix is what released modules have, and other libraries without training.
+# An even mix is what released modules have.
 MIX = (np.zeros(3, np.float32), np.float32(1))
 # At these scales of the weights gates, clips and activations all have an effect. At larger
 # ones the recurrence is chaotic, and differences of rounding grow.
@@ -52,17 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
         description="Compare this layer with a TF1 Hub module's own graph, pair by pair."
     )
     add = parser.add_argument
-    add(
-        "--module",
-        type=Path,
-        help="a TF1 Hub module; made there from seeded weights if it does not exist "
-        "(default: one of the original size in a temporary directory)",
-    )
-    add(
-        "--data",
-        help="the IMDB reviews: aclImdb_v1.tar.gz, the directory it unpacks to, or "
-        "'download'; without it, texts like them made by seeded code",
-    )
+    add("--module", type=Path, help="a TF1 Hub module, made there if it does not exist")
+    add("--data", help="aclImdb_v1.tar.gz, what it unpacks to, or 'download'")
     add("--small", action="store_true", help="a tiny model and few texts: a quick run")
     add("--workloads", default="".join(WORKLOADS), help="such as acd (default: all)")
     add("--pairs", type=int, help="how often each side is measured (5, or 2 if small)")
@@ -116,17 +107,8 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         threads=args.threads,
         seed=args.seed,
     )
-    sides: list[Side] = []
-    if NEED_SIDES & set(args.workloads):
-        others, left_out = make_other_sides(layer, folder / "hdf5", args.threads)
-        sides = make_sides(module) + others
-        for name, why in left_out.items():
-            print(f"Without {name}: {why}")
-    try:
-        comparisons = [c for w in args.workloads for c in WORKLOADS[w](setting, sides)]
-    finally:
-        for side in sides:
-            side.close()
+    sides = make_sides(module) if NEED_SIDES & set(args.workloads) else []
+    comparisons = [c for w in args.workloads for c in WORKLOADS[w](setting, sides)]
     report(args, layer.config, comparisons)
 
 

@@ -7,6 +7,7 @@ from the module's description, not from the layers, so that it can serve as a re
 
 from __future__ import annotations
 
+import itertools
 import logging
 import warnings
 from collections.abc import Iterator
@@ -33,24 +34,15 @@ LSTM_NAMES = {"W_0": "kernel", "B": "bias", "W_P_0": "projection/kernel"}
 
 @dataclass(frozen=True)
 class Style:
-    """How a module's exporter went about it.
+    """How a module's exporter went about it."""
 
-    Attributes:
-        google_names: ``aggregation/weights`` and ``aggregation/scaling`` for the mix, or
-            names that end in ``ELMo_W`` and ``ELMo_gamma``.
-        zero_row: Whether ``char_embed`` begins with the row of id 0.
-        state: Whether the module keeps LSTM states in variables, from call to call.
-        constants: Whether the graph holds the weights once more, as the initial values of
-            the variables: bilm-tf starts variables from arrays, and TensorFlow 1 makes
-            constants of them.
-        gamma_in_default: Whether ``default`` is the mean of ``elmo``, or leaves gamma out.
-    """
-
+    # aggregation/weights and aggregation/scaling, or names ending in ELMo_W and ELMo_gamma.
     google_names: bool = True
-    zero_row: bool = True
-    state: bool = False
+    zero_row: bool = True  # of id 0, at the beginning of char_embed
+    state: bool = False  # of the LSTMs, in variables, from call to call
+    # Initial values of variables in the graph: TensorFlow 1 makes them of bilm-tf's arrays.
     constants: bool = False
-    gamma_in_default: bool = True
+    gamma_in_default: bool = True  # which is then the mean of elmo
 
 
 MIX: Mix = (np.array([0.3, -0.2, 0.5], np.float32), np.float32(1.3))
@@ -78,17 +70,9 @@ def write_module(
     style: Style = Style(),
     mix: Mix = MIX,
 ) -> Path:
-    """Builds a module and writes it in the Hub format.
+    """Builds a module of two layers and writes it, in the Hub format, to a new directory.
 
-    Args:
-        directory: Where to; must not exist.
-        config: Its shape: two layers, relu and clips of 3, as published.
-        arrays: Its weights under the HDF5 names.
-        style: How its exporter went about it.
-        mix: The weights (3,) and the scale () of its mix.
-
-    Returns:
-        The directory.
+    ``arrays`` are its weights under the HDF5 names.
     """
     with tensorflow_1(), tf.Graph().as_default(), v1.Session() as session:
         module = _Module(config, arrays, style, mix)
@@ -159,13 +143,11 @@ class _Module:
         self.states: dict[tuple[int, int, int], Tensor] = {}
         if style.state:
             sizes = [config.projection_dim, config.dim]
-            keys = [
-                (d, k, s) for d in range(2) for k in range(config.n_layers) for s in (0, 1)
-            ]
-            for n, (direction, layer, which) in enumerate(keys):
+            keys = itertools.product(range(2), range(config.n_layers), range(2))
+            for n, key in enumerate(keys):  # direction, layer, h or c
                 name = "bilm/Variable" + (f"_{n}" if n else "")
-                zeros = np.zeros((64, sizes[which]), np.float32)
-                self.states[direction, layer, which] = self._variable(name, zeros, False)
+                zeros = np.zeros((64, sizes[key[2]]), np.float32)
+                self.states[key] = self._variable(name, zeros, False)
 
     def _variable(self, name: str, value: Any, trainable: bool = True) -> Tensor:
         if self.style.constants:
@@ -191,11 +173,10 @@ class _Module:
         layers, inputs = [twice], [vectors, tf.reverse_sequence(vectors, lengths + 2, 1)]
         for layer in range(self.config.n_layers):
             for direction in range(2):
-                outputs = self._lstm(
-                    inputs[direction], lengths + 2, layer, direction, updates
-                )
+                x = inputs[direction]
+                outputs = self._lstm(x, lengths + 2, layer, direction, updates)
                 if layer > 0 and self.config.use_skip_connections:
-                    outputs += inputs[direction]
+                    outputs += x
                 inputs[direction] = outputs
             backward = tf.reverse_sequence(inputs[1], lengths + 2, 1)
             layers.append(tf.concat([inputs[0], backward], axis=-1))
@@ -224,10 +205,7 @@ class _Module:
         embedded = tf.nn.embedding_lookup(table, tf.reshape(ids, [-1, 50]))[:, None]
         pieces = []
         for i, (width, _) in enumerate(self.config.filters):
-            kernel, bias = (
-                self.variables[f"CNN/W_cnn_{i}"],
-                self.variables[f"CNN/b_cnn_{i}"],
-            )
+            kernel, bias = (self.variables[f"CNN/{x}_cnn_{i}"] for x in "Wb")
             convolved = tf.nn.conv2d(embedded, kernel, 1, "VALID") + bias
             highest = v1.nn.max_pool(convolved, [1, 1, 51 - width, 1], [1] * 4, "VALID")
             pieces.append(tf.nn.relu(highest)[:, 0, 0])

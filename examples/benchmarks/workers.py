@@ -39,9 +39,7 @@ def main() -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        "--source", help="the ELMo model; random weights of a released model's shape if not"
-    )
+    add("--source", help="the ELMo model; by default random weights of a released shape")
     add("--data", help="aclImdb_v1.tar.gz; if missing, the package's own reviews")
     add("--sentences", type=int, default=4096, help="of each worker")
     add("--workers", type=int, default=1, help="at the same time")
@@ -115,10 +113,8 @@ def print_billion(
     hours = times * n_tokens / (sum(rates) / len(rates)) / 3600
     print(f"together: {sum(rates):,.0f} tokens/s\nA billion such sentences at these rates:")
     print(f"{times * n_tokens:.3g} tokens, {times * n_bytes / 1e12:,.1f} TB in float32")
-    print(
-        f"{hours:,.0f} hours of a worker: {math.ceil(hours / 24):,} for a day, or "
-        f"{math.ceil(hours / 168):,} for a week"
-    )
+    day, week = math.ceil(hours / 24), math.ceil(hours / 168)
+    print(f"{hours:,.0f} hours of a worker: {day:,} for a day, or {week:,} for a week")
 
 
 if __name__ == "__main__":

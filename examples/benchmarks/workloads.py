@@ -31,35 +31,19 @@ HIDDEN = 256
 
 @dataclass(frozen=True)
 class Setting:
-    """What the workloads share.
+    """What the workloads share."""
 
-    Attributes:
-        modules: Directories of TF1 Hub modules by their style; the first is the one that
-            all workloads but loading use.
-        config: The shape of their model.
-        reviews: Texts and labels, to take batches from.
-        pairs: How often each side is measured.
-        load_pairs: How often each side loads each module in workload e.
-        batch_size: Sentences in a batch.
-        large_batch_size: Sentences in a batch of workload d.
-        n_short: How many sentences workload c embeds one by one in a measurement.
-        n_job: How many reviews workload g trains with, and how many it validates with.
-        epochs: How many passes workload g takes.
-        threads: TensorFlow's threads for an operation; ``None`` for all.
-        seed: Makes texts and weights repeatable.
-    """
-
-    modules: dict[str, Path]
-    config: ElmoConfig
-    reviews: Reviews
-    pairs: int
-    load_pairs: int
+    modules: dict[str, Path]  # by style; all workloads but loading use the first
+    config: ElmoConfig  # of their model
+    reviews: Reviews  # to take batches from
+    pairs: int  # how often each side is measured
+    load_pairs: int  # and how often it loads each module in workload e
     batch_size: int
-    large_batch_size: int
-    n_short: int
-    n_job: int
-    epochs: int
-    threads: int | None
+    large_batch_size: int  # in workload d
+    n_short: int  # sentences that workload c embeds one by one in a measurement
+    n_job: int  # reviews that workload g trains with, and as many to validate with
+    epochs: int  # of workload g
+    threads: int | None  # of TensorFlow, for an operation
     seed: int
 
     @property
@@ -77,11 +61,13 @@ def in_turns(names: Sequence[str], pairs: int, title: str) -> Iterator[tuple[int
                 progress.update()
 
 
-def embed_reviews(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
+def embed_reviews(
+    setting: Setting, sides: Sequence[Side], workload: str = "a"
+) -> list[Comparison]:
     """Workload a: batches of reviews."""
-    size = setting.batch_size
+    size = setting.batch_size if workload == "a" else setting.large_batch_size
     runs = [[batch] for batch in batches(setting.reviews[0], size, setting.pairs)]
-    return [_embed(setting, sides, "a", f"batches of {size} reviews", runs)]
+    return [_embed(setting, sides, workload, f"batches of {size} reviews", runs)]
 
 
 def embed_letters(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
@@ -104,9 +90,7 @@ def embed_short_sentences(setting: Setting, sides: Sequence[Side]) -> list[Compa
 
 def embed_large_batches(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
     """Workload d: large batches of reviews."""
-    size = setting.large_batch_size
-    runs = [[batch] for batch in batches(setting.reviews[0], size, setting.pairs)]
-    return [_embed(setting, sides, "d", f"batches of {size} reviews", runs)]
+    return embed_reviews(setting, sides, "d")
 
 
 def _embed(
@@ -203,11 +187,7 @@ def train_steps(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
     }
     trained = {}
     for name, (engine, fine_tune) in tqdm(models.items(), desc="(f) warm-up"):
-        elmo: Any = ElmoEmbeddingLayer(
-            setting.module,
-            engine=engine,
-            fine_tune=fine_tune,
-        )
+        elmo: Any = ElmoEmbeddingLayer(setting.module, engine=engine, fine_tune=fine_tune)
         trained[name] = article_model(elmo, setting.seed)
         trained[name].train_on_batch(texts[:size], labels[:size])
     values: dict[str, list[float]] = {name: [] for name in models}

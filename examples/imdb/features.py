@@ -42,9 +42,8 @@ def main() -> None:
     validation = x[:n_validation], y[:n_validation]
     weights, bias = ridge_regression(x[n_validation:], y[n_validation:], validation)
     print(f"Validation accuracy: {accuracy(weights, bias, *validation):.4f}")
-    print(
-        f"Test accuracy: {accuracy(weights, bias, *test):.4f} on {len(test[0]):,} reviews"
-    )
+    found = accuracy(weights, bias, *test)
+    print(f"Test accuracy: {found:.4f} on {len(test[0]):,} reviews")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -66,15 +65,10 @@ def make_parser() -> argparse.ArgumentParser:
 def ridge_regression(
     x: Floats, y: Floats, validation: tuple[Floats, Floats]
 ) -> tuple[Floats, float]:
-    """Fits a linear classifier in closed form.
+    """Fits a linear classifier to features (n, features) and labels (n,) of -1 or 1.
 
-    Args:
-        x: Features (n, features).
-        y: Labels (n,), -1 or 1.
-        validation: Features and labels to choose the penalty with.
-
-    Returns:
-        Weights (features,) and a bias; positive scores stand for label 1.
+    In closed form, with the penalty that is best on the validation pair: weights
+    (features,) and a bias.
     """
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6  # (features,)
     x = ((x - mean) / scale).astype(np.float64)

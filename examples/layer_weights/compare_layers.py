@@ -5,7 +5,7 @@ run resumes. For each task a linear classifier is trained on their mix: with lea
 weights, with equal ones, and on each layer alone. The program prints weights and scores,
 and draws the weights::
 
-    python examples/layer_weights/compare_layers.py --data aclImdb --wnut17 wnut17
+    python examples/layer_weights/compare_layers.py --data download --wnut17 wnut17
 
 Without ``--data`` it takes the few reviews that come with keras-elmo.
 """
@@ -20,11 +20,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from heads import LEARNED, Outcome, train
-from sklearn.datasets import load_files
 from tasks import Task, named_entities, sentiment, words
 
 from keras_elmo import tokenize
-from keras_elmo.text.reviews import load_reviews
+from keras_elmo.text import load_reviews
+from keras_elmo.text.imdb import load_imdb
 
 WORDS = 150  # of a review
 
@@ -54,52 +54,31 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="what aclImdb_v1.tar.gz unpacks to")
-    add(
-        "--wnut17",
-        type=Path,
-        metavar="DIR",
-        help="the files of WNUT-17, for named entities",
-    )
-    add("--source", default="mini", help="the ELMo model (default: %(default)s)")
-    add(
-        "--limit",
-        type=int,
-        default=2000,
-        help="reviews to train on; half as many are held out",
-    )
-    add(
-        "--steps",
-        type=int,
-        default=1000,
-        help="batches for each head (default: %(default)s)",
-    )
-    add(
-        "--seeds",
-        type=int,
-        default=3,
-        help="how often to train each (default: %(default)s)",
-    )
+    add("--data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
+    add("--wnut17", type=Path, help="the folder of WNUT-17, for named entities")
+    add("--source", default="mini", help="the ELMo model")
+    add("--limit", type=int, default=2000, help="training reviews; half as many held out")
+    add("--steps", type=int, default=1000, help="batches for each head")
+    add("--seeds", type=int, default=3, help="how often to train each")
     add("--output", type=Path, default=Path("layer_weights_output"), metavar="DIR")
     return parser.parse_args()
 
 
-def read_reviews(data: Path | None, limit: int) -> list[tuple[Any, Any]]:
+def read_reviews(data: str | None, limit: int) -> list[tuple[Any, Any]]:
     """Texts and labels to train on and held out: balanced, cut, tokens between spaces."""
-    parts: Any = load_reviews()
-    if data is not None:
-        files = {"categories": ["neg", "pos"], "encoding": "utf-8", "shuffle": False}
-        folders = [load_files(data / part, **files) for part in ("train", "test")]
-        parts = [(np.array(f.data, dtype=object), f.target) for f in folders]
+    parts = load_imdb(data) if data else load_reviews()
     chosen = []
     for (texts, labels), n in zip(parts, (limit, limit // 2), strict=True):
         random = np.random.default_rng(0)
         order = random.permutation(len(texts))
         halves = [order[labels[order] == label][: n // 2] for label in (0, 1)]
         order = random.permutation(np.concatenate(halves))
-        cut = (text.replace("<br />", " ").split()[:WORDS] for text in texts[order])
+        cut = (text.split()[:WORDS] for text in texts[order])
         tokens = [" ".join(tokenize(" ".join(words))) for words in cut]
         chosen.append((tokens, labels[order]))
     return chosen
@@ -108,11 +87,8 @@ def read_reviews(data: Path | None, limit: int) -> list[tuple[Any, Any]]:
 def print_task(task: Task, outcomes: Outcomes) -> None:
     """What a task learned from, how large its layers are, its mix and scores."""
     layers, labels = task.training
-    print(
-        f"\n{task.name}: {len(labels):,} to train on, {len(task.held_out[1]):,} held out, ",
-        end="",
-    )
-    print(f"{task.n_classes} classes")
+    print(f"\n{task.name}: {len(labels):,} to train on, ", end="")
+    print(f"{len(task.held_out[1]):,} held out, {task.n_classes} classes")
     n_layers = layers.shape[1]
     print(" " * 16 + "".join(f"{f'layer {k}':>9}" for k in range(n_layers)))
     # A small layer needs a larger weight.

@@ -52,8 +52,7 @@ def sentiment(source: str, parts: Sequence[Any], folder: Path) -> Task:
     both = []
     for name, (texts, labels) in zip(("train", "held-out"), parts, strict=True):
         features = compute_features(layer, texts, folder / f"reviews-{name}.npy")
-        rows = np.stack([features[i] for i in range(len(features))])
-        both.append((rows, labels.astype(np.int32)))
+        both.append((np.asarray(features), labels.astype(np.int32)))
     return accuracy_task("sentiment", both[0], both[1], 2)
 
 
@@ -150,4 +149,4 @@ def token_layers(source: str, rows: Sequence[Sequence[str]], path: Path) -> Any:
     layer = ElmoEmbeddingLayer(source, "layers", trainable=False)
     # Half precision leaves three digits.
     features = compute_features(layer, [" ".join(r) for r in rows], path, dtype="float16")
-    return np.concatenate([features[i] for i in range(len(features))])
+    return np.concatenate(list(features))

@@ -34,18 +34,10 @@ def main() -> None:
         description="Print the perplexity of Kneser-Ney n-gram models on held-out text."
     )
     add = parser.add_argument
-    add(
-        "text_dir", type=Path, help="heldout.txt and train-*.txt, as prepare.py writes them"
-    )
+    add("text_dir", type=Path, help="what prepare.py wrote")
     add("vocabulary", type=Path, help="the words that are predicted, one in a line")
-    add(
-        "--order",
-        type=int,
-        choices=range(1, 6),
-        default=3,
-        help="length of the longest n-grams (default: %(default)s); 3 takes about 2 GB of "
-        "memory, 5 about 4 GB",
-    )
+    # 3 takes about 2 GB of memory, 5 about 4 GB.
+    add("--order", type=int, choices=range(1, 6), default=3, help="of the longest n-grams")
     args = parser.parse_args()
     words = args.vocabulary.read_text("utf-8").split()
     ids = {word: i for i, word in enumerate(words)}
@@ -98,8 +90,7 @@ def padded(
 ) -> tuple[Integers, Booleans]:
     """Puts boundaries around sentences, so many that each word has a full history.
 
-    Returns:
-        All tokens in order, int32 (tokens,), and which of them are predicted, (tokens,).
+    All tokens in order, int32 (tokens,), and which of them are predicted, (tokens,).
     """
     before, after = np.full(order - 1, begin, np.int32), np.array([end], np.int32)
     rows = [np.concatenate([before, sentence, after]) for sentence in sentences]
@@ -124,12 +115,8 @@ class KneserNey:
     is made of the id of its first n - 1 words and of its last word, and so never exceeds
     64 bits, however long it is.
 
-    Args:
-        tokens: The ids of the words to count in, (tokens,).
-        is_target: Which of them are predicted, (tokens,). The ``order - 1`` tokens before
-            each of those are its history.
-        vocabulary_size: Number of words.
-        order: Length of the longest n-grams.
+    ``tokens`` (tokens,) are the ids of the words to count in, and ``is_target`` (tokens,)
+    those that are predicted: the ``order - 1`` tokens before each are its history.
     """
 
     def __init__(
@@ -154,11 +141,7 @@ class KneserNey:
             self._occurring.append(self._discounted(counts))
 
     def probabilities(self, tokens: Integers, is_target: Booleans) -> Floats:
-        """Predicts each target from the ``order - 1`` tokens before it.
-
-        Returns:
-            The probabilities (order, targets): a row for the model of each order.
-        """
+        """The probabilities (order, targets) of the targets, a row for each order."""
         ids: Integers = np.zeros(len(tokens), np.int64)  # (tokens,)
         lower = np.array(1 / (self.vocabulary_size - 1))  # the 0-gram model's: ()
         rows = []

@@ -27,16 +27,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Write the IMDB reviews as text to train a language model on."
     )
-    parser.add_argument(
-        "data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'"
-    )
-    parser.add_argument("out", type=Path, help="the directory to write, which must be new")
-    parser.add_argument(
-        "--held-out",
-        type=int,
-        default=1000,
-        help="reviews to hold out, before those are left out that are in the training text "
-        "too (default: %(default)s)",
+    add = parser.add_argument
+    add("data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
+    add("out", type=Path, help="the directory to write, which must be new")
+    add(
+        "--held-out", type=int, default=1000, help="reviews, before repeated ones go (1000)"
     )
     args = parser.parse_args()
     args.out.mkdir(parents=True)
@@ -50,10 +45,8 @@ def main() -> None:
     for name, texts in files.items():
         text = "".join(line + "\n" for line in texts)
         (args.out / name).write_text(text, encoding="utf-8", newline="\n")
-    n_held_out = len(files["heldout.txt"])
-    print(
-        f"Wrote {args.out}: {len(training):,} reviews to train on, {n_held_out:,} held out"
-    )
+    n = len(files["heldout.txt"])
+    print(f"Wrote {args.out}: {len(training):,} reviews to train on, {n:,} held out")
 
 
 if __name__ == "__main__":

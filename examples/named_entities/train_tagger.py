@@ -90,12 +90,7 @@ def parse_arguments() -> argparse.Namespace:
     add("sentence", nargs="?", help="a sentence in which the saved tagger finds entities")
     add("--data", type=Path, required=True, metavar="DIR", help="the files of WNUT-17")
     add("--source", default="mini", help="the ELMo model (default: %(default)s)")
-    add(
-        "--epochs",
-        type=int,
-        default=15,
-        help="the best on the development sentences is kept",
-    )
+    add("--epochs", type=int, default=15, help="of which the best on dev is kept")
     add("--seed", type=int, default=0, help="of the first weights and the order")
     add("--output", type=Path, default=Path("named_entities_output"), metavar="DIR")
     return parser.parse_args()
@@ -114,14 +109,9 @@ def labels(
 
 
 def batches(features: Any, rows: Sequence[Any], on_words: bool, seed: int | None) -> Any:
-    """Both taggers get the same sentences together, in the same order.
+    """Layers, or ids of words, and ids of tags: both taggers get the same batches.
 
-    Args:
-        features: The layers of the tokens.
-        rows: The ids of words and tags, as from ``labels``.
-        on_words: Whether a batch holds the words' ids instead of the layers.
-        seed: Of the order, in which sentences of similar length come together; without
-            one they stay in theirs.
+    With a seed, sentences of similar length come together in another order.
     """
     data = feature_dataset(
         features,

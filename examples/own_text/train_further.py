@@ -170,9 +170,8 @@ def trainable_model(
 
 def plot(numbers: dict[str, list[float]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for (name, values), style in zip(
-        numbers.items(), ("ko-", "C0s--", "C1^--"), strict=True
-    ):
+    styles = ("ko-", "C0s--", "C1^--")
+    for (name, values), style in zip(numbers.items(), styles, strict=True):
         axes.plot(values, style, ms=5, label=name.replace("_", " "))
     axes.set(xlabel="passes over the text", ylabel="perplexity of the text held out")
     axes.set(ylim=(0, None), title="ELMo trained further on other text")

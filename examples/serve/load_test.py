@@ -90,14 +90,10 @@ async def load(
 ) -> tuple[list[float], Counter[tuple[str, str]], list[float]]:
     """Lets all clients ask at once.
 
-    Returns:
-        The seconds that each well-formed request took; how many answers of each kind, such
-        as "4xx", came when which was due; the memory in MB, each second.
+    The seconds that each well-formed request took; how many answers of each kind, such as
+    "4xx", came when which was due; the memory in MB, each second.
     """
-    training, test = load_reviews()
-    tokens = [
-        token for texts, _ in (training, test) for t in texts for token in tokenize(t)
-    ]
+    tokens = [x for texts, _ in load_reviews() for t in texts for x in tokenize(t)]
     sentences = re.split(r"(?<= [.!?]) ", " ".join(tokens))
     bodies = [
         json.dumps({"sentences": sentences[i : i + args.sentences], "output": args.output})

@@ -46,27 +46,17 @@ Compute = Callable[[Rows], Arrays]
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How much the service takes on; each is an option of the command line.
+    """How much the service takes on; each is an option of the command line."""
 
-    Attributes:
-        body_bytes: The size of a request's body.
-        sentences: Sentences of a request.
-        tokens: Tokens of a request.
-        tokens_of_sentence: Tokens of a sentence.
-        characters: Characters of a token.
-        requests: Requests at the same time, those included that wait.
-        seconds: Time for a body to arrive, and for its vectors to be computed.
-        batch_steps: What is computed at once: sentences times the tokens of the longest.
-            This bounds the memory of a batch. A longer sentence is a batch by itself.
-    """
-
-    body_bytes: int = 1 << 20
+    body_bytes: int = 1 << 20  # of a request, as are sentences and tokens
     sentences: int = 256
     tokens: int = 4096
     tokens_of_sentence: int = 1024
-    characters: int = 1000
-    requests: int = 128
-    seconds: float = 30.0
+    characters: int = 1000  # of a token
+    requests: int = 128  # at the same time, those included that wait
+    seconds: float = 30.0  # for a body to arrive, and for its vectors to be computed
+    # Computed at once: sentences times the tokens of the longest, which bounds the memory.
+    # A longer sentence is a batch by itself.
     batch_steps: int = 4096
 
 
@@ -129,11 +119,8 @@ def load_model(path: str) -> tuple[Compute, list[str]]:
 def make_app(compute: Compute, outputs: Sequence[str], limits: Limits) -> Starlette:
     """The service.
 
-    Args:
-        compute: From the tokens of sentences to arrays (sentences, time, ...) or
-            (sentences, ...) by output.
-        outputs: Their names; the first one is the default.
-        limits: How much it takes on.
+    ``compute`` makes arrays (sentences, time, ...) or (sentences, ...), by output, of the
+    tokens of sentences. The first of ``outputs`` is the default.
     """
     batches = Batches(compute, limits.batch_steps)
     n_requests = 0

@@ -5,7 +5,7 @@ Film reviews are cut in two, and each first half looks for its second half among
 are and without what all texts have in common, and by the words that both halves have. Then
 it prints which sentences of the reviews are nearest to yours, and draws a picture::
 
-    python examples/similar_texts/compare_halves.py --data aclImdb "The music is lovely."
+    python examples/similar_texts/compare_halves.py --data download "The music is lovely."
 
 Without ``--data`` it takes the few reviews that come with keras-elmo.
 """
@@ -75,9 +75,9 @@ def main() -> None:
 
     candidates = sentences_of(test)
     features = compute_features(layer, candidates, args.output / "sentences.npy")
+    pooled_candidates = np.asarray(features)  # (candidates, n_layers + 1, D)
     asked = [" ".join(tokenize(sentence)) for sentence in args.sentences or SENTENCES]
     pooled_asked = layer(keras.ops.convert_to_tensor(asked))  # (asked, n_layers + 1, D)
-    pooled_candidates = np.stack([features[i] for i in range(len(features))])
     both = (keras.ops.convert_to_numpy(pooled_asked), pooled_candidates)
     words = tfidf([*reference.first, *reference.second, *candidates]).transform
     near = {

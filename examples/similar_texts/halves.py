@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_files
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features, tokenize
-from keras_elmo.text.reviews import load_reviews
+from keras_elmo.text import load_reviews
+from keras_elmo.text.imdb import load_imdb
 
 N_CANDIDATES = 100
 """Among so many second halves each first half looks for its own."""
@@ -51,20 +51,15 @@ class Retrieval(NamedTuple):
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """The arguments that say which reviews are cut, and where features go."""
-    parser = argparse.ArgumentParser(description=description)
+    """The arguments that both programs share."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="what aclImdb_v1.tar.gz unpacks to")
-    add("--source", default="mini", help="the ELMo model (default: %(default)s)")
-    add(
-        "--limit",
-        type=int,
-        default=5000,
-        help="reviews for reference (default: %(default)s)",
-    )
-    add(
-        "--test", type=int, default=1000, help="reviews to test with (default: %(default)s)"
-    )
+    add("--data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
+    add("--source", default="mini", help="the ELMo model")
+    add("--limit", type=int, default=5000, help="reviews for reference")
+    add("--test", type=int, default=1000, help="reviews to test with")
     add("--seed", type=int, default=0, help="of the choice of reviews and the order")
     add("--output", type=Path, default=Path("text_halves_output"), metavar="DIR")
     return parser
@@ -72,18 +67,10 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 
 def read_halves(args: argparse.Namespace) -> tuple[Halves, Halves]:
     """Reviews of the training half, for reference, and of the test half, of other films."""
-    if args.data is None:
-        parts = [list(texts) for texts, _ in load_reviews()]
-    else:
-        parts = [
-            load_files(
-                args.data / part, categories=["neg", "pos"], encoding="utf-8", shuffle=False
-            ).data
-            for part in ("train", "test")
-        ]
+    parts = load_imdb(args.data) if args.data else load_reviews()
     random = np.random.default_rng(args.seed)
     both = []
-    for reviews, limit in zip(parts, (args.limit, args.test), strict=True):
+    for (reviews, _), limit in zip(parts, (args.limit, args.test), strict=True):
         different = list(dict.fromkeys(reviews))  # some come twice
         cut = (halve(different[i]) for i in random.permutation(len(different)))
         pairs = [*islice((pair for pair in cut if pair), limit)]
@@ -92,17 +79,16 @@ def read_halves(args: argparse.Namespace) -> tuple[Halves, Halves]:
 
 
 def split_sentences(text: str) -> list[str]:
-    marked = END.sub(r"\1\n", " ".join(text.replace("<br />", " ").split()))
+    marked = END.sub(r"\1\n", text)
     return [sentence for sentence in marked.split("\n") if sentence]
 
 
 def halve(review: str, n_words: int = 150) -> tuple[str, str] | None:
     """Cuts the beginning of a review between the two sentences nearest to its middle.
 
-    Returns:
-        Both halves, tokens with spaces between them; ``None`` if one is too short.
+    Tokens have spaces between them. ``None`` if a half is too short.
     """
-    beginning = " ".join(review.replace("<br />", " ").split()[:n_words])
+    beginning = " ".join(review.split()[:n_words])
     sentences = [tokenize(sentence) for sentence in split_sentences(beginning)]
     ends = np.cumsum([len(sentence) for sentence in sentences])  # (sentences,)
     if len(ends) < 2:
@@ -116,17 +102,15 @@ def halve(review: str, n_words: int = 150) -> tuple[str, str] | None:
 
 def half_features(layer: ElmoEmbeddingLayer, halves: Halves, path: Path) -> Pair:
     """The pooled layers of both halves, (n, n_layers + 1, D) each, kept in a file."""
-    features = compute_features(layer, [*halves.first, *halves.second], path)
-    both = np.stack([features[i] for i in range(len(features))])
+    both = np.asarray(compute_features(layer, [*halves.first, *halves.second], path))
     return both[: len(halves.first)], both[len(halves.first) :]
 
 
 def similarities(first: Any, second: Any) -> Floats:
     """Cosines of the first halves (n, features) of each group of 100 with its second ones.
 
-    Returns:
-        (groups, candidates, candidates), own halves on the diagonals. What is left after
-        the last whole group is left out; fewer reviews are one group.
+    (groups, candidates, candidates), with the own halves on the diagonals. What is left
+    after the last whole group is left out; fewer reviews are one group.
     """
     n_reviews = first.shape[0]
     size = min(N_CANDIDATES, n_reviews)

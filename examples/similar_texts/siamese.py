@@ -5,7 +5,7 @@ second half among those of its batch. ELMo's pooled layers are computed once, in
 mix of them and a projection are trained on these in a minute, and joined with ELMo into one
 model that takes two strings. It is saved, loaded again and used::
 
-    python examples/similar_texts/siamese.py --data aclImdb
+    python examples/similar_texts/siamese.py --data download
 
 Without ``--data`` it takes the few reviews that come with keras-elmo.
 """

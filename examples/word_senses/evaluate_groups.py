@@ -6,7 +6,7 @@ each set is embedded once more with the cue hidden, a made-up word in its place:
 found then, is found in the rest of the sentence. Made-up words need no labels: two words
 are replaced by the same one, and the groups should find out which was which::
 
-    python examples/word_senses/evaluate_groups.py aclImdb
+    python examples/word_senses/evaluate_groups.py download
 """
 
 from __future__ import annotations
@@ -18,14 +18,7 @@ from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
-from clusters import (
-    Agreement,
-    agreement,
-    cluster,
-    of_layer,
-    to_directions,
-    word_vectors,
-)
+from clusters import Agreement, agreement, cluster, of_layer, to_directions, word_vectors
 from occurrences import read_sentences
 from sense_rules import LabelledSet, labelled_sets
 
@@ -56,7 +49,11 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("data", nargs="?", type=Path, help="what aclImdb_v1.tar.gz unpacks to")
+    add(
+        "data",
+        nargs="?",
+        help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'",
+    )
     add("--source", default="mini", help="the ELMo model, or 'random' for random weights")
     add("--limit", type=int, default=200, help="of each sense (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the choice, of k-means and random weights")

@@ -5,7 +5,7 @@ file in which an interrupted run resumes, and groups the word's vectors by k-mea
 prints what is typical of each group and what is nearest to one occurrence, and draws a
 picture::
 
-    python examples/word_senses/group_senses.py like --data aclImdb
+    python examples/word_senses/group_senses.py like --data download
 
 Without ``--data`` it takes the few reviews that come with keras-elmo.
 """
@@ -28,13 +28,7 @@ from clusters import (
     typical,
     word_vectors,
 )
-from occurrences import (
-    Occurrence,
-    characteristic,
-    find_occurrences,
-    read_sentences,
-    sample,
-)
+from occurrences import Occurrence, characteristic, find_occurrences, read_sentences, sample
 from sklearn.decomposition import PCA
 
 from keras_elmo import ElmoEmbeddingLayer
@@ -88,20 +82,17 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     add = parser.add_argument
-    add("word", nargs="?", default="like", help="with its capitals (default: %(default)s)")
-    add("--data", type=Path, metavar="DIR", help="what aclImdb_v1.tar.gz unpacks to")
-    add("--source", default="mini", help="the ELMo model (default: %(default)s)")
-    add(
-        "--layer",
-        default="top",
-        help="top, average, all, or a number (default: %(default)s)",
-    )
-    add("--clusters", type=int, default=2, help="groups to make (default: %(default)s)")
-    add(
-        "--limit", type=int, default=1000, help="occurrences to take (default: %(default)s)"
-    )
+    add("word", nargs="?", default="like", help="with its capitals")
+    add("--data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
+    add("--source", default="mini", help="the ELMo model")
+    add("--layer", default="top", help="top, average, all, or a number")
+    add("--clusters", type=int, default=2, help="groups to make")
+    add("--limit", type=int, default=1000, help="occurrences to take")
     add("--seed", type=int, default=0, help="of that choice, and of k-means")
     add("--occurrence", type=int, help="print what is nearest to the one with this number")
     add("--output", type=Path, default=Path("word_senses_output"), metavar="DIR")

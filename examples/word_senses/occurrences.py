@@ -6,13 +6,11 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from sklearn.datasets import load_files
-
 from keras_elmo import tokenize
-from keras_elmo.text.reviews import load_reviews
+from keras_elmo.text import load_reviews
+from keras_elmo.text.imdb import load_imdb
 
 # Longer ones are mostly lists, or text whose sentences do not end in marks.
 MAX_TOKENS = 60
@@ -50,25 +48,18 @@ class Occurrence(NamedTuple):
         return " ".join(parts + ["..."] * (end < len(self.tokens)))
 
 
-def read_sentences(data: Path | None) -> list[str]:
-    """The different sentences of reviews.
+def read_sentences(data: str | None) -> list[str]:
+    """The different sentences of reviews: the few that come with the package by default.
 
-    Args:
-        data: What aclImdb_v1.tar.gz unpacks to, for the 25,000 reviews of the test half,
-            which "mini" was not trained on; ``None`` for the few that come with the
-            package.
+    Of IMDB those of the test half, which "mini" was not trained on.
     """
-    if data is None:
-        reviews = [text for texts, _ in load_reviews() for text in texts]
-    else:
-        reviews = load_files(
-            data / "test", categories=["neg", "pos"], encoding="utf-8", shuffle=False
-        ).data
+    halves = load_reviews() if data is None else load_imdb(data)[1:]
+    reviews = [text for texts, _ in halves for text in texts]
     return list(dict.fromkeys(s for review in reviews for s in split_sentences(review)))
 
 
 def split_sentences(review: str) -> list[str]:
-    marked = END.sub(r"\1\n", " ".join(review.replace("<br />", " ").split()))
+    marked = END.sub(r"\1\n", review)
     return [sentence for sentence in marked.split("\n") if sentence]
 
 

@@ -21,45 +21,34 @@ MD5 = "md5:7c2ac02c03563afcf9b574c7e56c153a"
 LABELED = ("train/neg", "train/pos", "test/neg", "test/pos")
 TRAINING = ("train/neg", "train/pos", "train/unsup")
 
+_LABELS = np.array([0, 1], np.float32)
+
 # The archive also holds lists of words and links.
 _REVIEW = re.compile(r"(?:^|/)((?:train|test)/(?:neg|pos|unsup))/([^/]+\.txt)$")
 
 
 def load_imdb(data: str | os.PathLike[str]) -> tuple[Reviews, Reviews]:
-    """Reads the 50,000 labeled reviews.
+    """Reads the 50,000 labeled reviews, as :func:`keras_elmo.text.load_reviews` does.
 
-    Args:
-        data: The path of ``aclImdb_v1.tar.gz`` or of the directory that it unpacks to, or
-            ``"download"``, which downloads the archive once (80 MiB).
-
-    Returns:
-        ``(train_texts, train_labels), (test_texts, test_labels)``, as
-        :func:`keras_elmo.text.reviews.load_reviews` returns them, negative reviews first.
-        Line breaks of HTML and white space of any kind are single spaces.
-
-    Raises:
-        FileNotFoundError: There is no such file or directory.
-        ValueError: It does not hold the reviews.
+    ``data`` is the path of ``aclImdb_v1.tar.gz`` or of the directory that it unpacks to, or
+    ``"download"``, which downloads the archive once (80 MiB). Negative reviews come first.
     """
     texts = read_imdb(data)
-    return _reviews(texts, "train"), _reviews(texts, "test")
+    parts = [(texts[f"{part}/neg"], texts[f"{part}/pos"]) for part in ("train", "test")]
+    training, test = (
+        (np.array(neg + pos, dtype=object), np.repeat(_LABELS, [len(neg), len(pos)]))
+        for neg, pos in parts
+    )
+    return training, test
 
 
 def read_imdb(
     data: str | os.PathLike[str], folders: Sequence[str] = LABELED
 ) -> dict[str, list[str]]:
-    """Reads the reviews of some folders; ``TRAINING`` is all that may be trained on.
+    """Reads the reviews of some folders, in the order of the file names.
 
-    Args:
-        data: As for :func:`load_imdb`.
-        folders: Their names, such as ``"train/neg"``.
-
-    Returns:
-        The texts of each folder, in the order of the file names.
-
-    Raises:
-        FileNotFoundError: There is no such file or directory.
-        ValueError: One of the folders is empty or missing, or a review is not UTF-8.
+    ``TRAINING`` is all that may be trained on. Line breaks of HTML and white space of any
+    kind become single spaces.
     """
     path = Path(data).expanduser() if str(data) != "download" else _download()
     found: dict[str, dict[str, str]] = {folder: {} for folder in folders}
@@ -107,9 +96,3 @@ def _files(path: Path, folders: Sequence[str]) -> Iterator[tuple[str, str, bytes
             f"{str(path)!r} is not a complete .tar.gz archive: {error}. Give "
             "aclImdb_v1.tar.gz, or the directory that it unpacks to."
         ) from error
-
-
-def _reviews(texts: dict[str, list[str]], part: str) -> Reviews:
-    negative, positive = texts[f"{part}/neg"], texts[f"{part}/pos"]
-    labels = np.repeat(np.array([0, 1], np.float32), [len(negative), len(positive)])
-    return np.array(negative + positive, dtype=object), labels

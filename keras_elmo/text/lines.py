@@ -27,14 +27,7 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    r"""Reads a file line by line.
-
-    ``"\n"`` ends a line, with a ``"\r"`` before it; no other character does. A byte order
-    mark is dropped. A file that begins like gzip is decompressed, whatever its name.
-
-    Raises:
-        ValueError: The file cannot be decompressed.
-    """
+    """Reads a file line by line, decompressed if it begins like gzip."""
     with path.open("rb") as file:
         if file.peek(2)[:2] != _GZIP:
             yield from _lines(file)

@@ -23,38 +23,25 @@ logger = logging.getLogger("keras_elmo")
 
 
 class Sentence(NamedTuple):
-    """A text that has been read.
+    """A text that has been read."""
 
-    Attributes:
-        number: Its line in the file, or its position in the collection, from 1.
-        text: The text as it was found; in a file without the white space around it.
-        tokens: Its tokens in UTF-8, joined by single spaces.
-        n_tokens: How many tokens it has.
-    """
-
-    number: int
-    text: str
-    tokens: bytes
+    number: int  # of its line in the file, or its position in the collection, from 1
+    text: str  # as it was found; in a file without the white space around it
+    tokens: bytes  # in UTF-8, joined by single spaces
     n_tokens: int
 
 
-class _Part(NamedTuple):
-    """A file or a collection."""
-
+class _Part(NamedTuple):  # a file or a collection
     records: Records
     separator: str | None  # of tokens; None for white space of any kind
     place: Callable[[int], str]  # names a text, for messages
 
 
 class Sentences:
-    """The sentences of a source; made by :func:`read_sentences`.
+    """The sentences of a source: each loop reads them from the beginning.
 
-    Each loop reads them from the beginning; the first one that ends reports bad lines.
-
-    Raises:
-        BadLinesError: There are bad lines, with ``on_error="fail"``. It is raised after the
-            last sentence, so that it lists them all.
-        ValueError: A file cannot be read.
+    The first loop that ends has reported all bad lines; with ``on_error="fail"`` each ends
+    with a :class:`~keras_elmo.errors.BadLinesError` that lists them.
     """
 
     def __init__(
@@ -109,29 +96,12 @@ def read_sentences(
     - Strings in memory are taken as they are: spaces separate tokens, as in the layer.
     - Empty lines and strings are sentences without tokens. A missing value is an error.
     - A bad line is not UTF-8, longer than 16 MiB or than ``max_tokens``, or not JSON or CSV
-      with the column.
+      with the column. ``on_error="fail"`` raises an error that lists them, ``"skip"``
+      leaves them out, and ``"repair"`` keeps what can be read: U+FFFD for what is not
+      UTF-8, the first ``max_tokens`` tokens, or no tokens at all.
 
-    Args:
-        source: A list, tuple, NumPy array (n,) or (n, 1), pandas or Polars column or string
-            tensor of ``str`` or ``bytes``; or a ``pathlib.Path``, or several.
-        name: The argument of the caller, for messages.
-        input_format: What files hold: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``. By
-            default the suffix decides.
-        column: The field that holds the text, for JSON lines and CSV.
-        on_error: What to do with bad lines: ``"fail"`` raises an error that lists them,
-            ``"skip"`` leaves them out, and ``"repair"`` keeps what can be read: U+FFFD for
-            what is not UTF-8, the first ``max_tokens`` tokens, or no tokens at all.
-        max_tokens: More tokens make a line bad; ``None`` for any number.
-        report: Called with each bad line; by default the logger ``keras_elmo`` warns of it.
-
-    Returns:
-        The sentences, which may be read several times. Files are streamed.
-
-    Raises:
-        TypeError: ``source``, or a text in it, is of another kind.
-        ValueError: A text is missing, the array has another shape, or the arguments do not
-            fit each other.
-        FileNotFoundError: There is no such file.
+    ``name`` is the argument of the caller, for messages; ``report`` is called with each bad
+    line, of which otherwise the logger ``keras_elmo`` warns. Files are streamed.
     """
     check_one_of("on_error", on_error, get_args(OnError))
     if max_tokens is not None:
@@ -165,16 +135,7 @@ def _collection(values: Any, name: str) -> _Part:
 def make_sentence(
     record: Record, separator: str | None, max_tokens: int | None
 ) -> tuple[Sentence, str | None]:
-    """Splits a text into tokens.
-
-    Args:
-        record: The text.
-        separator: What separates tokens; ``None`` for white space of any kind.
-        max_tokens: The most tokens that are kept; ``None`` for all.
-
-    Returns:
-        The sentence, repaired if it has to be, and what was wrong with it or ``None``.
-    """
+    """Splits a text into tokens: the sentence, repaired, and what was wrong with it."""
     _, text, problem = record
     try:
         text.encode("utf-8")

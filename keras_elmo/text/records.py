@@ -12,7 +12,6 @@ from keras_elmo.text.lines import MAX_LINE_BYTES, Line, read_lines
 from keras_elmo.types import check_one_of
 
 InputFormat = Literal["text", "jsonl", "csv", "tsv"]
-"""What a file of texts holds."""
 
 _TOO_LONG = "longer than 16 MiB"
 _FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
@@ -26,14 +25,12 @@ class Record(NamedTuple):
     problem: str | None = None
 
 
-Records = Callable[[], Iterator[Record]]
-"""Reads records from the beginning."""
+Records = Callable[[], Iterator[Record]]  # reads them from the beginning
 
 
 def file_records(
     path: Path, name: str, input_format: str | None, column: str | None
 ) -> Records:
-    """Returns what reads a file; see :func:`keras_elmo.text.reader.read_sentences`."""
     if not path.exists():
         raise FileNotFoundError(f"{name}: there is no file {str(path)!r:.200}.")
     if not path.is_file():
@@ -83,7 +80,6 @@ def _json_record(line: Line, column: str) -> Record:
 
 
 def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
-    """The field of each row below the header."""
     # A limit for the whole process, which is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
     start = [1]  # the line where the row begins

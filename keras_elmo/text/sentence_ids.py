@@ -11,21 +11,10 @@ from keras_elmo.text.characters import token_character_ids
 
 
 class SentenceIds:
-    """Makes the character ids that the layer makes of sentences.
+    """Maps indices (batch,) to the character ids that the layer makes of those sentences.
 
-    Each distinct word is turned into ids once, and a batch gathers them.
-
-    Args:
-        texts: The sentences in UTF-8, which are split on the space character.
-        steps: The least time of a batch with each sentence, its tokens or more, (n,).
-        max_characters_per_token: Length of a token's row of ids.
-
-    Call arguments:
-        rows: The indices of the sentences, (batch,).
-
-    Returns:
-        int32 (batch, time, max_characters_per_token), where rows of zeros are padding.
-        Time is the most steps of a sentence in the batch, and at least 1.
+    Time is the most ``steps`` (n,) of a sentence in the batch, and at least 1; zeros are
+    padding. Each distinct word is turned into ids once.
     """
 
     def __init__(

@@ -17,19 +17,9 @@ _MISSING_TYPES = ("NAType", "NaTType")
 
 
 def source_values(source: Any, name: str) -> list[str | bytes] | list[Path]:
-    """Returns the texts of a collection, or the paths of files.
-
-    Args:
-        source: As for :func:`keras_elmo.text.reader.read_sentences`.
-        name: The argument of the caller, for messages.
-
-    Raises:
-        TypeError: ``source``, or something in it, is of another kind.
-        ValueError: A text is missing, or the array has another shape.
-    """
-    values: list[Any] = (
-        [source] if isinstance(source, os.PathLike) else _listed(source, name)
-    )
+    """The texts of a collection, or the paths of files."""
+    is_path = isinstance(source, os.PathLike)
+    values: list[Any] = [source] if is_path else _listed(source, name)
     if any(isinstance(value, os.PathLike) for value in values):
         for i, value in enumerate(values):
             if not isinstance(value, os.PathLike):

@@ -10,17 +10,10 @@ _LARGEST = 1 << 26  # bytes, or characters of a text
 
 
 def parse_json(data: str | bytes) -> Any:
-    """Reads JSON that says one thing.
+    """Reads JSON that says one thing: a ValueError if it is too large or nested too deeply.
 
-    Args:
-        data: The text, or its bytes in UTF-8, UTF-16 or UTF-32.
-
-    Returns:
-        Its value.
-
-    Raises:
-        ValueError: It is not JSON, larger than 64 MiB, nested too deeply, or an object has
-            a name twice, of which some programs take the first, others the last.
+    A name that an object has twice is an error: some programs take the first, others the
+    last.
     """
     if len(data) > _LARGEST:
         raise ValueError(f"JSON of more than {_LARGEST:,} bytes")

@@ -55,18 +55,11 @@ def padded_lengths(lengths: Lengths) -> Lengths:
 
 
 def planned_dataset(plan: BatchPlan, parts: Sequence[Part], initial_epoch: int) -> Any:
-    """Makes a data set of a plan's batches, of another epoch in each iteration.
+    """The batches of a plan, of another epoch in each iteration.
 
-    Args:
-        plan: Which rows go into a batch together.
-        parts: The inputs, and the labels if there are any.
-        initial_epoch: The epoch of the first iteration.
-
-    Returns:
-        A ``tf.data.Dataset``, or on other backends than TensorFlow a
-        ``keras.utils.PyDataset``. It knows its number of batches.
+    A ``tf.data.Dataset``, or a ``keras.utils.PyDataset`` on the other backends.
     """
-    batches = _PlannedBatches(plan, [part.rows for part in parts], initial_epoch)
+    batches = _PlannedBatches(plan, parts, initial_epoch)
     if not backends.is_tensorflow():
         return batches
     import tensorflow as tf
@@ -82,12 +75,7 @@ def planned_dataset(plan: BatchPlan, parts: Sequence[Part], initial_epoch: int) 
 
 
 class _PlannedBatches(keras.utils.PyDataset):
-    def __init__(
-        self,
-        plan: BatchPlan,
-        parts: Sequence[Callable[[Indices], NDArray[Any]]],
-        initial_epoch: int,
-    ) -> None:
+    def __init__(self, plan: BatchPlan, parts: Sequence[Part], initial_epoch: int) -> None:
         super().__init__()
         self._plan = plan
         self._parts = parts
@@ -118,5 +106,5 @@ class _PlannedBatches(keras.utils.PyDataset):
         self._is_read = False
 
     def _batch(self, rows: Indices) -> Any:
-        arrays = tuple(part(rows) for part in self._parts)
+        arrays = tuple(part.rows(rows) for part in self._parts)
         return arrays if len(arrays) > 1 else arrays[0]

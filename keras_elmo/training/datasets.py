@@ -105,8 +105,15 @@ def text_dataset(
         [b'One' b'A longer text'] [0 1]
         [b'Two'] [0]
     """
-    mode = _checked_input_mode(input_mode)
-    characters = _checked_characters(max_characters_per_token, mode)
+    if input_mode is None:
+        input_mode = "sentences" if backends.is_tensorflow() else "character_ids"
+    check_one_of("input_mode", input_mode, ("sentences", "character_ids"))
+    backends.check_input_mode(input_mode)
+    if max_characters_per_token is not None and input_mode == "sentences":
+        raise ValueError(
+            f"max_characters_per_token={max_characters_per_token!r} has an effect on "
+            "character ids only. Leave it out, or use input_mode='character_ids'."
+        )
     check_integer("initial_epoch", initial_epoch, at_least=0)
     sentences = read_sentences(
         texts, input_format=input_format, column=column, on_error=on_error
@@ -121,31 +128,16 @@ def text_dataset(
         lengths = np.minimum(lengths, most)  # (n,)
     targets = None if labels is None else read_labels(labels, len(encoded))
     steps = padded_lengths(lengths)  # (n,)
-    if mode == "sentences":
+    if input_mode == "sentences":
         parts = [array_part(np.array(encoded, dtype=object))]
     else:
+        characters = MAX_CHARACTERS_PER_TOKEN
+        if max_characters_per_token is not None:
+            name = "max_characters_per_token"
+            characters = check_characters_per_token(name, max_characters_per_token)
         ids = SentenceIds(encoded, steps, characters)
         parts = [Part(ids, (None, None, characters), np.dtype(np.int32))]
     if targets is not None:
         parts.append(array_part(targets))
     plan = BatchPlan(steps, batch_size, token_budget, group_by_length, shuffle, seed)
     return planned_dataset(plan, parts, initial_epoch)
-
-
-def _checked_input_mode(input_mode: InputMode | None) -> str:
-    if input_mode is None:
-        return "sentences" if backends.is_tensorflow() else "character_ids"
-    check_one_of("input_mode", input_mode, ("sentences", "character_ids"))
-    backends.check_input_mode(input_mode)
-    return input_mode
-
-
-def _checked_characters(max_characters: int | None, input_mode: str) -> int:
-    if max_characters is None:
-        return MAX_CHARACTERS_PER_TOKEN
-    if input_mode == "sentences":
-        raise ValueError(
-            f"max_characters_per_token={max_characters!r} has an effect on character ids "
-            "only. Leave it out, or use input_mode='character_ids'."
-        )
-    return check_characters_per_token("max_characters_per_token", max_characters)

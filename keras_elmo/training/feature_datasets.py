@@ -71,7 +71,12 @@ def feature_dataset(
         raise ValueError("labels and token_labels: give one of them; got both.")
     lengths = _token_lengths(features)
     if lengths is None:
-        _check_pooled(token_labels, token_budget, group_by_length)
+        for_tokens = {"token_labels": token_labels, "token_budget": token_budget}
+        for_tokens["group_by_length"] = group_by_length or None
+        if given := [name for name, value in for_tokens.items() if value is not None]:
+            raise ValueError(
+                f"{given[0]} is for features of tokens; these have one row for each text."
+            )
         array = np.asarray(features)
         steps, parts = np.ones(len(array), np.int64), [array_part(array)]
     else:
@@ -86,7 +91,7 @@ def feature_dataset(
 
 
 def _token_lengths(features: Any) -> Lengths | None:
-    """The number of tokens of each text, or None for features with one row for each."""
+    """The number of tokens of each text (n,), or None for features of whole texts."""
     if isinstance(features, np.ndarray) and features.ndim > 1:
         return None
     if hasattr(features, "lengths"):
@@ -117,17 +122,3 @@ def _token_labels_part(labels: Sequence[Any], lengths: Lengths, steps: Lengths) 
         raise ValueError("token_labels: the texts have no tokens to label.")
     values: NDArray[Any] = read_labels(every, len(every))  # (total tokens, ...)
     return padded_part(np.split(values, np.cumsum(lengths)[:-1]), steps)
-
-
-def _check_pooled(
-    token_labels: object, token_budget: object, group_by_length: object
-) -> None:
-    for name, value in (
-        ("token_labels", token_labels),
-        ("token_budget", token_budget),
-        ("group_by_length", group_by_length or None),
-    ):
-        if value is not None:
-            raise ValueError(
-                f"{name} is for features of tokens; these have one row for each text."
-            )

@@ -12,19 +12,7 @@ from keras_elmo.text.sources import is_missing
 
 
 def read_labels(labels: Any, n_texts: int) -> NDArray[Any]:
-    """Brings labels into an array.
-
-    Args:
-        labels: A list, NumPy array, pandas or Polars column or tensor (n, ...) of numbers.
-        n_texts: How many there must be.
-
-    Returns:
-        An array (n, ...), of the dtype that the labels have.
-
-    Raises:
-        TypeError: They are not numbers.
-        ValueError: There are more or fewer, or one is missing.
-    """
+    """Numbers in a list, NumPy array, column of a table or tensor as an array (n, ...)."""
     if keras.ops.is_tensor(labels):  # on any device
         labels = keras.ops.convert_to_numpy(labels)
     array = _rectangular(labels.numpy() if hasattr(labels, "numpy") else labels)

@@ -1,24 +1,31 @@
-"""Runs examples as users do, and the tiny data that they run on."""
+"""Runs examples as users do, and makes the tiny data that they run on."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
+PNG = b"\x89PNG\r\n\x1a\n"
 
 # Six words give the label of a review away.
 WORDS = {"pos": ("warm", "clever", "lovely"), "neg": ("dull", "clumsy", "boring")}
 
 
-def run(script: str, *arguments: object, status: int = 0, **environment: str) -> str:
+def run(
+    script: str, *arguments: object, status: int = 0, folder: Path | None = None
+) -> str:
     """Runs a script of ``examples/`` and returns what it prints, or its error message."""
+    settings = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"}
     result = subprocess.run(
         [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd=folder,
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         check=False,
@@ -26,6 +33,16 @@ def run(script: str, *arguments: object, status: int = 0, **environment: str) ->
     )
     assert result.returncode == status, result.stderr
     return result.stderr if status else result.stdout
+
+
+def load_example(name: str) -> ModuleType:
+    """Imports ``examples/<folder>/<name>.py`` as its neighbours import it."""
+    folder, _, module = name.rpartition("/")
+    sys.path.insert(0, str(ROOT / "examples" / folder))
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.pop(0)
 
 
 def number(pattern: str, printed: str) -> float:

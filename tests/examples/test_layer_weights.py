@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.examples.programs import load_example, run_example
+from tests.examples.running import load_example, run
 from tests.tiny_models import LEAST, saved_model
 
 tasks = load_example("layer_weights/tasks")
@@ -79,7 +79,7 @@ def test_whole_program(tmp_path: Path) -> None:
         (tmp_path / name).write_text(lines)
     source = saved_model(tmp_path / "elmo", LEAST)
     arguments = ["--source", source, "--wnut17", ".", "--limit", "20", "--steps", "8"]
-    printed = run_example(
+    printed = run(
         "layer_weights/compare_layers.py", *arguments, "--seeds", "2", folder=tmp_path
     )
     assert "sentiment: 20 to train on, 10 held out, 2 classes\n" in printed

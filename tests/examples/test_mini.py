@@ -50,39 +50,22 @@ class SlowKneserNey:
         total = sum(counts[*history, v] for v in self.outcomes)
         if not total:
             return lower
-        discount = self.discounts(counts)
+        discount = [0.0, *estimate_discounts(np.array([0, *counts.values()]))]
         taken = sum(discount[min(counts[*history, v], 3)] for v in self.outcomes)
         count = counts[*history, word]
         return (count - discount[min(count, 3)]) / total + taken / total * lower
-
-    def discounts(self, counts: Counter[tuple[int, ...]]) -> list[float]:
-        n = [sum(count == i for count in counts.values()) for i in range(5)]
-        if 0 not in n[1:]:
-            y = n[1] / (n[1] + 2 * n[2])
-            estimates = [k - (k + 1) * y * n[k + 1] / n[k] for k in (1, 2, 3)]
-            if min(estimates) > 0:
-                return [0.0, *estimates]
-        return [0.0, 0.5, 1.0, 1.5]
 
 
 def arrays(sentences: Sentences) -> list[np.ndarray]:
     return [np.array(sentence, np.int32) for sentence in sentences]
 
 
-def of_ngrams(
-    sentences: Sentences, order: int, ngrams: Sequence[tuple[int, ...]], n_words: int
-) -> np.ndarray:
-    """The probabilities (order, ngrams) of the last words of n-grams of equal length."""
-    model = KneserNey(*padded(arrays(sentences), order, BEGIN, END), n_words, order)
-    tokens = np.array(ngrams, np.int32)  # (ngrams, n)
-    is_target = np.zeros(tokens.shape, bool)
-    is_target[:, -1] = True
-    return model.probabilities(tokens.ravel(), is_target.ravel())
-
-
 def test_by_hand() -> None:
-    ngrams = [(BEGIN, A), (A, B), (B, END), (A, A), (C, B), (END, B), (A, 2)]
-    single, double = of_ngrams([[A, B], [A, C]], 2, ngrams, N_WORDS)
+    training = arrays([[A, B], [A, C]])
+    tokens = np.array([BEGIN, A, A, B, B, END, A, A, C, B, END, B, A, 2], np.int32)
+    model = KneserNey(*padded(training, 2, BEGIN, END), N_WORDS, 2)
+    # Of each of these pairs, the second one is predicted.
+    single, double = model.probabilities(tokens, np.arange(len(tokens)) % 2 == 1)
     # Discounts are 0.5 and 1 here. Of 6 words 2 are "a" and 2 are ends; half of the
     # probability is left to the 5 words that can come.
     a, b = 1 / 6 + 0.1, 0.5 / 6 + 0.1
@@ -90,7 +73,7 @@ def test_by_hand() -> None:
     # Words follow 5 pairs of words: the end two, "a", "b" and "c" one. That makes 0.3,
     # 0.2, 0.2, 0.2, and 0.1 for <UNK>; each of the histories leaves half to it.
     assert double == pytest.approx([0.6, 0.35, 0.65, 0.1, 0.1, 0.2, 0.05], rel=1e-12)
-    texts = arrays([[A, B], [A, C]]), arrays([[A, B]])
+    texts = training, arrays([[A, B]])
     expected = [(a * b * a) ** (-1 / 3), (0.6 * 0.35 * 0.65) ** (-1 / 3)]
     found = perplexities(*texts, N_WORDS, 2, BEGIN, END)
     assert found == pytest.approx(expected, rel=1e-12)
@@ -133,18 +116,13 @@ def test_probabilities_sum_to_one() -> None:
         (2 + random.choice(28, length, p=shares / shares.sum())).tolist()
         for length in random.integers(1, 30, 150)
     ]
-    n_words, order = 30, 3
-    slow = SlowKneserNey(text, order, range(1, n_words))
-    for counts in (*slow.occurring[2:], slow.following[2]):
-        assert slow.discounts(counts)[1:] != [0.5, 1.0, 1.5]
-    histories = list(itertools.product(range(n_words), repeat=order - 1))
-    ngrams = [(*history, word) for history in histories for word in range(1, n_words)]
-    found = of_ngrams(text, order, ngrams, n_words).reshape(order, len(histories), -1)
+    model = KneserNey(*padded(arrays(text), 3, BEGIN, END), 30, 3)
+    ngrams = list(itertools.product(range(30), range(30), range(1, 30)))
+    tokens = np.array(ngrams, np.int32)  # (n-grams, 3)
+    is_target = np.tile([False, False, True], len(tokens))
+    found = model.probabilities(tokens.ravel(), is_target).reshape(3, 900, 29)
     assert np.all(found > 0)
     np.testing.assert_allclose(found.sum(axis=-1), 1.0, rtol=0, atol=1e-12)
-    some = random.integers(len(ngrams), size=200)
-    expected = [slow.probability(ngrams[i][:-1], ngrams[i][-1]) for i in some]
-    assert found[-1].ravel()[some] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.examples.programs import load_example, run_example
+from tests.examples.running import load_example, run
 from tests.tiny_models import LEAST, saved_model
 
 example = load_example("named_entities/entities")
@@ -97,7 +97,7 @@ def test_whole_program(tmp_path: Path) -> None:
         ]
         (tmp_path / name).write_text("\n".join(sentences))
     arguments = ["--data", ".", "--source", saved_model(tmp_path / "elmo", LEAST)]
-    printed = run_example(
+    printed = run(
         "named_entities/train_tagger.py", "Bo left New Oslo.", *arguments, folder=tmp_path
     )
     assert "train: 144 sentences, 720 tokens, 288 entities\n" in printed

@@ -13,7 +13,7 @@ from keras_elmo.pretraining import (
     evaluate,
     save_language_model,
 )
-from tests.examples.programs import load_example, run_example
+from tests.examples.running import load_example, run
 from tests.tiny_models import LEAST
 
 example = load_example("own_text/train_further")
@@ -59,7 +59,7 @@ def test_whole_program(untrained: Path, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("Old ships are far.\nShips sail far.")
     arguments = ["ships.txt", "--held-out", "other.txt", "--source", untrained]
     arguments += ["--epochs", "3", "--learning-rate", "0.03"]
-    printed = run_example("own_text/train_further.py", *arguments, folder=tmp_path)
+    printed = run("own_text/train_further.py", *arguments, folder=tmp_path)
     assert "Training: 3,000 lines, 13,000 tokens, of which 0.0% are not in" in printed
     assert "Held out: 2 lines, 9 tokens, of which 0.0% are" in printed
     rows = re.findall(r"After (\d) passes: (\S+), forward (\S+), backward (\S+)", printed)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.examples.programs import load_example, run_example
+from tests.examples.running import load_example, run
 from tests.tiny_models import LEAST, saved_model
 
 halves = load_example("similar_texts/halves")
@@ -20,7 +20,7 @@ siamese = load_example("similar_texts/siamese")
 def test_halve() -> None:
     first = "A film about a man who sells his boat."
     second = "He buys it back! And that is all that happens to him."
-    assert halves.halve(f"{first}<br />{second}") == (
+    assert halves.halve(f"{first} {second}") == (
         "A film about a man who sells his boat .",
         "He buys it back ! And that is all that happens to him .",
     )
@@ -72,12 +72,7 @@ def test_similarities(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(halves.similarities(first, second), expected, atol=1e-9)
 
 
-def test_tfidf() -> None:
-    pairs = halves.Halves(["the cat", "the dog"], ["the dog barks", "a cat and the cat"])
-    (found,) = halves.tfidf_similarities(pairs, halves.Halves(["the end"], ["the film"]))
-    # "the" is in all of them, and counts less than what only some have.
-    assert found[0, 1] > found[0, 0] > 0
-    assert found[1, 0] > found[1, 1] > 0
+def test_without_capitals() -> None:
     names = halves.Halves(['Bo likes Rome , " Oslo " too'], ["I", "a 2nd"])
     assert comparison.without_capitals(names) == (['likes , " " too'], ["", "a 2nd"])
 
@@ -137,7 +132,7 @@ def test_loss(reviews: list[int]) -> None:
 def test_whole_programs(tmp_path: Path) -> None:
     source = saved_model(tmp_path / "elmo", LEAST)
     arguments = ["--source", source, "--limit", "40", "--test", "20"]
-    printed = run_example(
+    printed = run(
         "similar_texts/compare_halves.py", "Fine music!", *arguments, folder=tmp_path
     )
     assert printed.startswith("40 reviews for reference, 20 to test with\n")
@@ -154,7 +149,7 @@ def test_whole_programs(tmp_path: Path) -> None:
     # The features are there already.
     before = (out / "reference.npy").stat().st_mtime_ns
     arguments += ["--epochs", "2", "--size", "8", "--compare", "A fine film.", "Dull!"]
-    printed = run_example("similar_texts/siamese.py", *arguments, folder=tmp_path)
+    printed = run("similar_texts/siamese.py", *arguments, folder=tmp_path)
     assert (out / "reference.npy").stat().st_mtime_ns == before
     assert printed.startswith("Training on 36 reviews, validating on 4 others\nEpoch 1: ")
     assert len(re.findall(r"\n\w.*?(?:  +[\d.]+){3}\n", printed)) >= 2

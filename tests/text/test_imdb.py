@@ -38,16 +38,12 @@ def packed(directory: Path) -> Path:
     return archive
 
 
-@pytest.mark.parametrize("form", ["archive", "directory", "directory above", "download"])
+@pytest.mark.parametrize("form", ["archive", "directory", "above", "download"])
 def test_reading(directory: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = packed(directory)
     monkeypatch.setattr(pooch, "retrieve", lambda url, known_hash, *_, **__: archive)
-    data = {
-        "archive": archive,
-        "directory": directory / "aclImdb",
-        "directory above": directory,
-        "download": "download",
-    }[form]
+    forms = {"archive": archive, "directory": directory / "aclImdb", "above": directory}
+    data = forms.get(form, "download")
     training, (texts, labels) = imdb.load_imdb(data)
     assert texts.dtype == object
     # In the order of the names, which is not that of the numbers.

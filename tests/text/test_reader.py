@@ -6,6 +6,7 @@ import gzip
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ FILES = {
 
 BAD = {  # the line, its problem, and its tokens when repaired
     "latin-1": (b"caf\xe9 au lait", "not UTF-8 (byte 4)", "caf\ufffd au lait"),
-    "surrogate": (b"x \xed\xa0\x80", "not UTF-8 (byte 3)", "x \ufffd\ufffd\ufffd"),
+    "a surrogate": (b"x \xed\xa0\x80", "not UTF-8 (byte 3)", "x \ufffd\ufffd\ufffd"),
     "tokens": (b"a b\tc d e", "5 tokens, more than 4", "a b c d"),
     "length": (b"abcd " * 9, "longer than 16 MiB", "abcd abcd abcd abcd"),
 }
@@ -70,22 +71,17 @@ def test_what_a_sentence_holds(tmp_path: Path) -> None:
     assert list(read_sentences([" a\tb  c\n", ""])) == expected
 
 
-class Column:
+def column(values: list[Any]) -> Any:
     """A column as Polars has it: without NumPy's protocol, without an index."""
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-
-    def to_numpy(self) -> np.ndarray:
-        return np.array(self.values, dtype=object)
+    return SimpleNamespace(to_numpy=lambda: np.array(values, dtype=object))
 
 
 def series(dtype: str | None = None, frame: bool = False) -> Callable[[list[Any]], Any]:
     def make(values: list[Any]) -> Any:
         pandas = pytest.importorskip("pandas")
         index = range(100, 100 - len(values), -1)
-        column = pandas.Series(values, index=index, dtype=dtype)
-        return column.to_frame() if frame else column
+        found = pandas.Series(values, index=index, dtype=dtype)
+        return found.to_frame() if frame else found
 
     return make
 
@@ -109,7 +105,7 @@ TEXTS = ["a cat", "", "naïve  dogs "]
         lambda texts: np.array(texts, dtype=object)[:, None],
         tensor,
         lambda texts: tensor(texts)[:, None],
-        Column,
+        column,
         series(),
         series("object"),
         series("string"),
@@ -182,7 +178,7 @@ def test_the_error_lists_the_first_of_many() -> None:
         (["a", None], ValueError, r"texts\[1\] is missing \(None\)\. Leave it out, with"),
         (["a", "b", float("nan")], ValueError, r"texts\[2\] is missing \(nan\)"),
         (np.array(["a", np.nan], object), ValueError, r"texts\[1\] is missing \(nan\)"),
-        (Column(["a", None]), ValueError, r"texts\[1\] is missing \(None\)"),
+        (column(["a", None]), ValueError, r"texts\[1\] is missing \(None\)"),
         (["a", 3], TypeError, r"texts\[1\] must be a string; got 3 of type int"),
         ([["a", "cat"]], TypeError, r"texts\[0\] must be a string; got \['a', .* join"),
         (np.array([["a", "b"]]), ValueError, r"got shape \(1, 2\)\. Give one string for"),
@@ -222,11 +218,8 @@ def test_refuses_arguments(arguments: dict[str, Any], message: str) -> None:
 
 def test_damaged_gzip(tmp_path: Path) -> None:
     data = gzip.compress(bytes(range(256)) * 100)
-    for damaged in (
-        data[:-30],
-        data[:200] + b"\xff" * 40 + data[240:],
-        data[:-8] + bytes(8),
-    ):
+    middle = data[:200] + b"\xff" * 40 + data[240:]
+    for damaged in (data[:-30], middle, data[:-8] + bytes(8)):
         path = written(tmp_path / "a.gz", damaged)
         with pytest.raises(ValueError, match=r"a.gz' cannot be decompressed .* get it ag"):
             list(read_sentences(path, on_error="repair"))
@@ -247,11 +240,8 @@ def test_any_bytes_make_sentences(
 ) -> None:
     path = written(tmp_path_factory.mktemp("bytes") / "a.txt", b"x" + data)
     reported: list[BadLine] = []
-    sentences = list(
-        read_sentences(
-            path, on_error="repair", max_tokens=max_tokens, report=reported.append
-        )
-    )
+    options: Any = {"on_error": "repair", "report": reported.append}
+    sentences = list(read_sentences(path, max_tokens=max_tokens, **options))
     found = (b"x" + data).removesuffix(b"\n").split(b"\n")
     assert [sentence.number for sentence in sentences] == list(range(1, len(found) + 1))
     bad = {line.line for line in reported}

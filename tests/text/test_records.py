@@ -47,28 +47,15 @@ def test_json_lines(name: str, tmp_path: Path) -> None:
     packed = gzip.compress(data) if name.endswith(".gz") else data
     found = read(tmp_path / name, packed, column="text")
     assert found == dict(enumerate(rows.values(), 1))
-
-
-def test_json_that_is_another(tmp_path: Path) -> None:
-    found = read(tmp_path / "a.jsonl", b"{\n" + b"[" * 100_000 + b"\n\0", column="text")
+    found = read(tmp_path / "b.jsonl", b"{\n" + b"[" * 100_000 + b"\n\0", column="text")
     assert found[1].startswith("not JSON (Expecting property name")
     assert [problem.startswith("not JSON (") for problem in found.values()] == [True] * 3
 
 
 @pytest.mark.parametrize(("name", "comma"), [("a.csv", b","), ("a.tsv", b"\t")])
 def test_csv(name: str, comma: bytes, tmp_path: Path) -> None:
-    rows = [
-        b"\xef\xbb\xbfid,text\r\n",
-        b"1,the  cat\r\n",
-        b'2,"a ""dog"" or\ntwo"\n',
-        b"3\n",
-        b"\n",
-        b"4,caf\xe9\n",
-        b"caf\xe9,x\n",
-        b'5,"a"b\n',
-        b"6,last",
-    ]
-    data = b"".join(rows).replace(b",", comma)
+    data = b'\xef\xbb\xbfid,text\r\n1,the  cat\r\n2,"a ""dog"" or\ntwo"\n3\n\n4,caf\xe9\n'
+    data = (data + b'caf\xe9,x\n5,"a"b\n6,last').replace(b",", comma)
     found = read(tmp_path / name, data, column="text")
     assert found.pop(9).startswith("not CSV (")
     assert found == {
@@ -80,12 +67,9 @@ def test_csv(name: str, comma: bytes, tmp_path: Path) -> None:
         8: "x",
         10: "last",
     }
-
-
-def test_fields_of_csv_may_be_long(tmp_path: Path) -> None:
-    text = "a " * 150_000
-    found = read(tmp_path / "a.csv", b"text\n" + text.encode(), column="text")
-    assert found == {2: text.strip()}
+    long = b"a " * 150_000
+    found = read(tmp_path / name, b"text\n" + long, column="text")
+    assert found == {2: long.decode().strip()}
 
 
 def test_csv_with_a_quote_that_does_not_end(
@@ -148,7 +132,4 @@ def test_any_text_comes_back(
 def test_any_bytes_are_read(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("bytes")
     read(folder / "a.jsonl", b"x" + data, column="text")
-    try:
-        read(folder / "a.csv", b"text\n" + data, column="text")
-    except ValueError as error:
-        assert "a.csv" in str(error)  # noqa: PT017
+    read(folder / "a.csv", b"text\n" + data, column="text")

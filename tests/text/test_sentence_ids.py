@@ -13,27 +13,17 @@ pytestmark = pytest.mark.any_backend
 TEXTS = [b"the cat sat", b" a  the ", b"", b"on the mat by the door"]
 
 
-def sentence_ids(texts: list[bytes], length: int = 50) -> SentenceIds:
-    steps = [sum(map(bool, text.split(b" "))) for text in texts]
-    return SentenceIds(texts, np.array(steps), length)
-
-
-def test_rows_in_any_order() -> None:
-    ids = sentence_ids(TEXTS)(np.array([3, 1]))
+@pytest.mark.parametrize("rows", [[3, 1], [2], [0, 1, 2]])
+@pytest.mark.parametrize("more", [0, 3])
+def test_rows_in_any_order(rows: list[int], more: int) -> None:
+    steps = np.array([3, 2, 0, 6]) + more
+    ids = SentenceIds(TEXTS, steps, 50)(np.array(rows))
     assert ids.dtype == np.int32
-    expected = batch_to_character_ids([TEXTS[3].split(), TEXTS[1].split()])
-    np.testing.assert_array_equal(ids, expected)
-
-
-def test_texts_without_tokens_have_a_step() -> None:
-    np.testing.assert_array_equal(sentence_ids(TEXTS)(np.array([2])), np.zeros((1, 1, 50)))
-
-
-def test_more_steps_are_padding() -> None:
-    ids = SentenceIds(TEXTS, np.array([5, 4, 1, 6]), 50)(np.array([0, 1]))
-    assert ids.shape == (2, 5, 50)
-    np.testing.assert_array_equal(ids[:, :3], sentence_ids(TEXTS)(np.array([0, 1])))
-    assert not ids[:, 3:].any()
+    assert ids.shape[1] == max(1, steps[rows].max())  # also without tokens
+    expected = batch_to_character_ids([TEXTS[row].split() for row in rows])
+    time = expected.shape[1]
+    np.testing.assert_array_equal(ids[:, :time], expected)
+    assert not ids[:, time:].any()  # padding
 
 
 @pytest.mark.tensorflow
@@ -43,6 +33,7 @@ def test_the_same_ids_as_the_layers(texts: list[bytes], length: int) -> None:
     from keras_elmo.layers import CharacterIds
 
     texts = [*texts, b"<S> a </S>"]
-    ids = sentence_ids(texts, length)(np.arange(len(texts)))
+    steps = np.array([sum(map(bool, text.split(b" "))) for text in texts])
+    ids = SentenceIds(texts, steps, length)(np.arange(len(texts)))
     expected = CharacterIds(max_characters_per_token=length)(texts)
     np.testing.assert_array_equal(ids, expected)

@@ -24,15 +24,14 @@ TEXTS = [
     *("a good film", "", "bad", "so bad that it hurts"),
 ]
 LABELS = np.arange(8) % 2
-BATCH = 4
+BATCHES: dict[str, Any] = {"batch_size": 4, "input_mode": "character_ids"}
 
 
 def classifier(source: Path, input_mode: str = "character_ids") -> keras.Model:
     """All of it is trained, by plain gradient descent with momentum."""
-    strings = input_mode == "sentences"
-    inputs = keras.Input(
-        () if strings else (None, 50), dtype="string" if strings else "int32"
-    )
+    kinds = {"sentences": ((), "string"), "character_ids": ((None, 50), "int32")}
+    shape, dtype = kinds[input_mode]
+    inputs = keras.Input(shape, dtype=dtype)
     layer = ElmoEmbeddingLayer(source, input_mode=input_mode, fine_tune="all")
     dense = keras.layers.Dense(1, "sigmoid", kernel_initializer="ones")
     model = keras.Model(inputs, dense(layer(inputs)))
@@ -43,21 +42,14 @@ def classifier(source: Path, input_mode: str = "character_ids") -> keras.Model:
 
 def dataset(initial_epoch: int = 0) -> Any:
     """Each epoch has another order."""
-    return text_dataset(
-        TEXTS,
-        LABELS,
-        batch_size=BATCH,
-        input_mode="character_ids",
-        shuffle=True,
-        seed=1,
-        initial_epoch=initial_epoch,
-    )
+    order = {"shuffle": True, "seed": 1, "initial_epoch": initial_epoch}
+    return text_dataset(TEXTS, LABELS, **BATCHES, **order)
 
 
 def trained(model: keras.Model, data: Any) -> dict[str, np.ndarray]:
     """The losses of each epoch, the weights after the last, and what comes out."""
     fit = model.fit(data, epochs=4, shuffle=False, verbose=0)
-    ids = text_dataset(TEXTS, batch_size=BATCH, input_mode="character_ids")
+    ids = text_dataset(TEXTS, **BATCHES)
     return {
         "losses": np.array(fit.history["loss"]),
         "weights": np.concatenate([np.ravel(w) for w in model.get_weights()]),
@@ -78,7 +70,7 @@ def mirrored(folder: Path) -> dict[str, np.ndarray]:
     numbers = trained(model, dataset())
     model.save(folder / "mirrored.keras")
     with strategy.scope():
-        text = keras.Input(batch_shape=(BATCH,), dtype="string")
+        text = keras.Input(batch_shape=(4,), dtype="string")
         try:
             ElmoEmbeddingLayer(folder / "model", stateful=True)(text)
         except ValueError as error:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, text_dataset
 from keras_elmo.training import MaskPadding, feature_dataset, join_head
 from tests.layer_checks import check_layer
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST
 
 RNG = np.random.default_rng(0)
 TEXTS = [" ".join("abcdefgh"[:n]) for n in (3, 0, 2, 5, 1, 8, 6, 4, 7, 2, 3)]
@@ -22,7 +22,7 @@ LABELS = RNG.normal(size=len(TEXTS)).astype(np.float32)
 
 
 def layers_of_one_model(*modes: Any) -> list[ElmoEmbeddingLayer]:
-    layers = [ElmoEmbeddingLayer(TINY, mode) for mode in modes]
+    layers = [ElmoEmbeddingLayer(LEAST, mode) for mode in modes]
     for layer in layers[1:]:
         for variable, first in zip(layer.bilm.weights, layers[0].bilm.weights, strict=True):
             variable.assign(first)
@@ -30,8 +30,8 @@ def layers_of_one_model(*modes: Any) -> list[ElmoEmbeddingLayer]:
 
 
 def trained(model: keras.Model, dataset: tf.data.Dataset) -> list[float]:
-    model.compile(keras.optimizers.Adam(0.05), "mse")
-    losses = model.fit(dataset, epochs=2, shuffle=False, verbose=0).history["loss"]
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    losses = model.fit(dataset, epochs=3, shuffle=False, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     return losses
 
@@ -42,14 +42,14 @@ def test_a_head_trains_as_through_the_layer(level: str, tmp_path: Path) -> None:
     order = {"batch_size": 4, "shuffle": True, "seed": 3}
     if level == "texts":
         mixed, layer = layers_of_one_model("default", "pooled_layers")
-        features = np.asarray(layer(TEXTS))  # (n, 3, 16)
-        stored = keras.Input((3, 16))
+        features = np.asarray(layer(TEXTS))  # (n, 2, 16)
+        stored = keras.Input((2, 16))
         vectors, x = mixed(text), ScalarMix()(stored)
     else:
         mixed, layer = layers_of_one_model("elmo", "layers")
-        padded = np.asarray(layer(TEXTS))  # (n, time, 3, 16)
+        padded = np.asarray(layer(TEXTS))  # (n, time, 2, 16)
         features = [rows[:n] for rows, n in zip(padded, LENGTHS, strict=True)]
-        stored = keras.Input((None, 3, 16))
+        stored = keras.Input((None, 2, 16))
         order |= {"token_budget": 16, "group_by_length": True}
         vectors = keras.layers.LSTM(3)(mixed(text))
         x = keras.layers.LSTM(3)(ScalarMix()(MaskPadding()(stored)))
@@ -77,16 +77,13 @@ def test_a_head_trains_as_through_the_layer(level: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded(texts), found, atol=1e-6)
 
 
-def test_a_head_without_a_mask_has_none_joined_either() -> None:
-    layer = ElmoEmbeddingLayer(TINY, "layers")
-    head = keras.Sequential([keras.Input((None, 3, 16)), ScalarMix(), keras.layers.LSTM(2)])
+def test_a_head_without_a_mask_and_one_of_another_layer() -> None:
+    layer = ElmoEmbeddingLayer(LEAST, "layers")
+    head = keras.Sequential([keras.Input((None, 2, 16)), ScalarMix(), keras.layers.LSTM(2)])
     found = join_head(layer, head)(tf.constant(TEXTS))
     np.testing.assert_allclose(found, head(np.asarray(layer(TEXTS))), atol=1e-6)
-
-
-def test_a_head_of_another_layer() -> None:
-    layer = ElmoEmbeddingLayer(TINY, "pooled_layers")
-    for shape in ((3, 8), (None, 3, 16)):
+    layer = ElmoEmbeddingLayer(LEAST, "pooled_layers")
+    for shape in ((2, 8), (None, 2, 16)):
         head = keras.Sequential([keras.Input(shape), ScalarMix()])
         with pytest.raises(ValueError, match=r"(?i)(expected shape|incompatible)"):
             join_head(layer, head)
