@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
+from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.errors import DamagedSourceError
 from keras_elmo.hub.sources import load_source
 from keras_elmo.hub.tf_hub import read_mix, read_tf_hub
-from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from tests.hub.tf_hub_modules import MIX, STYLES, Style, write_module, write_other_module
 from tests.tiny_models import TINY, random_arrays
 

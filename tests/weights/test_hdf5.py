@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from keras_elmo import ElmoConfig, SourceError
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
-from keras_elmo.weights.names import array_shapes
 from tests.tiny_models import TINY, configs, random_arrays
 
 NAME = "CNN/b_cnn_0"  # of shape (4,)
@@ -41,7 +40,7 @@ def test_round_trip_bit_for_bit(
     arrays = random_arrays(config, seed)
     write_hdf5(path, config, arrays)
     read = read_hdf5(path, config)
-    assert list(read) == list(array_shapes(config))
+    assert list(read) == list(config.array_shapes())
     for name, array in arrays.items():
         assert read[name].dtype == np.float32
         assert read[name].tobytes() == array.tobytes()
@@ -54,7 +53,7 @@ def test_a_reference_file_round_trips(shared: Path, tmp_path: Path, model: str) 
     copy = tmp_path / "copy.hdf5"
     write_hdf5(copy, config, read_hdf5(folder / "lm_weights.hdf5", config))
     with h5py.File(folder / "lm_weights.hdf5") as original, h5py.File(copy) as file:
-        for name in array_shapes(config):
+        for name in config.array_shapes():
             assert file[name].dtype == original[name].dtype == np.float32
             assert file[name][()].tobytes() == original[name][()].tobytes()
         assert visited(original) == visited(file)
@@ -158,7 +157,7 @@ def test_changed_bytes_are_an_error_or_harmless(path: Path, tmp_path: Path) -> N
         except SourceError:
             n_errors += 1
         else:
-            assert {n: a.shape for n, a in arrays.items()} == array_shapes(TINY)
+            assert {n: a.shape for n, a in arrays.items()} == TINY.array_shapes()
     assert n_errors > 40
 
 
@@ -359,7 +358,7 @@ def test_refuses_shapes_beyond_the_stored_bytes(
     config = dataclasses.replace(TINY, filters=((1, 8192),), dim=4096, projection_dim=8192)
     path = tmp_path / "bomb.hdf5"
     with h5py.File(path, "w") as file:
-        for name, shape in array_shapes(config).items():
+        for name, shape in config.array_shapes().items():
             chunks = {"chunks": (1,) * len(shape)} if "chunks" in arguments else {}
             options = {**arguments, **chunks} if message.startswith("is cut") else arguments
             file.create_dataset(name, shape, np.float32, **options)
@@ -373,7 +372,7 @@ def test_refuses_zeros_that_take_no_room(tmp_path: Path) -> None:
     config = dataclasses.replace(TINY, dim=1024, projection_dim=1024)  # 67 MB
     path = tmp_path / "bomb.hdf5"
     with h5py.File(path, "w") as file:
-        for name, shape in array_shapes(config).items():
+        for name, shape in config.array_shapes().items():
             file.create_dataset(name, data=np.zeros(shape, np.float32), **GZIP)
     assert path.stat().st_size < 1_000_000
     with pytest.raises(SourceError, match=r"declares [\d,]+ bytes (in all|and stores)"):
