@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,14 @@ def load_path(
     return (read_tf_hub if is_tf_hub_module(path) else sources.load_path)(path, name)
 
 
-def load_source(source: PathLike) -> Model:
-    """Finds and reads a model, or raises SourceError, or TypeError for what is no name."""
-    return read_located(
-        source, lambda path: Model(*load_path(path, os.fspath(source)), path)
-    )
+def load_source(
+    source: PathLike, check: Callable[[Model], object] = lambda model: None
+) -> Model:
+    """Finds, reads and checks a model; damage of a download is repaired once."""
+
+    def read(path: Path) -> Model:
+        model = Model(*load_path(path, os.fspath(source)), path)
+        check(model)
+        return model
+
+    return read_located(source, read)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
 from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.hub.module import load_module, without_states
-from keras_elmo.hub.sources import load_path
+from keras_elmo.hub.sources import load_path, load_source
 from keras_elmo.hub.tf_hub import is_tf_hub_module
 from keras_elmo.layers import ElmoBiLM
 from keras_elmo.layers.arrays import create_from_arrays
@@ -96,29 +96,24 @@ def load_verified(source: PathLike) -> Model:
 
     The environment variable ``KERAS_ELMO_VERIFY=0`` turns the verification off.
     """
-
-    def read(path: Path) -> Model:
-        config, arrays = load_path(path, os.fspath(source))
-        if is_tf_hub_module(path) and os.environ.get(VERIFY_VARIABLE) != "0":
-            _verify_once(path, config, arrays)
-        return Model(config, arrays, path)
-
-    return read_located(source, read)
+    return load_source(source, _verify_once)
 
 
-def _verify_once(path: Path, config: ElmoConfig, arrays: Arrays) -> None:
+def _verify_once(model: Model) -> None:
+    if not is_tf_hub_module(model.path) or os.environ.get(VERIFY_VARIABLE) == "0":
+        return
     # A module's content: its graph, and the index with all checksums.
     digest = hashlib.sha256()
     for name in ("saved_model.pb", "variables/variables.index"):
-        digest.update((path / name).read_bytes())
+        digest.update((model.path / name).read_bytes())
     note = cache_directory() / "verified" / digest.hexdigest()
     if note.is_file():
         return
-    verify_module(path, config, arrays)
+    verify_module(model.path, model.config, model.arrays)
     with suppress(OSError):  # which costs time on the next run, nothing else
         note.parent.mkdir(parents=True, exist_ok=True)
         with replacing(note) as written:
-            written.write_text(f"{path}\n", encoding="utf-8")
+            written.write_text(f"{model.path}\n", encoding="utf-8")
 
 
 def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verification:

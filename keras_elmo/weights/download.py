@@ -126,15 +126,10 @@ def download(
     name: str | None = None,
     address: str | None = None,
 ) -> Path:
-    """The path of a file in the cache, downloaded unless it is there and as expected.
+    """Downloads a file into the folder of ``address``, or of its URL, unless it is there.
 
-    Args:
-        url: Its http(s) URL.
-        sha256: Its SHA-256 in hexadecimal, if known.
-        size: How many bytes it has, if known.
-        name: Its name in the cache, by default the URL's. Without ``sha256``, its suffix
-            says how it is checked.
-        address: Whose folder it goes into; by default that of the URL.
+    It is compared with ``sha256`` and ``size`` if they are known; without ``sha256`` it is
+    checked as the suffix of ``name``, by default the URL's, says.
     """
     split_url(url)
     name = name or _file_name(url)

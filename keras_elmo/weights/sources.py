@@ -39,21 +39,19 @@ class Model(NamedTuple):
 def load_path(path: Path, name: str | None = None) -> _Pair:
     """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages."""
     name = str(path) if name is None else name
+    suffix = path.suffix.lower()
     if path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
-        options, weights = _pick(names, name)
-        return _load_pair(path / options, path / weights)
-    if path.suffix.lower() in HDF5_SUFFIXES:
-        return _load_pair(_options_of(path, name), path)
-    if path.suffix.lower() == ".zip":
+        options, weights = (path / file for file in _pick(names, name))
+    elif suffix == ".zip":
         return _load_archive(path, name)
-    raise SourceError(
-        f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
-        ".hdf5 file. " + WHAT_TO_DO
-    )
-
-
-def _load_pair(options: Path, weights: Path) -> _Pair:
+    elif suffix in HDF5_SUFFIXES:
+        options, weights = _options_of(path, name), path
+    else:
+        raise SourceError(
+            f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
+            ".hdf5 file. " + WHAT_TO_DO
+        )
     config = _read_options(options, str(options))
     return config, read_hdf5(weights, config)
 

@@ -96,10 +96,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "offset": (index(entry(offset=-8)), "numbers outside"),
     "past the end": (index(entry(offset=8)), "numbers outside"),
     "negative size": (index(entry(size=-8)), "-8 bytes for the shape"),
-    "slices": (
-        index(entry(slices=[{"extent": [{"length": 4}]}])),
-        "slices in place of numbers",
-    ),
+    "slices": (index(entry(slices=[{"extent": [{"length": 4}]}])), "slices in place of"),
     "order": (index(entry(), key=b""), "not in their order"),
     "no header": (table(block(record(b"a", entry()))), "no header"),
     "empty": (table(block(b"")), "no header"),
