@@ -90,9 +90,7 @@ def test_no_verification_and_no_cache(
 
 
 def test_sources_without_a_graph(source: str, module: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        SourceError, match="is not a TF1 Hub module: it has no graph of"
-    ):
+    with pytest.raises(SourceError, match="is not a TF1 Hub module: it has no graph of"):
         verify(source)
     path = Path(shutil.copytree(module, tmp_path / "spoiled"))
     content = (path / "saved_model.pb").read_bytes()

@@ -312,40 +312,36 @@ def test_refuses(path: Path, tmp_path: Path, kind: str) -> None:
         read_hdf5(path, TINY)
 
 
+HUGE = {"filters": ((1, 8192),), "dim": 4096, "projection_dim": 8192}
+FULL = {"dim": 1024, "projection_dim": 1024}  # 67 MB
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("sizes", "arguments", "message"),
     [
-        ({}, r"declares [\d,]+ bytes and stores 0"),
-        ({"chunks": True}, r"has [\d,]+ chunks and stores 0"),
-        (GZIP, r"has [\d,]+ chunks and stores 0"),
-        ({"chunks": (1, 1)}, r"is cut into [\d,]+ chunks"),
+        (HUGE, {}, r"declares [\d,]+ bytes and stores 0"),
+        (HUGE, {"chunks": True}, r"has [\d,]+ chunks and stores 0"),
+        (HUGE, GZIP, r"has [\d,]+ chunks and stores 0"),
+        (HUGE, {"chunks": "ones"}, r"is cut into [\d,]+ chunks"),
+        # Zeros take a thousandth of their room; numbers of a trained model are none.
+        (FULL, {**GZIP, "data": "zeros"}, r"declares [\d,]+ bytes (in all|and stores)"),
     ],
 )
 def test_refuses_shapes_beyond_the_stored_bytes(
-    tmp_path: Path, arguments: dict[str, Any], message: str
+    tmp_path: Path, sizes: dict[str, Any], arguments: dict[str, Any], message: str
 ) -> None:
     """Files of a few kilobytes that declare gigabytes, which options go along with."""
-    config = dataclasses.replace(TINY, filters=((1, 8192),), dim=4096, projection_dim=8192)
+    config = dataclasses.replace(TINY, **sizes)
     path = tmp_path / "bomb.hdf5"
     with h5py.File(path, "w") as file:
         for name, shape in config.array_shapes().items():
-            chunks = {"chunks": (1,) * len(shape)} if "chunks" in arguments else {}
-            options = {**arguments, **chunks} if message.startswith("is cut") else arguments
+            forms = {"ones": (1,) * len(shape), "zeros": np.zeros(1, np.float32)}
+            options = {key: forms.get(value, value) for key, value in arguments.items()}
+            if "data" in options:
+                options["data"] = np.broadcast_to(options["data"], shape)
             file.create_dataset(name, shape, np.float32, **options)
     assert path.stat().st_size < 1_000_000
     with pytest.raises(SourceError, match=message):
-        read_hdf5(path, config)
-
-
-def test_refuses_zeros_that_take_no_room(tmp_path: Path) -> None:
-    """Deflate makes them a thousand times smaller; numbers of a trained model are none."""
-    config = dataclasses.replace(TINY, dim=1024, projection_dim=1024)  # 67 MB
-    path = tmp_path / "bomb.hdf5"
-    with h5py.File(path, "w") as file:
-        for name, shape in config.array_shapes().items():
-            file.create_dataset(name, data=np.zeros(shape, np.float32), **GZIP)
-    assert path.stat().st_size < 1_000_000
-    with pytest.raises(SourceError, match=r"declares [\d,]+ bytes (in all|and stores)"):
         read_hdf5(path, config)
 
 
