@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.types import Arrays, Tensor
-from keras_elmo.weights.names import array_shapes
 
 v1 = tf.compat.v1
 
@@ -59,7 +58,7 @@ def random_arrays(
     rng = np.random.default_rng(seed)
     return {
         name: rng.normal(0, scale, shape).astype(np.float32)
-        for name, shape in array_shapes(config).items()
+        for name, shape in config.array_shapes().items()
     }
 
 

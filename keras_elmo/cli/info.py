@@ -67,7 +67,7 @@ def mix_of(arrays: Arrays) -> dict[str, Any] | None:
     """
     import numpy as np
 
-    from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
+    from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
 
     if MIX_WEIGHTS not in arrays:
         return None
@@ -98,10 +98,8 @@ def _kind(path: Path) -> str:
 
 def _parameters(config: ElmoConfig) -> dict[str, int]:
     """The number of parameters of each stage, and of all together."""
-    from keras_elmo.weights.names import array_shapes
-
     counts = dict.fromkeys(_STAGES.values(), 0)
-    for name, shape in array_shapes(config).items():
+    for name, shape in config.array_shapes().items():
         counts[_STAGES[name.split("/")[0].rstrip("_0123456789")]] += math.prod(shape)
     return {**counts, "total": sum(counts.values())}
 

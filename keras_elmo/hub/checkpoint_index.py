@@ -1,8 +1,6 @@
 """The variables that a checkpoint of TensorFlow lists, read before TensorFlow reads them.
 
-TensorFlow takes an index whose checksums are right at its word: an entry that it cannot
-parse or an impossible shape ends the process. What passes here has the form that TF1
-savers write, and its numbers are in its files.
+It takes an index at its word: a bad entry or an impossible shape ends the process.
 """
 
 from __future__ import annotations
@@ -48,15 +46,7 @@ class StoredVariable(NamedTuple):
 
 
 def read_index(prefix: Path) -> dict[str, StoredVariable]:
-    """Lists the variables of a checkpoint, whose numbers are within its files.
-
-    Args:
-        prefix: The path of the index without ``.index``, as TensorFlow has it.
-
-    Raises:
-        OSError: A file is missing.
-        ValueError: The index is damaged or is none that a TF1 saver writes.
-    """
+    """The variables of a checkpoint by name; ``prefix`` is its index without ``.index``."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import tensor_bundle_pb2
 

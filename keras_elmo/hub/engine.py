@@ -13,18 +13,13 @@ from numpy.typing import NDArray
 from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
 from keras_elmo.hub.module import HubModule
-from keras_elmo.hub.sources import read_located
 from keras_elmo.hub.tf_hub import read_mix
 from keras_elmo.types import Arrays, FineTune, InputMode, PathLike, Stateful, Tensor
+from keras_elmo.weights.locate import read_located
 
 
 class HubEngine(keras.Layer):
-    """An :class:`~keras_elmo.layers.engine.Engine` that runs a module's own graph, frozen.
-
-    Args:
-        module: The module, or one that loading a file will fill.
-        **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
-    """
+    """An :class:`~keras_elmo.layers.engine.Engine` of a module's own graph, frozen."""
 
     def __init__(self, module: HubModule, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -39,59 +34,39 @@ class HubEngine(keras.Layer):
     def load(
         cls, source: PathLike | ElmoConfig | HubModule, dtype: Any
     ) -> tuple[Self, dict[str, NDArray[np.float32]]]:
-        """Loads a module.
-
-        Args:
-            source: Where the module comes from; or one that loading a file will fill.
-            dtype: The dtype policy.
-
-        Returns:
-            The engine, and the arrays of the module's scalar mix.
-
-        Raises:
-            SourceError: There is no such module, or it is damaged or no ELMo.
-            ValueError: The source is an :class:`ElmoConfig`.
-        """
+        """The engine of a module, which loading a file may fill, and its mix by name."""
         if isinstance(source, ElmoConfig):
             raise ValueError(
                 "engine='hub' needs a TF1 Hub module as source; got an ElmoConfig."
             )
 
-        def read(path: Path) -> tuple[HubModule, dict[str, NDArray[np.float32]]]:
-            module = HubModule.from_directory(path, name="module", dtype=dtype)
-            return module, read_mix(path)
+        if isinstance(source, HubModule):
+            return cls(source, name="hub", dtype=dtype), {}
 
-        module, mix = (
-            (source, {}) if isinstance(source, HubModule) else read_located(source, read)
-        )
-        return cls(module, name="hub", dtype=dtype), mix
+        def read(path: Path) -> tuple[Self, dict[str, NDArray[np.float32]]]:
+            module = HubModule.from_directory(path, name="module", dtype=dtype)
+            return cls(module, name="hub", dtype=dtype), read_mix(path)
+
+        return read_located(source, read)
 
     @staticmethod
     def check(fine_tune: FineTune, stateful: Stateful, input_mode: InputMode) -> None:
-        """Refuses what a frozen graph of TensorFlow cannot do, before anything is read.
-
-        Raises:
-            ValueError: An argument is none of what such a graph can do, or Keras has
-                another backend than TensorFlow.
-        """
+        """Raises ValueError for what a frozen graph of TensorFlow cannot do."""
         backends.needs_tensorflow(
             "engine='hub' runs a TensorFlow graph and",
             "Use engine='native' with input_mode='character_ids'.",
         )
-        for name, value, only in (
-            ("fine_tune", fine_tune, "aggregation"),
-            ("stateful", stateful, False),
+        for name, value, choices in (
+            ("fine_tune", fine_tune, ("aggregation",)),
+            ("stateful", stateful, (False,)),
+            ("input_mode", input_mode, ("sentences", "tokens")),
         ):
-            if value != only:
+            if value not in choices:
+                choice = " or ".join(map(repr, choices))
                 raise ValueError(
-                    f"engine='hub' runs a frozen graph: {name} must be {only!r}; got "
-                    f"{value!r}. Use engine='native'."
+                    f"engine='hub' runs a frozen graph of strings: {name} must be "
+                    f"{choice}; got {value!r}. Use engine='native'."
                 )
-        if input_mode == "character_ids":
-            raise ValueError(
-                "engine='hub' takes strings: input_mode must be 'sentences' or 'tokens'; "
-                "got 'character_ids'. Use engine='native'."
-            )
 
     def call(
         self, tokens: Tensor, is_token: Tensor, training: bool | None = None

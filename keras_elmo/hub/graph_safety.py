@@ -1,10 +1,7 @@
-"""What the graph of a TF1 Hub module may consist of.
+"""What the graph of a TF1 Hub module, which is a program, may consist of.
 
-A graph is a program, and TensorFlow has operations that read and write any file, open
-connections or call Python. Allowed are the operations that the published modules of ELMo
-use (Google's, those by bilm-tf code and DeepPavlov's) and their next of kin, which compute
-numbers from numbers and strings; and those that save and restore variables, in the places
-where a ``tf.train.Saver`` has them.
+Allowed are the operations that published modules of ELMo use and their next of kin, which
+compute numbers from numbers and strings, and a ``tf.train.Saver``'s in their places.
 """
 
 from __future__ import annotations
@@ -64,19 +61,7 @@ _SAVED_MODEL: dict[int, Any] = {2: {2: {1: _NODE}}}  # meta_graphs, graph_def, n
 
 
 def graph_problem(directory: Path) -> str | None:
-    """Why a module should not be loaded.
-
-    Args:
-        directory: The module's.
-
-    Returns:
-        What is wrong, as the end of a sentence about the module; ``None`` if its graph
-        can only compute.
-
-    Raises:
-        OSError: The graph cannot be read.
-        ValueError: It is damaged.
-    """
+    """Why a module should not be loaded, as the end of a sentence about it."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 

@@ -14,11 +14,9 @@ from keras_elmo import backends
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.hub.checkpoint_index import read_index
 from keras_elmo.hub.graph_safety import graph_problem
-from keras_elmo.hub.tf_hub import is_state
+from keras_elmo.hub.tf_hub import DAMAGED, is_state
 from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.types import Shape, Tensor
-
-_BUILT_IN_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 _LSTM_OUTPUTS = ("lstm_outputs1", "lstm_outputs2")
 _N_LAYERS = 1 + len(_LSTM_OUTPUTS)
@@ -183,18 +181,9 @@ def without_states(function: Any) -> Any:
 
 
 def load_module(directory: Path) -> Any:
-    """Loads a TF1 Hub module, if it has ELMo's signature and can only compute.
+    """Loads a TF1 Hub module as TensorFlow's object, if its graph can only compute.
 
-    Args:
-        directory: The module's directory.
-
-    Returns:
-        TensorFlow's object, with ``signatures`` and ``variables``.
-
-    Raises:
-        SourceError: The files cannot be read or are not those of a TF1 Hub module, its
-            graph does what no ELMo does (:mod:`keras_elmo.hub.graph_safety`), or it has
-            no ``tokens`` signature with ELMo's outputs.
+    Raises SourceError for another one, or one without ELMo's ``tokens`` signature.
     """
     import tensorflow as tf
 
@@ -210,19 +199,14 @@ def load_module(directory: Path) -> Any:
         module = tf.saved_model.load(str(directory), tags=[])
     except SourceError:
         raise
-    # TensorFlow raises any of these for files that are missing, damaged or of another
-    # kind, depending on where it stumbles.
-    except (*_BUILT_IN_ERRORS, tf.errors.OpError) as error:
+    except (*DAMAGED, tf.errors.OpError) as error:
         raise DamagedSourceError(
             f"Cannot load the TF1 Hub module in {str(directory)!r} "
             f"({type(error).__name__}: {error!s:.300}). Its files are missing, damaged or "
             "not those of a TF1 Hub module: check the directory, or download it again."
         ) from error
     wanted = {"word_emb", *_LSTM_OUTPUTS}
-    signatures = {
-        name: sorted(function.structured_outputs)
-        for name, function in module.signatures.items()
-    }
+    signatures = {k: sorted(v.structured_outputs) for k, v in module.signatures.items()}
     if not wanted <= set(signatures.get("tokens", ())):
         raise SourceError(
             f"The module in {str(directory)!r} is not an ELMo model: expected a signature "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from keras_elmo import backends
 from keras_elmo.layers import CharacterIds, MaskedMean
 from keras_elmo.types import PathLike, Tensor
+from keras_elmo.weights.atomic import replacing
 
 
 def export_saved_model(layer: Any, path: PathLike) -> None:
@@ -68,22 +68,12 @@ def export_saved_model(layer: Any, path: PathLike) -> None:
             f"path: there is no directory {str(target.parent)!r}. Make it first."
         )
     module = servable(layer)
-    # Next to the target, so that the last step is a rename and not a copy.
-    with tempfile.TemporaryDirectory(
-        prefix=f".{target.name}-", dir=target.parent
-    ) as folder:
-        written = Path(folder, "new")
+    with replacing(target) as written:
         write_servable(module, written)
-        written.rename(target)
 
 
 def servable(layer: Any) -> Any:
-    """Makes what :func:`export_saved_model` writes, or raises its ``ValueError``.
-
-    Returns:
-        A ``tf.Module`` with the functions ``default`` (of ``text``), ``tokens`` (of
-        ``tokens`` and ``sequence_len``), ``serve`` and ``serving_default``.
-    """
+    """The ``tf.Module`` that :func:`export_saved_model` writes, or its ``ValueError``."""
     import tensorflow as tf
 
     if layer.stateful:

@@ -1,28 +1,20 @@
-"""Every source of weights: TF1 Hub modules and their handles, and what weights/ reads."""
+"""Every source of weights: TF1 Hub modules, and what weights/ reads."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
-from keras_elmo.hub.handles import resolve_handle
 from keras_elmo.hub.tf_hub import is_tf_hub_module, read_tf_hub
 from keras_elmo.types import PathLike
-from keras_elmo.weights import locate, sources
+from keras_elmo.weights import sources
+from keras_elmo.weights.locate import read_located
 from keras_elmo.weights.sources import Model
-
-T = TypeVar("T")
-
-
-def read_located(source: PathLike, read: Callable[[Path], T]) -> T:
-    """:func:`keras_elmo.weights.locate.read_located`, for handles of modules too."""
-    return locate.read_located(source, read, resolve_handle)
 
 
 def load_path(
@@ -32,8 +24,14 @@ def load_path(
     return (read_tf_hub if is_tf_hub_module(path) else sources.load_path)(path, name)
 
 
-def load_source(source: PathLike) -> Model:
-    """:func:`keras_elmo.weights.sources.load_source`, for modules and their handles too."""
-    return read_located(
-        source, lambda path: Model(*load_path(path, os.fspath(source)), path)
-    )
+def load_source(
+    source: PathLike, check: Callable[[Model], object] = lambda model: None
+) -> Model:
+    """Finds, reads and checks a model; damage of a download is repaired once."""
+
+    def read(path: Path) -> Model:
+        model = Model(*load_path(path, os.fspath(source)), path)
+        check(model)
+        return model
+
+    return read_located(source, read)

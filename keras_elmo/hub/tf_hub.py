@@ -9,20 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.config import ElmoConfig
+from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.hub.checkpoint_index import StoredVariable, read_index
 from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.weights.names import (
     CHAR_EMBEDDING,
-    MIX_GAMMA,
-    MIX_WEIGHTS,
-    array_shapes,
     check_finite,
     differences,
     listed,
@@ -44,8 +40,8 @@ _STATE = re.compile(r"(?:.*/)?Variable(_\d+)?")
 _CHECKPOINT = Path("variables", "variables")
 _LISTED = 12
 
-# What TensorFlow raises for damaged files, besides its own errors.
-_BUILT_IN_ERRORS = (LookupError, OSError, RuntimeError, TypeError, ValueError)
+DAMAGED = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What TensorFlow raises for damaged files, besides its own errors."""
 
 
 def is_tf_hub_module(path: Path) -> bool:
@@ -61,21 +57,16 @@ def is_state(variable: str) -> bool:
 def read_tf_hub(
     path: Path, name: str | None = None
 ) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
-    """Reads the weights of a TF1 Hub module of ELMo.
-
-    Args:
-        path: The module's directory.
-        name: What to call it in messages; its path by default.
-
-    Returns:
-        The configuration, and the float32 arrays under the names of
-        :mod:`keras_elmo.weights.names`, those of the scalar mix included.
-
-    Raises:
-        SourceError: It is not an ELMo module, or damaged; or TensorFlow is not installed.
-    """
+    """The configuration and arrays of a module, its mix included; ``name`` for messages."""
     name = str(path) if name is None else name
-    tf = import_tensorflow(name)
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise SourceError(
+            f"source {name!r}: TF1 Hub modules are read with TensorFlow, which is not "
+            "installed: pip install tensorflow. Or write the module as HDF5 where it is, "
+            "with keras-elmo convert SOURCE OUT, and use that as source."
+        ) from error
     try:
         variables = read_index(path / _CHECKPOINT)
         names = _names(variables)
@@ -84,8 +75,7 @@ def read_tf_hub(
         arrays = _read(path, names)
     except SourceError:
         raise
-    # TensorFlow reports damage in its own errors and in built-in ones.
-    except (tf.errors.OpError, *_BUILT_IN_ERRORS) as error:
+    except (tf.errors.OpError, *DAMAGED) as error:
         raise DamagedSourceError(
             f"Cannot read the variables of the TF-Hub module {name!r} "
             f"({str(error).partition(chr(10))[0]:.200}). Its files are missing, cut or "
@@ -98,17 +88,13 @@ def read_tf_hub(
 
 
 def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Reads the scalar mix of a module: its weights (3,) and its scale (), by name.
-
-    Returns:
-        Nothing if the module in ``path`` has no such mix, or none that can be read.
-    """
+    """A module's mix, weights (3,) and scale (), by name; empty if there is no such mix."""
     import tensorflow as tf
 
     try:
         names = _names(read_index(path / _CHECKPOINT))
         mix = _read(path, {name: names[name] for name in (MIX_WEIGHTS, MIX_GAMMA)})
-    except (tf.errors.OpError, *_BUILT_IN_ERRORS):
+    except (tf.errors.OpError, *DAMAGED):
         return {}  # the mix then starts evenly, as that of any layer
     return mix if mix[MIX_WEIGHTS].shape == (3,) else {}
 
@@ -126,19 +112,6 @@ def _read(path: Path, names: Mapping[str, str]) -> dict[str, NDArray[np.float32]
     if MIX_GAMMA in arrays:  # (1,) in some modules
         arrays[MIX_GAMMA] = arrays[MIX_GAMMA].reshape(())
     return arrays
-
-
-def import_tensorflow(name: str) -> Any:
-    """TensorFlow, or an error about the module ``name`` if it is not installed."""
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise SourceError(
-            f"source {name!r}: TF1 Hub modules are read with TensorFlow, which is not "
-            "installed: pip install tensorflow. Or write the module as HDF5 where it is, "
-            "with keras-elmo convert SOURCE OUT, and use that as source."
-        ) from error
-    return tf
 
 
 def _names(variables: Iterable[str]) -> dict[str, str]:
@@ -197,7 +170,7 @@ def _check(
     source: str,
 ) -> None:
     """Compares all shapes with those that the configuration asks for, and the dtypes."""
-    expected = array_shapes(config)
+    expected = config.array_shapes()
     found = {name: variables[variable].shape for name, variable in names.items()}
     if found.get(CHAR_EMBEDDING) == (N_CHARACTERS + 1, config.char_dim):
         found[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]

@@ -1,7 +1,4 @@
-"""Our stages against a TF1 Hub module's own graph, on the same sentences.
-
-Nothing in a module says which architecture its weights belong to; running it does.
-"""
+"""Our stages against a TF1 Hub module's own graph, on the same sentences."""
 
 from __future__ import annotations
 
@@ -22,13 +19,15 @@ from numpy.typing import NDArray
 from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
 from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.hub.module import load_module, without_states
-from keras_elmo.hub.sources import load_path, read_located
+from keras_elmo.hub.sources import load_path, load_source
 from keras_elmo.hub.tf_hub import is_tf_hub_module
 from keras_elmo.layers import ElmoBiLM
 from keras_elmo.layers.arrays import create_from_arrays
 from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import Arrays, PathLike
+from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.download import cache_directory
+from keras_elmo.weights.locate import read_located
 from keras_elmo.weights.sources import Model
 
 VERIFY_VARIABLE = "KERAS_ELMO_VERIFY"
@@ -93,49 +92,32 @@ def verify(source: PathLike) -> Verification:
 
 
 def load_verified(source: PathLike) -> Model:
-    """Finds and reads a model, as :func:`~keras_elmo.weights.sources.load_source`.
+    """Finds and reads a model; a TF1 Hub module is verified once on this machine.
 
-    A TF1 Hub module is also verified, unless its files were before on this machine. The
-    environment variable ``KERAS_ELMO_VERIFY=0`` turns that off.
-
-    Raises:
-        SourceError: There is nothing to read, or something other than one ELMo model, or
-            a module's graph cannot be run.
-        VerificationError: The layer would not compute what the module computes.
-        TypeError: ``source`` is not a name, path or URL.
+    The environment variable ``KERAS_ELMO_VERIFY=0`` turns the verification off.
     """
-
-    def read(path: Path) -> Model:
-        config, arrays = load_path(path, os.fspath(source))
-        if is_tf_hub_module(path) and os.environ.get(VERIFY_VARIABLE) != "0":
-            _verify_once(path, config, arrays)
-        return Model(config, arrays, path)
-
-    return read_located(source, read)
+    return load_source(source, _verify_once)
 
 
-def _verify_once(path: Path, config: ElmoConfig, arrays: Arrays) -> None:
+def _verify_once(model: Model) -> None:
+    if not is_tf_hub_module(model.path) or os.environ.get(VERIFY_VARIABLE) == "0":
+        return
     # A module's content: its graph, and the index with all checksums.
     digest = hashlib.sha256()
     for name in ("saved_model.pb", "variables/variables.index"):
-        digest.update((path / name).read_bytes())
+        digest.update((model.path / name).read_bytes())
     note = cache_directory() / "verified" / digest.hexdigest()
     if note.is_file():
         return
-    verify_module(path, config, arrays)
+    verify_module(model.path, model.config, model.arrays)
     with suppress(OSError):  # which costs time on the next run, nothing else
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(f"{path}\n", encoding="utf-8")
+        with replacing(note) as written:
+            written.write_text(f"{model.path}\n", encoding="utf-8")
 
 
 def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verification:
-    """Compares a module's outputs with those of our stages, as :func:`verify` does.
-
-    Args:
-        path: The module's directory.
-        config: The configuration that was read from it.
-        arrays: The arrays that were read from it, those of the mix included if any.
-    """
+    """Compares a module's outputs with those of our stages, as :func:`verify` does."""
     tokens = [[t for t in sentence.split(" ") if t] for sentence in PROBES]
     mask = np.arange(max(map(len, tokens))) < np.array([[len(row)] for row in tokens])
     expected = _our_outputs(config, arrays, tokens, mask)

@@ -1,7 +1,6 @@
-"""Numbers and fields as protocol buffers and checkpoint indices store them.
+"""Numbers and fields as protocol buffers and checkpoint indices store them, read in place.
 
-TensorFlow's parsers take many times a file's size in memory, or end the process. These
-functions, which raise ``ValueError`` for damaged data, read in place what bounds a file.
+TensorFlow's parsers take many times a file's size in memory, or end the process.
 """
 
 from __future__ import annotations

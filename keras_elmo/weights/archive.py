@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
@@ -30,16 +30,8 @@ _LARGEST_DEPTH = 8  # parts of a name; those of modules and models have about th
 # names with zero bytes. RuntimeError: encryption, endless recursion. IndexError,
 # struct.error: fields that are shorter than they say.
 DAMAGED = (
-    IndexError,
-    struct.error,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    lzma.LZMAError,
-    zlib.error,
+    *(EOFError, IndexError, OSError, RuntimeError, ValueError, struct.error),
+    *(lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
 """What damaged archives end in."""
 
@@ -48,18 +40,13 @@ class RefusedMemberError(ValueError):
     """A member that archives of models do not have; the message says which."""
 
 
-def most_unpacked_bytes(path: Path) -> int:
-    """How many bytes an archive of weights may unpack to."""
-    return max(_SMALLEST_LIMIT, _LARGEST_RATIO * path.stat().st_size)
+def most_unpacked_bytes(n_bytes: int) -> int:
+    """How many bytes so many of an archive of weights may unpack to."""
+    return max(_SMALLEST_LIMIT, _LARGEST_RATIO * n_bytes)
 
 
 def check_member(name: str, is_plain: bool) -> None:
-    """Raises RefusedMemberError unless a member is plain and its name stays in its folder.
-
-    Args:
-        name: Its name, which must be relative and not deep.
-        is_plain: Whether it is a file or directory of a kind that is unpacked.
-    """
+    """Raises RefusedMemberError unless a member is plain and stays in its folder."""
     # As Windows reads it: backslashes separate too, a drive may come first, and dots and
     # spaces at the end of a name are dropped, so that ".. " is "..".
     path = PureWindowsPath(name)
@@ -68,9 +55,8 @@ def check_member(name: str, is_plain: bool) -> None:
     if len(path.parts) > _LARGEST_DEPTH:
         raise RefusedMemberError(f"its member {name!r:.200} is nested too deeply")
     if not is_plain:
-        raise RefusedMemberError(
-            f"its member {name!r:.200} is neither a plain file nor a directory"
-        )
+        problem = "is neither a plain file nor a directory"
+        raise RefusedMemberError(f"its member {name!r:.200} {problem}")
 
 
 @contextmanager

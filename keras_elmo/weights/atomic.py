@@ -12,15 +12,10 @@ from keras_elmo.types import PathLike
 
 @contextmanager
 def replacing(path: PathLike) -> Iterator[Path]:
-    """Lets its block write a file or directory elsewhere, then gives it its name.
+    """A path of the same name in a new folder next to ``path``, renamed to it at the end.
 
-    Args:
-        path: The name. A file that has it is replaced, and so is an empty directory by a
-            directory. The folder must exist.
-
-    Yields:
-        A path of the same name in a new folder next to it, so that no other file is
-        overwritten and the last step is a rename. If the block fails, nothing is left.
+    What has the name is replaced: a file, or an empty directory by a directory. If the
+    block fails, nothing is left.
     """
     target = Path(path)
     prefix = f".{target.name[:50]}-"

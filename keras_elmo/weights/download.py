@@ -1,8 +1,6 @@
 """Models from the web, kept in a cache with a folder for each address.
 
-A file is checked before it enters the cache: its size and SHA-256 where they are known,
-and otherwise that an archive unpacks, that HDF5 opens it, that it is JSON. It is moved into
-place in one step, so that several processes can ask at once.
+A file is checked, then moved into place in one step: several processes can ask at once.
 """
 
 from __future__ import annotations
@@ -67,10 +65,7 @@ def cache_folder(address: str) -> Path:
 
 
 def forget(address: str) -> bool:
-    """Removes what was downloaded from an address; returns whether anything was.
-
-    Nothing else is ever removed: no file outside the cache, and none behind a link.
-    """
+    """Removes what was downloaded from an address; returns whether anything was."""
     folder = cache_folder(address)
     is_there = folder.is_dir()
     shutil.rmtree(folder, ignore_errors=True)
@@ -78,26 +73,13 @@ def forget(address: str) -> bool:
 
 
 def download_source(url: str) -> Path:
-    """Downloads a model, unless the cache has it.
+    """Downloads the archive or HDF5 file at a URL, unless the cache has it.
 
-    Args:
-        url: The http(s) URL of a ``.zip``, ``.tar.gz`` or ``.tgz`` archive, or of an
-            ``.hdf5`` or ``.h5`` file, whose options are fetched from next to it
-            (``x_options.json`` for ``x_weights.hdf5``, ``options.json`` for other names).
-
-    Returns:
-        The path of the archive or HDF5 file in the cache.
-
-    Raises:
-        SourceError: The URL is of another kind, or the download fails.
+    The options of an HDF5 file, ``x_options.json`` for ``x_weights.hdf5`` or
+    ``options.json``, are fetched from next to it.
     """
     parts = split_url(url)
     name = posixpath.basename(parts.path)
-    if not name.lower().endswith(SOURCE_SUFFIXES):
-        raise SourceError(
-            f"source {url!r}: its path ends in none of {', '.join(SOURCE_SUFFIXES)}. "
-            "Name the URL of such a file, or download it and name its path."
-        )
     if not name.lower().endswith(HDF5_SUFFIXES):
         return download(url)
     options = posixpath.join(posixpath.dirname(parts.path), matching_options_name(name))
@@ -105,18 +87,7 @@ def download_source(url: str) -> Path:
 
 
 def download_named_model(model: NamedModel) -> Path:
-    """Downloads a released model, unless the cache or the package has it.
-
-    Args:
-        model: One of :func:`~keras_elmo.list_models`.
-
-    Returns:
-        The path of its HDF5 file; its options are next to it, under the name that belongs
-        to the HDF5 file's.
-
-    Raises:
-        SourceError: The download fails, or the file in the package is damaged.
-    """
+    """The path of a released model's HDF5 file, with its options next to it."""
     if model.embedded_path is not None:
         path = model.embedded_path / WEIGHTS_NAME
         if not _is_whole(path, model.size, model.sha256):
@@ -155,21 +126,10 @@ def download(
     name: str | None = None,
     address: str | None = None,
 ) -> Path:
-    """Downloads one file, unless the cache has it.
+    """Downloads a file into the folder of ``address``, or of its URL, unless it is there.
 
-    Args:
-        url: Its http(s) URL.
-        sha256: Its SHA-256 in hexadecimal, if known.
-        size: How many bytes it has, if known.
-        name: What to call it in the cache; by default as the URL does. Its suffix says
-            how it is checked if ``sha256`` is not known.
-        address: Whose folder it goes into; by default that of the URL.
-
-    Returns:
-        Its path in the cache.
-
-    Raises:
-        SourceError: It cannot be downloaded or written, or is not the file expected.
+    It is compared with ``sha256`` and ``size`` if they are known; without ``sha256`` it is
+    checked as the suffix of ``name``, by default the URL's, says.
     """
     split_url(url)
     name = name or _file_name(url)
@@ -287,8 +247,7 @@ class _BoundedFile(io.BufferedWriter):
 def _check_content(path: Path, name: str) -> None:
     """Raises ValueError if a file is not whole, as far as its kind lets one see that.
 
-    An error page instead of the file is found in every kind, a cut in every kind, a
-    changed byte in archives: HDF5 and JSON have no checksum.
+    A changed byte is found in archives only: HDF5 and JSON have no checksum.
     """
     if path.stat().st_size == 0:
         raise ValueError("what came is empty")

@@ -16,13 +16,7 @@ from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Arrays, PathLike
 from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.hdf5_safety import dataset_problem, declares_too_much
-from keras_elmo.weights.names import (
-    CHAR_EMBEDDING,
-    array_shapes,
-    check_finite,
-    differences,
-    listed,
-)
+from keras_elmo.weights.names import CHAR_EMBEDDING, check_finite, differences, listed
 
 _MOST_OBJECTS = 10_000  # far more than any model has
 _LARGEST_DEPTH = 6  # RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0
@@ -34,26 +28,14 @@ _DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, Arithmeti
 def read_hdf5(
     path: PathLike, config: ElmoConfig, name: str | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """Reads and checks all arrays of a model.
+    """Reads all arrays of a model as float32, or lists everything that does not fit it.
 
-    Args:
-        path: The HDF5 file.
-        config: The configuration that it must fit.
-        name: What to call the file in messages; its path by default.
-
-    Returns:
-        The float32 arrays by the names of :func:`keras_elmo.weights.names.array_shapes`.
-        A ``char_embed`` of 262 rows loses its row 0, which no character uses.
-
-    Raises:
-        SourceError: The file cannot be read, holds something other than plain arrays of
-            floating-point numbers, or does not fit: every missing, unexpected and
-            misshapen array is listed.
+    A ``char_embed`` of 262 rows loses its row 0, which no character uses.
     """
     file_name = os.fspath(path) if name is None else name
     try:
         with h5py.File(path, "r") as file:
-            arrays = _read(file, array_shapes(config), file_name)
+            arrays = _read(file, config.array_shapes(), file_name)
     except SourceError:
         raise
     except _DAMAGED as error:
@@ -68,21 +50,8 @@ def read_hdf5(
 def write_hdf5(
     path: PathLike, config: ElmoConfig, arrays: Arrays, dtype: DTypeLike = np.float32
 ) -> None:
-    """Writes the weights of a model for AllenNLP, bilm-tf and this library to read.
-
-    The file appears under its name only when it is complete.
-
-    Args:
-        path: The file to write; one that exists is replaced.
-        config: The model's configuration.
-        arrays: All its arrays, by name.
-        dtype: How to store the numbers.
-
-    Raises:
-        ValueError: Arrays are missing, unexpected or misshapen.
-        OSError: The file cannot be written.
-    """
-    shapes = array_shapes(config)
+    """Writes a model's weights for AllenNLP, bilm-tf and this library to read."""
+    shapes = config.array_shapes()
     problems = differences({name: a.shape for name, a in arrays.items()}, shapes)
     if problems:
         raise ValueError("The arrays do not fit the configuration:\n" + "\n".join(problems))

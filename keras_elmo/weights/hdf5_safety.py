@@ -1,8 +1,6 @@
-"""Which arrays in HDF5 files are read.
+"""Which arrays in HDF5 files are read: numbers in one piece, or in chunks with gzip.
 
-Real files hold floating-point numbers in one piece, or in chunks with gzip and shuffle.
-HDF5 can do much more: point to other files, unpack any amount, take what is missing for
-zeros. All of that is refused.
+HDF5 can also point to other files, unpack any amount, take what is missing for zeros.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ _LARGEST_RATIO = 8
 
 
 def place_problem(dataset: h5py.Dataset) -> str | None:
-    """Like :func:`dataset_problem`, for an array of any type: whether the file has it."""
+    """Like :func:`dataset_problem`, of any type: whether the array is in the file."""
     properties = dataset.id.get_create_plist()
     layout = properties.get_layout()
     if layout == h5py.h5d.CONTIGUOUS and properties.get_external_count():
@@ -39,15 +37,7 @@ def place_problem(dataset: h5py.Dataset) -> str | None:
 
 
 def dataset_problem(dataset: h5py.Dataset) -> str | None:
-    """Why an array should not be read.
-
-    Args:
-        dataset: Of which nothing has been read yet.
-
-    Returns:
-        What is wrong, as the end of a sentence about it; ``None`` for a plain array of
-        floating-point numbers, all of which are stored in the file itself.
-    """
+    """Why an array is not plain numbers that the file holds whole; ends a sentence."""
     if dataset.shape is None:
         return "has no elements"
     if problem := place_problem(dataset):
@@ -60,7 +50,7 @@ def dataset_problem(dataset: h5py.Dataset) -> str | None:
 
 
 def declares_too_much(declared: int, file_size: int) -> bool:
-    """Whether arrays of so many bytes in all are more than a file of that size holds."""
+    """Whether arrays of so many bytes are more than a file of that size holds."""
     return declared > max(_SMALL, _LARGEST_RATIO * file_size)
 
 

@@ -1,8 +1,6 @@
-"""Texts in HDF5 files, read without the library's heap of strings.
+"""Texts in HDF5 files, read without the library's heap of strings, whose damage hangs it.
 
-HDF5 keeps strings of any length in a heap, and its library does not end when it reads one
-that is damaged in the right place. Our own text has a fixed length, and lies elsewhere; the
-one string that AllenNLP writes is the first of its heap, and is read from there.
+Our own text has a fixed length; AllenNLP's one string is the first of its heap.
 """
 
 from __future__ import annotations
@@ -27,12 +25,7 @@ def write_text_attribute(file: h5py.File, name: str, text: str) -> None:
 
 
 def read_text_attribute(file: h5py.File, name: str) -> bytes:
-    """Reads an attribute of the file that :func:`write_text_attribute` wrote.
-
-    Raises:
-        KeyError: There is none.
-        ValueError: It is another one.
-    """
+    """What :func:`write_text_attribute` wrote; raises KeyError, or ValueError if other."""
     attribute = file.attrs.get_id(name)
     is_text = attribute.dtype.kind == "S" and attribute.shape == ()
     if not is_text or attribute.get_storage_size() > _MOST_ATTRIBUTE_BYTES:
@@ -41,11 +34,7 @@ def read_text_attribute(file: h5py.File, name: str) -> bytes:
 
 
 def read_only_string(file: h5py.File, dataset: h5py.Dataset) -> bytes:
-    """Reads a dataset of one string of any length, the only such string in the file.
-
-    Raises:
-        ValueError: It is something else, or damaged.
-    """
+    """The only string of any length in a file; raises ValueError if it is damaged."""
     kind = h5py.check_string_dtype(dataset.dtype)
     if dataset.shape != (1,) or kind is None or kind.length is not None:
         raise ValueError("expected one string")

@@ -20,6 +20,7 @@ from keras_elmo.weights.download import (
     download_source,
     forget,
 )
+from keras_elmo.weights.handles import resolve_handle
 from keras_elmo.weights.named_models import MODELS
 from keras_elmo.weights.tar_archive import unpack_tar
 
@@ -30,54 +31,22 @@ WHAT_TO_DO = (
     "Kaggle, or an ElmoConfig for random weights."
 )
 
-Resolve = Callable[[str], Path]
-"""From a URL that does not name a file, such as a handle, to a local file or directory."""
-
 T = TypeVar("T")
 
 
-def read_located(
-    source: PathLike, read: Callable[[Path], T], resolve: Resolve = download_source
-) -> T:
-    """Finds a source and reads it; what was downloaded and is damaged, once more.
-
-    Args:
-        source: What :func:`locate_source` takes.
-        read: Reads a local file or directory.
-        resolve: Finds what URLs stand for that do not name a file.
-
-    Returns:
-        What ``read`` returns.
-
-    Raises:
-        SourceError: The source cannot be found, or what ``read`` raises.
-        TypeError: ``source`` is not a name, path or URL.
-    """
+def read_located(source: PathLike, read: Callable[[Path], T]) -> T:
+    """Finds a source and reads it; what was downloaded and is damaged, once more."""
     try:
-        return read(locate_source(source, resolve))
+        return read(locate_source(source))
     except DamagedSourceError:
         address = _address(os.fspath(source))
         if address is None or not forget(address):  # a file of the user's stays as it is
             raise
-    return read(locate_source(source, resolve))
+    return read(locate_source(source))
 
 
-def locate_source(source: PathLike, resolve: Resolve = download_source) -> Path:
-    """Finds a source, and downloads or unpacks it if need be.
-
-    Args:
-        source: The name of a model (see :func:`keras_elmo.list_models`); a directory, a
-            ``.zip`` or ``.tar.gz`` archive or an HDF5 file with its options next to it; or
-            the URL of such a file.
-        resolve: Finds what URLs stand for that do not name a file.
-
-    Returns:
-        A local directory, ``.zip`` archive or HDF5 file.
-
-    Raises:
-        SourceError: It cannot be found.
-        TypeError: ``source`` is not a name, path or URL.
-    """
+def locate_source(source: PathLike) -> Path:
+    """The directory, ``.zip`` archive or HDF5 file of a source, downloaded or unpacked."""
     if not isinstance(source, str | os.PathLike):
         raise TypeError(
             f"source must be a name, a path, a URL or an ElmoConfig; got {source!r:.200}."
@@ -89,7 +58,8 @@ def locate_source(source: PathLike, resolve: Resolve = download_source) -> Path:
         return download_named_model(MODELS[name])
     if is_url(name):
         file_name = re.split("[?#]", name, maxsplit=1)[0].lower()
-        path = (download_source if file_name.endswith(SOURCE_SUFFIXES) else resolve)(name)
+        is_file = file_name.endswith(SOURCE_SUFFIXES)
+        path = download_source(name) if is_file else resolve_handle(name)
         target = path.parent / "unpacked"
     else:
         path = _local(name)
@@ -99,7 +69,7 @@ def locate_source(source: PathLike, resolve: Resolve = download_source) -> Path:
     if not is_url(name):
         with path.open("rb") as file:
             target /= hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    unpack_tar(path, target, most_unpacked_bytes(path))
+    unpack_tar(path, target, most_unpacked_bytes(path.stat().st_size))
     entries = list(target.iterdir())
     # Some archives hold a directory, others its content.
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else target

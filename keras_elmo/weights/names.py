@@ -7,22 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
 from keras_elmo.errors import DamagedSourceError
-
-__all__ = [
-    "CHAR_EMBEDDING",
-    "MIX_GAMMA",
-    "MIX_WEIGHTS",
-    "OPTIONS_NAME",
-    "WEIGHTS_NAME",
-    "array_shapes",
-    "check_finite",
-    "differences",
-    "listed",
-    "lstm_prefix",
-    "matching_options_name",
-]
 
 OPTIONS_NAME = "options.json"
 WEIGHTS_NAME = "weights.hdf5"
@@ -30,8 +15,6 @@ WEIGHTS_NAME = "weights.hdf5"
 CHAR_EMBEDDING = "char_embed"
 
 _MOST_LINES = 100  # of a list of differences
-
-array_shapes = ElmoConfig.array_shapes
 
 
 def matching_options_name(weights_name: str) -> str:
@@ -51,19 +34,14 @@ def differences(
     found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
     """A line for every missing, unexpected and misshapen array, each sorted by name."""
+    missing, unexpected = expected.keys() - found.keys(), found.keys() - expected.keys()
     return [
+        *(f"- missing: {name}, shape {expected[name]}" for name in sorted(missing)),
+        *(f"- unexpected: {name:.100}, shape {found[name]}" for name in sorted(unexpected)),
         *(
-            f"- missing: {name}, shape {expected[name]}"
-            for name in sorted(expected.keys() - found.keys())
-        ),
-        *(
-            f"- unexpected: {name:.100}, shape {tuple(found[name])}"
-            for name in sorted(found.keys() - expected.keys())
-        ),
-        *(
-            f"- misshapen: {name}, expected {expected[name]}, found {tuple(found[name])}"
+            f"- misshapen: {name}, expected {expected[name]}, found {found[name]}"
             for name in sorted(expected.keys() & found.keys())
-            if tuple(found[name]) != expected[name]
+            if found[name] != expected[name]
         ),
     ]
 

@@ -12,6 +12,8 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.weights.archive import most_unpacked_bytes
+
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -21,22 +23,10 @@ _DAMAGED = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError),
     *(RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
 )
-# How much larger than what is stored of it an array in a zip archive may be.
-_LARGEST_RATIO = 20
-_SMALLEST_LIMIT = 1 << 26  # bytes
 
 
 def map_npy(path: Path, kinds: str = "f") -> NDArray[Any]:
-    """Opens the array of a ``.npy`` file, memory-mapped.
-
-    Args:
-        path: The file.
-        kinds: NumPy's letters for the kinds of numbers that it may hold.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is not such a file, or cut, or holds something else.
-    """
+    """Maps the ``.npy`` file of an array whose dtype is of one of NumPy's ``kinds``."""
     with path.open("rb") as file:
         shape, dtype, order = _header(file, path.name)
         n_bytes = os.fstat(file.fileno()).st_size - file.tell()
@@ -55,20 +45,9 @@ def map_npy(path: Path, kinds: str = "f") -> NDArray[Any]:
 def read_member(
     archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], kinds: str
 ) -> NDArray[Any]:
-    """Reads an array of a ``.npz`` file.
-
-    Args:
-        archive: The file, open.
-        name: The name of the array.
-        shape: The shape that it must have.
-        kinds: NumPy's letters for the kinds of numbers that it may hold.
-
-    Raises:
-        KeyError: There is no such array.
-        ValueError: It is another one. What :mod:`zipfile` raises for damage may come too.
-    """
+    """Reads an array of a ``.npz`` file; raises KeyError, or ValueError for another one."""
     member = archive.getinfo(f"{name}.npy")
-    if member.file_size > max(_SMALLEST_LIMIT, _LARGEST_RATIO * member.compress_size):
+    if member.file_size > most_unpacked_bytes(member.compress_size):
         raise ValueError(
             f"{name} unpacks from {member.compress_size:,} bytes to {member.file_size:,}"
         )

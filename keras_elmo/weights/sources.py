@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
@@ -19,7 +18,7 @@ from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.download import HDF5_SUFFIXES
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
-from keras_elmo.weights.locate import WHAT_TO_DO, read_located
+from keras_elmo.weights.locate import WHAT_TO_DO
 from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
 from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
@@ -30,67 +29,29 @@ _Pair = tuple[ElmoConfig, dict[str, NDArray[np.float32]]]
 
 
 class Model(NamedTuple):
-    """What a source holds, and where it lies.
-
-    Attributes:
-        config: The configuration.
-        arrays: The arrays by name, those of a scalar mix included if the source has one.
-        path: The file or directory that they were read from.
-    """
+    """What a source holds, a scalar mix included if it has one, and where it lies."""
 
     config: ElmoConfig
     arrays: dict[str, NDArray[np.float32]]
     path: Path
 
 
-def load_source(source: PathLike) -> Model:
-    """Finds and reads a model.
-
-    Args:
-        source: The name of a model, a path or a URL; see
-            :func:`~keras_elmo.weights.locate.locate_source`.
-
-    Returns:
-        The configuration, the arrays by name and the path.
-
-    Raises:
-        SourceError: There is nothing to read, or something other than one ELMo model.
-        TypeError: ``source`` is not a name, path or URL.
-    """
-    return read_located(
-        source, lambda path: Model(*load_path(path, os.fspath(source)), path)
-    )
-
-
 def load_path(path: Path, name: str | None = None) -> _Pair:
-    """Reads a model from a local directory, ``.zip`` archive or HDF5 file.
-
-    Args:
-        path: Where it is.
-        name: What the user called it, for messages; its path by default.
-
-    Returns:
-        The configuration and the arrays by name.
-
-    Raises:
-        SourceError: There is nothing to read, or something other than one ELMo model.
-    """
+    """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages."""
     name = str(path) if name is None else name
+    suffix = path.suffix.lower()
     if path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
-        options, weights = _pick(names, name)
-        return _load_pair(path / options, path / weights)
-    if path.suffix.lower() in HDF5_SUFFIXES:
-        return _load_pair(_options_of(path, name), path)
-    if path.suffix.lower() == ".zip":
+        options, weights = (path / file for file in _pick(names, name))
+    elif suffix == ".zip":
         return _load_archive(path, name)
-    raise SourceError(
-        f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
-        ".hdf5 file. " + WHAT_TO_DO
-    )
-
-
-def _load_pair(options: Path, weights: Path) -> _Pair:
+    elif suffix in HDF5_SUFFIXES:
+        options, weights = _options_of(path, name), path
+    else:
+        raise SourceError(
+            f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
+            ".hdf5 file. " + WHAT_TO_DO
+        )
     config = _read_options(options, str(options))
     return config, read_hdf5(weights, config)
 
@@ -104,7 +65,7 @@ def _load_archive(path: Path, name: str) -> _Pair:
         config = _read_options(options_path, f"{options:.200} in {path}")
         # 8 bytes for each number: float64 is the largest type they may have.
         max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
-        max_bytes = min(max_bytes, most_unpacked_bytes(path))
+        max_bytes = min(max_bytes, most_unpacked_bytes(path.stat().st_size))
         unpack_member(archive, weights, weights_path, max_bytes)
         return config, read_hdf5(weights_path, config, f"{weights:.200} in {path}")
 
@@ -171,17 +132,7 @@ def save_model(
     arrays: dict[str, NDArray[np.float32]],
     dtype: DTypeLike = np.float32,
 ) -> None:
-    """Writes a model as ``options.json`` and ``weights.hdf5``.
-
-    Args:
-        directory: Where to; made if it does not exist.
-        config: The configuration.
-        arrays: The arrays by name.
-        dtype: How to store the numbers. AllenNLP and bilm-tf expect float32.
-
-    Raises:
-        OSError: The files cannot be written.
-    """
+    """Writes a model as ``options.json`` and ``weights.hdf5``; makes the directory."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     write_hdf5(folder / WEIGHTS_NAME, config, arrays, dtype)

@@ -26,19 +26,7 @@ _KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, *_EXTRA_HEADERS)
 
 
 def unpack_tar(path: PathLike, target: Path, max_bytes: int) -> None:
-    """Unpacks a .tar.gz archive as a whole, unless ``target`` is there.
-
-    Args:
-        path: The archive.
-        target: The directory to make, which appears in one step.
-        max_bytes: How many bytes are acceptable, headers included.
-
-    Raises:
-        DamagedSourceError: The archive is cut or damaged.
-        SourceError: It is larger than ``max_bytes``, or has more than 500 headers, or
-            members that are not plain files and directories with relative names; or there
-            is no space for it. In every case, nothing of it is left.
-    """
+    """Makes ``target``, unless it is there, of a whole archive of up to ``max_bytes``."""
     if target.is_dir():
         return
     with unpacking(path):

@@ -16,18 +16,7 @@ from keras_elmo.weights.archive import CHUNK, MOST_BYTES, check_member, unpackin
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Opens a zip archive that holds plain files only.
-
-    Args:
-        path: The archive.
-
-    Yields:
-        The archive. An error in the block that reads it counts as damage to it.
-
-    Raises:
-        DamagedSourceError: It is not a zip archive, or cut or damaged.
-        SourceError: It has other members, such as links and encrypted files.
-    """
+    """Opens a zip archive of plain files; errors of the block count as damage to it."""
     with (
         unpacking(path),
         _BoundedFile(str(path)) as file,
@@ -41,11 +30,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 def unpack_member(
     archive: zipfile.ZipFile, name: str, target: Path, max_bytes: int
 ) -> None:
-    """Unpacks one member of :func:`open_zip`'s archive into a file.
-
-    Raises:
-        SourceError: The member is larger than ``max_bytes``.
-    """
+    """Unpacks one member into a file, unless it has more than ``max_bytes``."""
     # zipfile reads no more than a member declares, whatever it holds.
     declared = archive.getinfo(name).file_size
     if declared > max_bytes:

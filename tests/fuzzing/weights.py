@@ -16,11 +16,11 @@ import numpy as np
 import pooch
 
 from keras_elmo import ElmoConfig, SourceError
+from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.hub.sources import load_path, load_source
 from keras_elmo.hub.tf_hub import read_tf_hub
 from keras_elmo.weights import download
 from keras_elmo.weights.named_models import MODELS
-from keras_elmo.weights.names import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.weights.sources import save_model
 from keras_elmo.weights.tar_archive import unpack_tar
 from tests.fuzzing.checkpoints import mutated_index

@@ -30,12 +30,6 @@ def entry(shape: tuple[int, ...] = FLOATS, **fields: Any) -> bytes:
     return message.SerializeToString()
 
 
-def sliced() -> bytes:
-    message = tensor_bundle_pb2.BundleEntryProto.FromString(entry())
-    message.slices.add().extent.add(start=0, length=4)
-    return message.SerializeToString()
-
-
 def record(key: bytes, value: bytes, shared: int = 0) -> bytes:
     return varint(shared) + varint(len(key)) + varint(len(value)) + key + value
 
@@ -57,13 +51,16 @@ def table(data: bytes, n_listed: int = 1) -> bytes:
     return data + other + listing + footer.ljust(40, b"\0") + magic
 
 
+FIRST = record(b"", HEADER)
+
+
 def index(value: bytes, key: bytes = b"bilm/char_embed") -> bytes:
-    return table(block(record(b"", HEADER) + record(key, value)))
+    return table(block(FIRST + record(key, value)))
 
 
 def many(n: int) -> bytes:
     records = [record(b"%06d" % i, entry((), size=4)) for i in range(n)]
-    return table(block(record(b"", HEADER) + b"".join(records)))
+    return table(block(FIRST + b"".join(records)))
 
 
 @pytest.fixture
@@ -81,7 +78,7 @@ def test_good_ones(prefix: Path) -> None:
     write(prefix, index(entry()))
     assert read_index(prefix) == {"bilm/char_embed": ("float32", FLOATS)}
     numbers = entry((), dtype=types_pb2.DT_INT64, size=8, offset=88)
-    shared = record(b"", HEADER) + record(b"ab", entry()) + record(b"c", numbers, shared=1)
+    shared = FIRST + record(b"ab", entry()) + record(b"c", numbers, shared=1)
     write(prefix, table(block(shared)))
     assert read_index(prefix) == {"ab": ("float32", FLOATS), "ac": ("int64", ())}
 
@@ -99,19 +96,16 @@ BAD: dict[str, tuple[bytes, str]] = {
     "offset": (index(entry(offset=-8)), "numbers outside"),
     "past the end": (index(entry(offset=8)), "numbers outside"),
     "negative size": (index(entry(size=-8)), "-8 bytes for the shape"),
-    "slices": (index(sliced()), "slices in place of numbers"),
+    "slices": (index(entry(slices=[{"extent": [{"length": 4}]}])), "slices in place of"),
     "order": (index(entry(), key=b""), "not in their order"),
     "no header": (table(block(record(b"a", entry()))), "no header"),
     "empty": (table(block(b"")), "no header"),
     "shards": (table(block(record(b"", b"\x08\xff\xff\xff\xff\x07"))), "no header"),
-    "compressed": (table(block(record(b"", HEADER), kind=b"\1")), "is compressed"),
-    "no restart": (table(block(record(b"", HEADER), restarts=())), "is cut"),
-    "restart": (table(block(record(b"", HEADER), restarts=(0, 3))), "an entry of its"),
-    "sharing": (
-        table(block(record(b"", HEADER) + record(b"a", b"", shared=9))),
-        "an entry of",
-    ),
-    "varint": (table(block(record(b"", HEADER) + varint(0) + b"\xff" * 12)), "no end"),
+    "compressed": (table(block(FIRST, kind=b"\1")), "is compressed"),
+    "no restart": (table(block(FIRST, restarts=())), "is cut"),
+    "restart": (table(block(FIRST, restarts=(0, 3))), "an entry of its"),
+    "sharing": (table(block(FIRST + record(b"a", b"", shared=9))), "an entry of"),
+    "varint": (table(block(FIRST + varint(0) + b"\xff" * 12)), "no end"),
     "cut": (index(entry())[:-1], "no end"),
     "gap": (index(entry())[:-60] + index(entry())[-48:], "."),
     "nothing": (b"", "no end"),
@@ -119,7 +113,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "long name": (index(entry(), key=b"a" * 1001), "an entry of its index"),
     "too many": (many(10_001), "lists over 10,000 variables"),
     "too large": (bytes((1 << 20) + 1), "larger than 1,048,576 bytes"),
-    "twice": (table(block(record(b"", HEADER)), n_listed=2), "blocks of its index overlap"),
+    "twice": (table(block(FIRST), n_listed=2), "blocks of its index overlap"),
 }
 
 

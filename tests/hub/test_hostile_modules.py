@@ -62,18 +62,14 @@ def named_by(collection: str, op: str = "Const") -> Change:
     return change
 
 
-def local_variable(graph: Any) -> None:
-    variable = variable_pb2.VariableDef(variable_name="evil", initializer_name="evil")
-    node(graph, "VariableV2")
-    values = graph.collection_def["local_variables"].bytes_list.value
-    values.append(variable.SerializeToString())
+def variable_of(collection: str, *inputs: str) -> Change:
+    def change(graph: Any) -> None:
+        variable = variable_pb2.VariableDef(variable_name="evil", initializer_name="evil")
+        node(graph, "VariableV2", *inputs)
+        values = graph.collection_def[collection].bytes_list.value
+        values.append(variable.SerializeToString())
 
-
-def variable_that_saves(graph: Any) -> None:
-    variable = variable_pb2.VariableDef(variable_name="evil:0")
-    node(graph, "VariableV2", "^save/SaveV2")
-    values = graph.collection_def["variables"].bytes_list.value
-    values.append(variable.SerializeToString())
+    return change
 
 
 def init_signature(graph: Any) -> None:
@@ -82,15 +78,13 @@ def init_signature(graph: Any) -> None:
     outputs["__saved_model_init_op"].name = "evil"
 
 
-def restore_that_saves(graph: Any) -> None:
-    graph.saver_def.restore_op_name = "evil"
-    node(graph, "NoOp", "^save/restore_all", "^save/SaveV2")
+def restore_after(name: str) -> Change:
+    def change(graph: Any) -> None:
+        graph.saver_def.restore_op_name = "evil"
+        node(graph, "NoOp", "^save/restore_all", name)
+        node(graph, "LoopCond", name="loop")
 
-
-def restore_that_loops(graph: Any) -> None:
-    graph.saver_def.restore_op_name = "evil"
-    node(graph, "NoOp", "^save/restore_all", "^loop")
-    node(graph, "LoopCond", name="loop")
+    return change
 
 
 def restore_of_other_files(graph: Any) -> None:
@@ -128,13 +122,13 @@ HARM: dict[str, tuple[Change, str]] = {
     "other files": (restore_of_other_files, r"reads other files than its own"),
     "tables": (named_by("table_initializer"), "has the collection 'table_initializer'"),
     "assets": (named_by("saved_model_assets"), "has the collection 'saved_model_assets'"),
-    "local": (local_variable, "has the collection 'local_variables'"),
+    "local": (variable_of("local_variables"), "has the collection 'local_variables'"),
     "main op": (named_by("saved_model_main_op"), r"computes when it is loaded \('evil'\)"),
     "init op": (named_by("legacy_init_op", "NoOp"), "computes when it is loaded"),
     "init signature": (init_signature, "computes when it is loaded"),
-    "restore saves": (restore_that_saves, "computes when it is loaded"),
-    "restore loops": (restore_that_loops, r"computes when it is loaded \('loop'\)"),
-    "variable": (variable_that_saves, r"has a variable that is none \('evil:0'\)"),
+    "restore saves": (restore_after("^save/SaveV2"), "computes when it is loaded"),
+    "restore loops": (restore_after("^loop"), r"computes when it is loaded \('loop'\)"),
+    "variable": (variable_of("variables", "^save/SaveV2"), "has a variable that is none"),
     "output saves": (output("^save/SaveV2"), "reads or writes files when it is run"),
     "output restores": (output("save/RestoreV2:0"), "reads or writes files when it is run"),
     "sparse": (sparse_output, "has an input or output that is not a tensor"),
@@ -158,10 +152,12 @@ def test_graphs_that_compute(tmp_path: Path, style: Style) -> None:
     # As exporters of TensorFlow 1 write it: nothing to initialize.
     assert graph_problem(rewritten(path, named_by("legacy_init_op", "Const"))) is not None
 
-    def initializing_nothing(graph: Any) -> None:
+    def change(graph: Any) -> None:
         graph.graph_def.node[-1].op = "NoOp"
+        tensor = node(graph, "Const", name="large").attr["value"].tensor
+        tensor.tensor_content = bytes(1 << 24)  # constants may be large
 
-    assert graph_problem(rewritten(path, initializing_nothing)) is None
+    assert graph_problem(rewritten(path, change)) is None
 
 
 def test_only_listed_operations_pass(tmp_path: Path) -> None:
@@ -245,14 +241,6 @@ def test_many_small_parts(tmp_path: Path, content: bytes) -> None:
     assert "50,000 operations or of more than 8 MiB" in str(graph_problem(tmp_path))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after - before < 100_000  # KB
-
-
-def test_constants_may_be_large(evil: Path) -> None:
-    def change(graph: Any) -> None:
-        tensor = node(graph, "Const").attr["value"].tensor
-        tensor.tensor_content = bytes(1 << 24)
-
-    assert graph_problem(rewritten(evil, change)) is None
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\x12\x7f", b"\x13", b"\x12" + b"\xff" * 11])

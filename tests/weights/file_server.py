@@ -16,37 +16,22 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Answer:
-    """How one request is answered, where not with the file.
-
-    Attributes:
-        body: What is sent.
-        status: The status code.
-        headers: Headers besides Content-Length; ``{"Location": ...}`` makes a redirect.
-        length: The Content-Length, by default that of the body; negative for none.
-        wait: Seconds before the body.
-        together: Waited for before the body, so that requests meet there.
-        reset: Whether the connection is reset after the body, rather than closed.
-    """
+    """How one request is answered, where not with the file."""
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    length: int | None = None
-    wait: float = 0.0
-    together: threading.Barrier | None = None
-    reset: bool = False
+    length: int | None = None  # as the server says; negative: it does not
+    wait: float = 0.0  # seconds before the body
+    together: threading.Barrier | None = None  # waited for, so that requests meet there
+    reset: bool = False  # the connection after the body, rather than closed
 
 
 @dataclass
 class FileServer:
-    """A running server.
+    """A running server, what it was asked, and other answers than files, by path.
 
-    Attributes:
-        url: Its address, without a slash at the end.
-        answers: For each path, with its query if it has one, the answers to come; the
-            last one stays. Other paths are those of the files.
-        requests: The paths that were asked for.
-        headers: The headers of these requests.
+    The last answer of a path stays.
     """
 
     url: str

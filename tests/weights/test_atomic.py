@@ -7,23 +7,19 @@ import pytest
 from keras_elmo.weights.atomic import replacing
 
 
-def test_a_file_is_replaced_when_it_is_complete(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 255)
+def test_files_and_directories_appear_when_they_are_complete(tmp_path: Path) -> None:
+    path, new = tmp_path / ("x" * 255), tmp_path / "new"
     path.write_text("old")
-    with replacing(path) as written:
+    with replacing(path) as written, replacing(new) as folder:
         written.write_text("new")
+        folder.mkdir()
+        (folder / "file").write_text("content")
         assert path.read_text() == "old"
-    assert path.read_text() == "new"
+        assert not new.exists()
+    assert (path.read_text(), (new / "file").read_text()) == ("new", "content")
     (tmp_path / "usual").touch()
     assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
-    assert sorted(tmp_path.iterdir()) == [tmp_path / "usual", path]
-
-
-def test_a_directory(tmp_path: Path) -> None:
-    with replacing(tmp_path / "new") as written:
-        written.mkdir()
-        (written / "file").write_text("content")
-    assert (tmp_path / "new" / "file").read_text() == "content"
+    assert sorted(tmp_path.iterdir()) == [new, tmp_path / "usual", path]
 
 
 def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:

@@ -15,20 +15,11 @@ _KAGGLE_HOSTS = ("kaggle.com", "www.kaggle.com")
 
 
 def resolve_handle(handle: str) -> Path:
-    """Finds a module in a cache, or downloads it.
+    """The directory or ``.tar.gz`` archive of a module, from a cache or downloaded.
 
-    Args:
-        handle: ``https://tfhub.dev/...`` or the URL of another server that speaks TF-Hub's
-            protocol, looked for in the cache of tensorflow_hub if ``$TFHUB_CACHE_DIR``
-            names one; or ``https://www.kaggle.com/models/...`` or ``kaggle://...`` followed
-            by ``owner/model/framework/variation``, resolved by ``kagglehub`` (its cache is
-            ``$KAGGLEHUB_CACHE``).
-
-    Returns:
-        The module's directory, or its ``.tar.gz`` archive in the cache.
-
-    Raises:
-        SourceError: The handle cannot be resolved, or ``kagglehub`` is not installed.
+    ``https://tfhub.dev/...`` and other servers of TF-Hub's protocol are looked for in
+    ``$TFHUB_CACHE_DIR``; ``https://www.kaggle.com/models/owner/model/framework/variation``
+    and ``kaggle://owner/...`` are resolved by ``kagglehub`` (``$KAGGLEHUB_CACHE``).
     """
     if handle.startswith(_KAGGLE):
         return _resolve_kaggle(handle, handle.removeprefix(_KAGGLE))
