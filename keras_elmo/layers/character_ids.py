@@ -110,8 +110,7 @@ class CharacterIds(keras.Layer):
             inputs: A tensor, as for the call.
 
         Returns:
-            Strings (batch, time), where ``""`` is padding. In ``"character_ids"`` mode,
-            what the call returns.
+            Strings (batch, time), where ``""`` is padding; or ids as the call returns them.
         """
         if self.input_mode == "character_ids":
             # Below 0 is padding too, as in many pipelines.
@@ -154,15 +153,7 @@ class CharacterIds(keras.Layer):
 
 
 def word_ids(words: Tensor, length: int) -> Tensor:
-    """The character ids of words, in the TensorFlow graph.
-
-    Args:
-        words: Strings of any shape, where ``""`` is a word without characters.
-        length: Length of a word's row of ids.
-
-    Returns:
-        int32 (..., length).
-    """
+    """The ids of strings (...), int32 (..., length); ``""`` has no characters."""
     import tensorflow as tf
 
     n_bytes = tf.minimum(tf.strings.length(words), length - 2)  # (...)
@@ -202,10 +193,8 @@ def _first_tokens(mask: Tensor, max_tokens: int) -> tuple[Tensor, int | Tensor]:
 
 
 def _with_a_step(rows: Tensor) -> Tensor:
-    """Gives rows (batch, time, ...) that are all empty one step of padding.
-
-    Recurrent layers downstream cannot take no steps at all.
-    """
+    """Gives rows (batch, time, ...) that are all empty one step of padding."""
+    # Recurrent layers downstream cannot take no steps at all.
     if rows.shape[1] not in (0, None):
         return rows
     if not backends.is_tensorflow():

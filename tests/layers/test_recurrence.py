@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hypothesis.extra.numpy as hnp
 import keras
 import numpy as np
 import pytest
@@ -94,10 +96,8 @@ def bilm(**arguments: object) -> BidirectionalLM:
 def test_directions_are_plain_rnns_with_a_skip() -> None:
     layer = bilm(return_boundaries=True)
     layers = to_numpy(layer(VECTORS))
-    for lstms, part, flip in [
-        (layer.forward_lstms, slice(0, 4), 1),
-        (layer.backward_lstms, slice(4, 8), -1),
-    ]:
+    forward, backward = layer.forward_lstms, layer.backward_lstms
+    for lstms, part, flip in ((forward, slice(0, 4), 1), (backward, slice(4, 8), -1)):
         np.testing.assert_array_equal(layers[:, :, 0, part], VECTORS)
         x = VECTORS[:, ::flip]
         for k, lstm in enumerate(lstms, start=1):
@@ -133,10 +133,8 @@ def test_state_continues_a_sequence() -> None:
     for k in (0, 1, 4, 5):  # the forward h and c of both layers
         np.testing.assert_allclose(to_numpy(end[k]), to_numpy(states[k]), atol=1e-6)
     inputs = keras.Input((None, 4))
-    model = keras.Model(inputs, layer(inputs))
-    for one, other in zip(
-        keras.tree.flatten(model(VECTORS)), [whole, *states], strict=True
-    ):
+    found = keras.tree.flatten(keras.Model(inputs, layer(inputs))(VECTORS))
+    for one, other in zip(found, [whole, *states], strict=True):
         np.testing.assert_allclose(to_numpy(one), to_numpy(other), atol=1e-6)
 
 
@@ -173,34 +171,24 @@ def batch(sentences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 def packed(mask: np.ndarray) -> Packing:
     """Packs tokens that are numbered row by row."""
-    import tensorflow as tf
-
     places = np.arange(mask.size, dtype=np.int32).reshape(mask.shape)
-    return pack(tf.constant(places), tf.constant(mask), 100, 101)
+    return pack(to_tensor(places), to_tensor(mask), 100, 101)
 
 
 @pytest.mark.tensorflow
 def test_packing_by_hand() -> None:
-    packing = packed(np.array([[True, False, False], [True, False, True]]))
+    mask = np.array([[True, False, False], [True, False, True]])
+    packing = packed(mask)
     # The second sentence, 3 and 5, is longer than the first, 0.
     assert packing.offsets.numpy().tolist() == [0, 2, 4, 5]
-    forward, backward = (places.numpy().tolist() for places in packing.places)
-    assert forward == [100, 100, 3, 0, 5]
-    assert backward == [101, 101, 5, 0, 3]
-    forward, backward = (positions.numpy() for positions in packing.positions)
-    assert (forward[0, 0], forward[1, 0], forward[1, 2]) == (3, 2, 4)
-    assert (backward[0, 0], backward[1, 0], backward[1, 2]) == (3, 4, 2)
-
-
-@st.composite
-def masks(draw: st.DrawFn) -> np.ndarray:
-    n_rows, time = draw(st.integers(0, 5)), draw(st.integers(1, 5))
-    values = draw(st.lists(st.booleans(), min_size=n_rows * time, max_size=n_rows * time))
-    return np.array(values, dtype=bool).reshape(n_rows, time)
+    places = [found.numpy().tolist() for found in packing.places]
+    assert places == [[100, 100, 3, 0, 5], [101, 101, 5, 0, 3]]
+    positions = [found.numpy()[mask].tolist() for found in packing.positions]
+    assert positions == [[3, 2, 4], [3, 4, 2]]
 
 
 @pytest.mark.tensorflow
-@given(masks())
+@given(hnp.arrays(bool, st.tuples(st.integers(0, 5), st.integers(1, 5))))
 def test_every_step_of_every_sentence_once(mask: np.ndarray) -> None:
     packing = packed(mask)
     offsets = packing.offsets.numpy()
@@ -228,9 +216,7 @@ def test_every_step_of_every_sentence_once(mask: np.ndarray) -> None:
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "skip"])
 def lstms(request: pytest.FixtureRequest) -> BidirectionalLM:
     keras.utils.set_random_seed(0)
-    layer = BidirectionalLM(
-        *(2, 5, 4, 0.5, 0.4, request.param), kernel_initializer="normal"
-    )
+    layer = BidirectionalLM(2, 5, 4, 0.5, 0.4, request.param, kernel_initializer="normal")
     layer.build((None, None, 4))
     return layer
 
@@ -242,18 +228,15 @@ def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 def without_padding(
-    lstms: BidirectionalLM, words: object, places: object, mask: object, *how: bool
-) -> object:
-    import tensorflow as tf
-
-    places, mask = tf.convert_to_tensor(places), tf.convert_to_tensor(mask)
-    packing = pack(places, mask, BEGIN, END)
+    lstms: BidirectionalLM, words: Any, places: Any, mask: Any, *how: bool
+) -> Any:
+    packing = pack(to_tensor(places), to_tensor(mask), BEGIN, END)
     return lstms.run_packed(words, packing, *how)
 
 
 def masking_padding(
-    lstms: BidirectionalLM, words: object, places: object, mask: object, *how: bool
-) -> object:
+    lstms: BidirectionalLM, words: Any, places: Any, mask: Any, *how: bool
+) -> Any:
     import tensorflow as tf
 
     bounded = tf.pad(places, [[0, 0], [1, 0]], constant_values=BEGIN)
@@ -289,7 +272,7 @@ def test_packed_gradients(
     places, mask = batch(SENTENCES)
     weights = RNG.normal(size=(4, 5, 3, 8)).astype(np.float32)
 
-    def gradients(layers_of: Callable[..., object]) -> list[tf.Tensor]:
+    def gradients(layers_of: Callable[..., Any]) -> list[tf.Tensor]:
         words = tf.constant(WORDS)
         with tf.GradientTape() as tape:
             tape.watch(words)
@@ -306,21 +289,17 @@ def test_packed_gradients(
 
 
 @pytest.fixture(scope="module")
-def in_a_graph(lstms: BidirectionalLM) -> Callable[..., tuple[object, object]]:
+def in_a_graph(lstms: BidirectionalLM) -> Callable[..., tuple[Any, Any]]:
     import tensorflow as tf
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, None), tf.int32),
-            tf.TensorSpec((None, None), tf.bool),
-        ]
-    )
-    def both(places: tf.Tensor, mask: tf.Tensor) -> tuple[object, object]:
+    shape = (None, None)
+    signature = [tf.TensorSpec(shape, tf.int32), tf.TensorSpec(shape, tf.bool)]
+
+    @tf.function(input_signature=signature)
+    def both(*places_and_mask: tf.Tensor) -> tuple[Any, Any]:
         words = tf.constant(WORDS)
-        return (
-            without_padding(lstms, words, places, mask, False),
-            masking_padding(lstms, words, places, mask),
-        )
+        packed = without_padding(lstms, words, *places_and_mask, False)
+        return packed, masking_padding(lstms, words, *places_and_mask)
 
     return both
 
@@ -328,7 +307,7 @@ def in_a_graph(lstms: BidirectionalLM) -> Callable[..., tuple[object, object]]:
 @pytest.mark.tensorflow
 @given(st.lists(st.lists(st.integers(1, 5), max_size=6), max_size=5))
 def test_any_lengths(
-    in_a_graph: Callable[..., tuple[object, object]], sentences: list[list[int]]
+    in_a_graph: Callable[..., tuple[Any, Any]], sentences: list[list[int]]
 ) -> None:
     places, mask = batch(sentences)
     found, expected = in_a_graph(places, mask)
