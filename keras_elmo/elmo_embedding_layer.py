@@ -109,7 +109,7 @@ class ElmoEmbeddingLayer(keras.Layer):
 
             The batch size must be known when the layer is built
             (``keras.Input(batch_shape=...)``, or the first eager call); later batches may
-            be smaller. :meth:`reset_state` sets the states back to zeros.
+            be smaller.
         engine: ``"native"``, the layer's own computation, or ``"hub"``, a TF1 Hub module's
             own graph, frozen, under the layer's mix: for modules whose weights cannot be
             read as arrays. It takes strings, trains the mix only, and needs the

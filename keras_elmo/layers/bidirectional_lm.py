@@ -143,8 +143,7 @@ class BidirectionalLM(keras.Layer):
             dropout: Applied to what each LSTM layer reads.
 
         Returns:
-            The token vectors and each layer's outputs, (batch, steps, 2 *
-            projection_dim), and the states, as the call returns them.
+            The layers, (batch, steps, 2 * projection_dim) each, and the states.
         """
         forward, backward = inputs  # (batch, steps, projection_dim)
         pair = [x * _as_factor(m, x) for x, m in zip(inputs, masks, strict=True)]
@@ -209,15 +208,12 @@ class BidirectionalLM(keras.Layer):
         """Runs all layers over packed sentences from zero states, in the TensorFlow graph.
 
         Args:
-            vectors: The token vectors of the batch's distinct words, (words,
-                projection_dim).
+            vectors: Those of the batch's distinct words, (words, projection_dim).
             packing: Where each word stands.
-            differentiable: Whether to work in a way that is fast to differentiate, or in
-                the fastest way.
+            differentiable: Whether to work in a way that is fast to differentiate.
 
         Returns:
-            The layers (batch, time, n_layers + 1, 2 * projection_dim), as the call
-            returns them without boundaries.
+            The layers (batch, time, n_layers + 1, 2 * projection_dim).
         """
         directions = []
         both_lstms = (self.forward_lstms, self.backward_lstms)

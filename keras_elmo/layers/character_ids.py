@@ -55,10 +55,9 @@ class CharacterIds(keras.Layer):
     Returns:
         int32 (batch, time, max_characters_per_token). Rows of zeros are padding. Tokens
         and ids stay in their positions. Time is that of the longest sentence, and at
-        least 1.
-        If ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the last kept
-        token if padding has moved that further back. On the JAX backend, where shapes do
-        not depend on values, it keeps its length.
+        least 1. If ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the
+        last kept token if padding has moved that further back. On the JAX backend, where
+        shapes do not depend on values, it keeps its length.
 
     Raises:
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or

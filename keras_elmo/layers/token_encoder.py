@@ -27,11 +27,11 @@ class TokenEncoder(keras.Layer):
     Each token is encoded by itself: character embeddings, convolutions of several
     widths without padding, the maximum over positions, an activation; then highway
     layers and a linear projection. The mask of its output is true where a token has
-    any character id but 0.
+    any character id but 0. Initial values follow bilm-tf's trainer.
 
     Args:
-        projection_dim: Size of a token vector. Where it equals the number of filters
-            there is no projection.
+        projection_dim: Size of a token vector. If it equals the number of filters there
+            is no projection.
         filters: A (width, count) pair for each character convolution.
         char_dim: Size of a character embedding.
         n_highway: Number of highway layers, 0 or more.
@@ -43,10 +43,8 @@ class TokenEncoder(keras.Layer):
             where 0 is no character.
 
     Returns:
-        Token vectors (batch, time, projection_dim) in the compute dtype. At padding
-        they are to be masked: they are not zeros.
-
-    Initial values follow bilm-tf's trainer.
+        Token vectors (batch, time, projection_dim) in the compute dtype. They are not
+        zeros at padding.
     """
 
     def __init__(

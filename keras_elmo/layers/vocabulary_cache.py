@@ -127,12 +127,11 @@ def _distinct(words: Iterable[str]) -> tuple[bytes, ...]:
         raise TypeError(
             f"words must be a list of strings; got one string, {words!r:.100}. Split it."
         )
-    distinct: dict[bytes, None] = {}
+    encoded = []
     for word in words:
         if not isinstance(word, str):
             raise TypeError(
                 f"words must hold strings; got {word!r:.100} of type {type(word).__name__}."
             )
-        distinct[word.encode("utf-8", "ignore")] = None
-    distinct.pop(b"", None)  # padding
-    return tuple(distinct)
+        encoded.append(word.encode("utf-8", "ignore"))
+    return tuple(dict.fromkeys(filter(None, encoded)))  # "" is padding

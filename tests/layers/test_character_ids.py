@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keras_elmo import batch_to_character_ids
@@ -52,14 +52,21 @@ def test_any_bytes_in_tokens(batch: list[list[bytes]], max_tokens: int) -> None:
         assert not np.any(ids[:, expected.shape[1] :])
 
 
-@given(st.lists(st.text(max_size=20), min_size=1, max_size=3))
-def test_any_unicode_in_sentences(sentences: list[str]) -> None:
+@given(
+    st.lists(st.text(max_size=20) | st.binary(max_size=20), min_size=1, max_size=3),
+    st.none() | st.integers(1, 3),
+)
+def test_any_text_and_bytes_in_sentences(
+    sentences: list[str | bytes], max_tokens: int | None
+) -> None:
     # Lone surrogates are dropped, and may leave nothing of a piece.
-    clean = [s.encode("utf-8", "ignore").decode() for s in sentences]
-    batch = [[t for t in s.split(" ") if t not in ("", "<S>", "</S>")] for s in clean]
-    ids = CharacterIds()(sentences)
+    clean = [s.encode("utf-8", "ignore") if isinstance(s, str) else s for s in sentences]
+    batch = [[t for t in s.split(b" ") if t][:max_tokens] for s in clean]
+    assume(not {b"<S>", b"</S>"} & {token for tokens in batch for token in tokens})
+    ids = CharacterIds(max_tokens=max_tokens)(sentences)
     expected = batch_to_character_ids(batch)
     np.testing.assert_array_equal(ids[:, : expected.shape[1]], expected)
+    assert not np.any(ids[:, expected.shape[1] :])
 
 
 def test_long_inputs() -> None:
