@@ -58,7 +58,7 @@ def main(folder: Path, name: str) -> None:
         # A model that takes strings: its weights move, into one that takes ids.
         try:
             keras.saving.load_model(folder / "strings.keras")
-        except TypeError as error:  # of Keras, which quotes ours at its end
+        except ValueError as error:
             numbers["refusal"] = np.array(str(error))
         model = classifier(model.get_layer("elmo").config)
         model.load_weights(folder / "strings.keras")
