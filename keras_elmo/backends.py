@@ -8,7 +8,6 @@ import keras
 
 
 def is_tensorflow() -> bool:
-    """Whether Keras runs on TensorFlow."""
     return str(keras.backend.backend()) == "tensorflow"
 
 
@@ -22,11 +21,8 @@ def shapes_may_depend_on_values(training: bool | None) -> bool:
 
     They save work, but a program that is compiled as a whole cannot have them, and other
     runtimes cannot read them: not JAX, which compiles a program for each shape; not a
-    function that XLA or PyTorch compiles; and not an export to ONNX.
-
-    Args:
-        training: The call's argument. Keras passes True or False in ``fit``, ``evaluate``
-            and ``predict``, and ``None`` in an export, which looks the same otherwise.
+    function that XLA or PyTorch compiles; and not an export to ONNX, where ``training`` is
+    ``None``, unlike in ``fit``, ``evaluate`` and ``predict``.
     """
     if is_tensorflow():
         import tensorflow as tf
@@ -43,15 +39,7 @@ def shapes_may_depend_on_values(training: bool | None) -> bool:
 
 
 def needs_tensorflow(what: str, instead: str) -> None:
-    """Refuses what needs the TensorFlow backend if Keras has another.
-
-    Args:
-        what: What was asked for, starting with the argument's name.
-        instead: What to use in its place, as an instruction.
-
-    Raises:
-        ValueError: Keras has another backend.
-    """
+    """Refuses ``what`` on another backend, with the instruction ``instead``."""
     if not is_tensorflow():
         raise ValueError(
             f"{what} needs the TensorFlow backend of Keras; this is the "
@@ -60,25 +48,13 @@ def needs_tensorflow(what: str, instead: str) -> None:
         )
 
 
-def n_replicas() -> int:
-    """The number of devices of the ``tf.distribute`` strategy in scope; 1 without one."""
+def needs_one_replica(what: str) -> None:
+    """Refuses ``what`` if a ``tf.distribute`` strategy with several devices is in scope."""
     if not is_tensorflow():
-        return 1
+        return
     import tensorflow as tf
 
-    return int(tf.distribute.get_strategy().num_replicas_in_sync)
-
-
-def needs_one_replica(what: str) -> None:
-    """Refuses what does not work on several devices.
-
-    Args:
-        what: What was asked for, starting with the argument's name.
-
-    Raises:
-        ValueError: A strategy with several devices is in scope.
-    """
-    n = n_replicas()
+    n = int(tf.distribute.get_strategy().num_replicas_in_sync)
     if n > 1:
         raise ValueError(
             f"{what} does not work under a tf.distribute strategy with {n} devices, which "
@@ -87,11 +63,7 @@ def needs_one_replica(what: str) -> None:
 
 
 def check_input_mode(input_mode: str) -> None:
-    """Refuses strings if the backend has none, and names what to use instead.
-
-    Raises:
-        ValueError: ``input_mode`` takes strings, and the backend is not TensorFlow.
-    """
+    """Refuses strings if the backend has none, and names what to use instead."""
     if input_mode != "character_ids":
         needs_tensorflow(
             f"input_mode={input_mode!r} takes strings and",

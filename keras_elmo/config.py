@@ -132,13 +132,11 @@ class ElmoConfig:
     def array_shapes(self, depth: int | None = None) -> Shapes:
         """The arrays of the model's files, in the order data flows.
 
-        The names are those of bilm-tf's and AllenNLP's HDF5 files.
-
         Args:
             depth: How many LSTM layers to list; ``None`` for all.
 
         Returns:
-            The shape of each array by its name.
+            Shapes by name; the names are those of bilm-tf's and AllenNLP's HDF5 files.
         """
         n_filters, size = self.n_filters, self.projection_dim
         shapes: Shapes = {"char_embed": (N_CHARACTERS, self.char_dim)}
@@ -176,11 +174,9 @@ class ElmoConfig:
             ValueError: An entry is missing, or its value is out of its range.
         """
         if not isinstance(options, Mapping):
-            raise ValueError(
-                f"The options must be a JSON object, not {type(options).__name__}."
-            )
-        lstm = _section(options, "lstm")
-        char_cnn = _section(options, "char_cnn")
+            found = type(options).__name__
+            raise ValueError(f"The options must be a JSON object, not {found}.")
+        lstm, char_cnn = _section(options, "lstm"), _section(options, "char_cnn")
         if options.get("bidirectional", True) is not True:
             raise ValueError(
                 "The options say bidirectional = "
@@ -252,9 +248,8 @@ def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> Any:
 
 def _entry(section: Mapping[str, Any], name: str) -> Any:
     if name not in section:
-        raise ValueError(
-            f"The options have no entry {name!r} among {sorted(section)!s:.500}."
-        )
+        found = sorted(section)
+        raise ValueError(f"The options have no entry {name!r} among {found!s:.500}.")
     return section[name]
 
 

@@ -50,10 +50,9 @@ class ElmoEmbeddingLayer(keras.Layer):
     without tokens has zero vectors.
 
     Saving: a saved model holds the weights that the ``output_mode`` needs, and loading it
-    does not read ``source`` again. ``get_config`` therefore holds the model's shape in
-    place of ``source``, and a copy made from it (``keras.models.clone_model``) starts from
-    random weights, as for every Keras layer; follow it by
-    ``copy.set_weights(layer.get_weights())``.
+    does not read ``source`` again. ``get_config`` holds the model's shape in place of
+    ``source``: a copy made from it (``keras.models.clone_model``) starts from random
+    weights, like every Keras layer, until ``copy.set_weights(layer.get_weights())``.
 
     Args:
         source: The weights:
@@ -62,8 +61,7 @@ class ElmoEmbeddingLayer(keras.Layer):
               as ``kaggle://...``, on Kaggle; or its directory or ``.tar.gz`` archive. The
               scalar mix starts from the module's.
             - the name of a model: ``"mini"``, which comes with the package, or one to
-              download, such as ``"original"``; see
-              :func:`~keras_elmo.list_models`.
+              download, such as ``"original"``; see :func:`~keras_elmo.list_models`.
             - a directory or ``.zip`` archive with ``options.json`` (or
               ``*_options.json``) and one ``*.hdf5``, or that ``.hdf5`` file with its
               options next to it.
@@ -96,10 +94,8 @@ class ElmoEmbeddingLayer(keras.Layer):
             output depends on are trainable.
         pad_token: In ``"tokens"`` mode this token is padding, as is ``""``.
         max_tokens: Keep the first ``max_tokens`` tokens of each sentence, not counting
-            padding; ``None`` for all. If it cuts, the time axis ends at ``max_tokens``,
-            or at the last kept token if padding has moved that further back. On the JAX
-            backend, where shapes do not depend on values, the time axis keeps its length,
-            and what is cut is padding.
+            padding; ``None`` for all. :class:`~keras_elmo.layers.CharacterIds` describes
+            what that does to the time axis.
         stateful: The LSTM states that each row starts from:
 
             - ``False``: zeros; it is a sentence of its own.
@@ -113,7 +109,7 @@ class ElmoEmbeddingLayer(keras.Layer):
 
             The batch size must be known when the layer is built
             (``keras.Input(batch_shape=...)``, or the first eager call); later batches may
-            be smaller. :meth:`reset_state` sets the states back to zeros.
+            be smaller.
         engine: ``"native"``, the layer's own computation, or ``"hub"``, a TF1 Hub module's
             own graph, frozen, under the layer's mix: for modules whose weights cannot be
             read as arrays. It takes strings, trains the mix only, and needs the
@@ -244,10 +240,9 @@ class ElmoEmbeddingLayer(keras.Layer):
         inputs = self.character_ids.checked(inputs)
         if self._output.pooled:
             return super().__call__(inputs, **kwargs)
-        # In a functional model the mask has to come out of an operation, and Keras lists
-        # all of them in the summary. As a second output of this one it is no operation
-        # more. (Masks that are only on the tensors of each run are not enough:
-        # MultiHeadAttention takes them off the tensors that it reads.)
+        # In a functional model the mask has to come out of an operation, here as a second
+        # output: another operation would be in the summary. (Masks on the tensors of each
+        # run are not enough: MultiHeadAttention takes them off those that it reads.)
         output, mask = super().__call__(inputs, return_mask=True, **kwargs)
         if isinstance(output, keras.KerasTensor):
             output._keras_mask = mask
@@ -306,10 +301,9 @@ class ElmoEmbeddingLayer(keras.Layer):
     def cache_vocabulary(self, words: Iterable[str]) -> None:
         """Computes the token vectors of words once, for all calls to come.
 
-        Other words go through the character CNN as before, and the results are the same.
-        A cache replaces the one before. It is saved with the layer, and not used while
-        the token encoder is trainable. Loaded weights come with their own cache or none;
-        after ``set_weights`` call this again.
+        The results are the same. A cache replaces the one before. It is saved with the
+        layer, and not used while the token encoder is trainable. Loaded weights come with
+        their own cache or none; after ``set_weights`` call this again.
 
         Args:
             words: The words, as they stand between spaces. An empty list drops the cache.

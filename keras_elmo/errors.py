@@ -8,9 +8,8 @@ from typing import NamedTuple
 class SourceError(ValueError):
     """A source of ELMo weights cannot be found, read or trusted.
 
-    The message names the source, what was expected, what was found and what to
-    do. Nothing has been loaded and nothing half-written is left behind when it is
-    raised.
+    The message names the source, what was expected, what was found and what to do. Nothing
+    has been loaded, and nothing half-written is left behind.
     """
 
 
@@ -68,4 +67,4 @@ class RefusedEmbeddingsError(ValueError):
 
 
 class DiskFullError(OSError):
-    """The disk has not enough room; what is done is kept, to go on from there."""
+    """The disk has not enough room; what is done is kept, to continue from there."""

@@ -1,8 +1,7 @@
 """What has to happen when somebody imports Keras or TensorFlow, without importing either.
 
-``keras.saving.load_model`` looks up classes in a registry, which each of ours enters when
-its module is imported. ``import keras_elmo`` does not import these modules, so stand-ins
-enter the registry first: at once if Keras is there already, else right after its import.
+``keras.saving.load_model`` looks classes up in a registry. ``import keras_elmo`` does not
+import the modules that register ours, so stand-ins enter the registry first.
 """
 
 from __future__ import annotations
@@ -16,13 +15,10 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_PACKAGE = "keras_elmo"
-
 CLASSES = {
     "BidirectionalLM": "layers",
     "CarriedState": "layers.carried_state",
     "CharacterIds": "layers",
-    "DistributedModel": "training",
     "ElmoBiLM": "layers",
     "ElmoEmbeddingLayer": "elmo_embedding_layer",
     "HubModule": "hub.module",
@@ -43,7 +39,7 @@ Context = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class _ImportIn(MetaPathFinder):
-    """Finds a module as the other finders do, and has it executed in a context."""
+    """Finds a module as the other finders do, and executes it in a context."""
 
     def __init__(self, name: str, context: Context) -> None:
         self._name = name
@@ -69,12 +65,7 @@ class _ImportIn(MetaPathFinder):
 
 
 def import_in(name: str, context: Context) -> None:
-    """Has a module that is not imported yet imported in a context.
-
-    Args:
-        name: The module.
-        context: Makes the context manager.
-    """
+    """Makes the import of the module ``name``, if it ever comes, happen in a context."""
     sys.meta_path.insert(0, _ImportIn(name, context))
 
 
@@ -86,7 +77,7 @@ class _StandIn:
 
     def __getattr__(self, attribute: str) -> Any:
         # The import puts the class itself in the place of this object.
-        module = importlib.import_module(f"{_PACKAGE}.{CLASSES[self._name]}")
+        module = importlib.import_module(f"keras_elmo.{CLASSES[self._name]}")
         return getattr(getattr(module, self._name), attribute)
 
 
@@ -97,7 +88,7 @@ def _entering_stand_ins() -> Iterator[None]:
 
     registry = keras.saving.get_custom_objects()
     for name in CLASSES:
-        registry.setdefault(f"{_PACKAGE}>{name}", _StandIn(name))
+        registry.setdefault(f"keras_elmo>{name}", _StandIn(name))
 
 
 def register_with_keras() -> None:

@@ -49,7 +49,6 @@ T = TypeVar("T")
 
 
 def check_one_of(name: str, value: T, choices: Sequence[str]) -> T:
-    """Returns ``value``, or reports the choices of the argument ``name``."""
     if not isinstance(value, str) or value not in choices:
         choice = "one of " * (len(choices) > 1) + ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be {choice}; got {value!r}.")
@@ -59,31 +58,23 @@ def check_one_of(name: str, value: T, choices: Sequence[str]) -> T:
 def check_integer(
     name: str, value: object, at_least: int, at_most: int | None = None
 ) -> int:
-    """Returns ``value`` as an ``int``, or reports the range of the argument ``name``.
-
-    NumPy's integers are integers; ``True`` and ``False`` are not, unlike in Python.
-    """
+    """NumPy's integers are integers; ``True`` and ``False`` are not, unlike in Python."""
     number = None
     if isinstance(value, SupportsIndex) and not isinstance(value, bool | np.bool_):
         number = operator.index(value)
     if number is None or number < at_least or (at_most is not None and number > at_most):
+        kind = "a positive integer" if at_least == 1 else f"an integer from {at_least} on"
         if at_most is not None:
             kind = f"an integer from {at_least} to {at_most}"
-        else:
-            kind = (
-                "a positive integer" if at_least == 1 else f"an integer from {at_least} on"
-            )
         raise ValueError(f"{name} must be {kind}; got {value!r:.200}.")
     return number
 
 
 def check_positive_integer(name: str, value: object) -> int:
-    """Returns ``value`` as an ``int``, or reports that it must be 1 or more."""
     return check_integer(name, value, at_least=1)
 
 
 def check_characters_per_token(name: str, value: object) -> int:
-    """Returns ``value`` as an ``int``, or reports that it must be 3 or more."""
     characters = check_positive_integer(name, value)
     if characters < 3:
         raise ValueError(
@@ -93,14 +84,12 @@ def check_characters_per_token(name: str, value: object) -> int:
 
 
 def check_true_or_false(name: str, value: object) -> bool:
-    """Returns ``value``, or reports that it must be True or False."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False; got {value!r}.")
     return value
 
 
 def check_stateful(value: object) -> Stateful:
-    """Returns ``value``, or reports the choices of the argument ``stateful``."""
     if value is True or value is False or value == "pieces":
         return value
     raise ValueError(f"stateful must be True, False or 'pieces'; got {value!r}.")

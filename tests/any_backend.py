@@ -16,6 +16,10 @@ import numpy as np
 import pytest
 
 from keras_elmo import batch_to_character_ids
+from keras_elmo.layers import CharacterIds
+
+BACKEND = keras.backend.backend()
+without_strings = pytest.mark.skipif(BACKEND == "tensorflow", reason="for the others")
 
 # The marks come with the values: what needs strings is skipped on other backends.
 INPUT_MODES = [
@@ -31,6 +35,18 @@ def given(tokens: Sequence[Sequence[str]], input_mode: str) -> Any:
     if input_mode == "sentences":
         return [" ".join(sentence) for sentence in tokens]
     return tokens if input_mode == "tokens" else batch_to_character_ids(tokens)
+
+
+def fed(tokens: Sequence[Sequence[str]], input_mode: str) -> Any:
+    """Sentences as ``fit`` and ``predict`` take them: dense tensors."""
+    return CharacterIds(input_mode).checked(given(tokens, input_mode))
+
+
+def symbolic(input_mode: str, rows: int | None = None) -> keras.KerasTensor:
+    """The input of a functional model."""
+    shape = {"sentences": (), "tokens": (None,), "character_ids": (None, 50)}[input_mode]
+    dtype = "int32" if input_mode == "character_ids" else "string"
+    return keras.Input(batch_shape=(rows, *shape), dtype=dtype)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

@@ -30,16 +30,13 @@ assert "keras_elmo" not in sys.modules
 """
 
 
-def run_python(code: str, *arguments: str) -> str:
+def run_python(code: str, *arguments: str, **variables: str) -> str:
     """Runs code in a process of its own, and returns what it prints."""
     root = str(Path(__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", code, *arguments]
     result = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
+        command, capture_output=True, text=True, env=environment | variables, check=False
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 from keras_elmo import batch_to_character_ids
 from keras_elmo.layers.arrays import assign_arrays
 from tests.hub.tf_hub_modules import write_module
+from tests.processes import run_python
 from tests.tiny_models import TINY, random_arrays
 
 pytestmark = pytest.mark.slow
@@ -23,7 +21,6 @@ pytestmark = pytest.mark.slow
 Report = Callable[[str, float], None]
 Numbers = dict[str, np.ndarray]
 
-ROOT = Path(__file__).resolve().parents[1]
 OTHERS = [
     pytest.param(
         name,
@@ -39,12 +36,8 @@ LABELS = np.array([1.0, 0.0, 1.0, 0.0])
 
 def run_on(backend: str, folder: Path) -> Numbers:
     """Runs the program on a backend, and returns what it wrote."""
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "tests.across_backends", str(folder), backend]
-    result = subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False
-    )
-    assert result.returncode == 0, result.stderr
+    program = "import runpy; runpy.run_module('tests.across_backends', run_name='__main__')"
+    run_python(program, str(folder), backend, KERAS_BACKEND=backend)
     with np.load(folder / f"{backend}.npz") as numbers:
         return dict(numbers)
 
@@ -104,22 +97,23 @@ def test_full_fine_tuning_takes_the_same_steps(
         assert error < 1e-4, name
 
 
-def test_a_file_of_tensorflow(
-    folder: Path, ids: np.ndarray, found: Numbers, backend: str, report_error: Report
+@pytest.mark.parametrize(
+    ("file", "numbers"),
+    [("trained", "of trained.keras"), (None, "predictions")],
+    ids=["of TensorFlow", "for TensorFlow"],
+)
+def test_files(
+    folder: Path,
+    ids: np.ndarray,
+    found: Numbers,
+    backend: str,
+    report_error: Report,
+    file: str | None,
+    numbers: str,
 ) -> None:
-    model = keras.saving.load_model(folder / "trained.keras")
-    expected = model.predict(ids, verbose=0)
-    error = np.abs(found["of trained.keras"] - expected).max()
-    report_error(f"{backend} reads TensorFlow's file, predictions", error)
-    assert error < 1e-5
-
-
-def test_a_file_for_tensorflow(
-    folder: Path, ids: np.ndarray, found: Numbers, backend: str, report_error: Report
-) -> None:
-    model = keras.saving.load_model(folder / f"{backend}.keras")
-    error = np.abs(found["predictions"] - model.predict(ids, verbose=0)).max()
-    report_error(f"TensorFlow reads the file of {backend}, predictions", error)
+    model = keras.saving.load_model(folder / f"{file or backend}.keras")
+    error = np.abs(found[numbers] - model.predict(ids, verbose=0)).max()
+    report_error(f"{backend} and TensorFlow read one file, predictions", error)
     assert error < 1e-5
 
 
@@ -153,14 +147,8 @@ layer = keras_elmo.ElmoEmbeddingLayer("mini", input_mode="character_ids")
 ids = keras_elmo.batch_to_character_ids([["A", "film", "."]])
 print(tuple(layer(ids).shape), "tensorflow" in sys.modules)
 """
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
-    printed = []
-    for how in ("absent", "installed"):
-        command = [sys.executable, "-c", code, how]
-        result = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False
-        )
-        assert result.returncode == 0, result.stderr
-        printed.append(result.stdout.strip())
+    printed = [
+        run_python(code, how, KERAS_BACKEND=backend) for how in ("absent", "installed")
+    ]
     # The name is there where it stands for a module that is absent.
-    assert printed == ["(1, 512) True", "(1, 512) False"]
+    assert printed == ["(1, 512) True\n", "(1, 512) False\n"]

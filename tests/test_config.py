@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import json
+import operator
 
 import numpy as np
 import pytest
@@ -38,15 +41,12 @@ def test_defaults_are_the_original_model() -> None:
 
 
 @given(configs())
-def test_options_round_trip(config: ElmoConfig) -> None:
-    text = json.dumps(config.to_options())
-    assert ElmoConfig.from_options(json.loads(text)) == config
-
-
-def test_reads_a_file(tmp_path) -> None:
-    path = tmp_path / "options.json"
-    path.write_text(json.dumps(TINY.to_options()))
-    assert ElmoConfig.from_json(path) == TINY
+def test_options_come_back_from_a_file(
+    tmp_path_factory: pytest.TempPathFactory, config: ElmoConfig
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "options.json"
+    path.write_text(json.dumps(config.to_options()))
+    assert ElmoConfig.from_json(path) == config
 
 
 def test_missing_entries_mean_what_they_mean_in_bilm_tf() -> None:
@@ -118,7 +118,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"filters": ((1, 9000),) * 2}, "the sum of the counts must be .* got 18000"),
         (
             {"dim": 16_384, "projection_dim": 16_384},
-            "a model of [0-9,]+ parameters; at most 2,000,000,000",
+            "[0-9,]+ parameters; at most 2,000,000",
         ),
     ],
 )
@@ -130,28 +130,23 @@ def test_refuses(changes: dict[str, object], message: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("lstm",), None, "no object 'lstm'"),
-        (("char_cnn",), [], "no object 'char_cnn'"),
-        (("char_cnn", "embedding"), 16, "no object 'char_cnn.embedding'"),
-        (("char_cnn", "n_characters"), 5000, "n_characters must be 262 .* not 5000"),
-        (("lstm", "n_layers"), None, "n_layers must be an integer"),
-        (("bidirectional",), False, "bidirectional = False; ELMo needs both"),
+        ("lstm", None, "no object 'lstm'"),
+        ("char_cnn", [], "no object 'char_cnn'"),
+        ("char_cnn.embedding", 16, "no object 'char_cnn.embedding'"),
+        ("char_cnn.n_characters", 5000, "n_characters must be 262 .* not 5000"),
+        ("lstm.n_layers", None, "n_layers must be an integer"),
+        ("lstm.dim", ..., r"no entry 'dim' among \['cell_clip', "),
+        ("bidirectional", False, "bidirectional = False; ELMo needs both"),
     ],
 )
-def test_refuses_options(path: tuple[str, ...], value: object, message: str) -> None:
-    options = json.loads(json.dumps(ORIGINAL_OPTIONS))
-    section = options
-    for name in path[:-1]:
-        section = section[name]
-    section[path[-1]] = value
+def test_refuses_options(path: str, value: object, message: str) -> None:
+    options = copy.deepcopy(ORIGINAL_OPTIONS)
+    *sections, name = path.split(".")
+    section = functools.reduce(operator.getitem, sections, options)
+    section[name] = value
+    if value is ...:
+        del section[name]
     with pytest.raises(ValueError, match=message):
-        ElmoConfig.from_options(options)
-
-
-def test_names_a_missing_entry() -> None:
-    options = json.loads(json.dumps(ORIGINAL_OPTIONS))
-    del options["lstm"]["dim"]
-    with pytest.raises(ValueError, match=r"no entry 'dim' among \['cell_clip', "):
         ElmoConfig.from_options(options)
 
 

@@ -63,7 +63,6 @@ for mode in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
 np.savez(out, **outputs)
 """
 
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -72,15 +71,19 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def full_size(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, tuple[dict, dict]]]:
-    """What each side's loading cost, and its outputs.
+Results = dict[str, tuple[dict, dict]]
+"""What each side's loading cost, and its outputs."""
 
-    The module is as code exports it that starts variables from arrays: its graph holds
-    the weights once more, and is slow to load. (``examples/benchmark.py`` loads a lean
-    one too.)
+# Of the processor: the clock would also count what others do at the same time.
+LARGEST_RATIOS = {"processor seconds": 0.25, "gigabytes": 0.5}
+
+
+@pytest.fixture(scope="module")
+def full_size(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
+    """Of a module as code exports it that starts variables from arrays.
+
+    Its graph holds the weights once more, and is slow to load. (``examples/benchmark.py``
+    loads a lean one too.)
     """
     folder = tmp_path_factory.mktemp("full_size")
     config = ElmoConfig()
@@ -96,10 +99,7 @@ def full_size(
     shutil.rmtree(folder)  # these are large
 
 
-def test_outputs(
-    full_size: dict[str, tuple[dict, dict]],
-    report_error: Callable[[str, float], None],
-) -> None:
+def test_outputs(full_size: Results, report_error: Callable[[str, float], None]) -> None:
     theirs, ours = full_size["hub"][1], full_size["ours"][1]
     assert theirs.keys() == ours.keys()
     for name, expected in theirs.items():
@@ -109,13 +109,8 @@ def test_outputs(
         assert error < 1e-5, name
 
 
-# Of the processor: the clock would also count what others do at the same time.
-LARGEST_RATIOS = {"processor seconds": 0.25, "gigabytes": 0.5}
-
-
 def test_loading_costs_less_than_hub_load(
-    full_size: dict[str, tuple[dict, dict]],
-    report_figure: Callable[[str, str], None],
+    full_size: Results, report_figure: Callable[[str, str], None]
 ) -> None:
     theirs, ours = full_size["hub"][0], full_size["ours"][0]
     for what, largest in LARGEST_RATIOS.items():

@@ -36,10 +36,8 @@ def with_setting(name: str, value: Any) -> Callable[[str, bytes], bytes]:
         if member != "config.json":
             return content
         config = json.loads(content)
-        (layer,) = (
-            layer for layer in config["config"]["layers"] if layer["name"] == "elmo"
-        )
-        layer["config"][name] = value
+        layers = {layer["name"]: layer for layer in config["config"]["layers"]}
+        layers["elmo"]["config"][name] = value
         return json.dumps(config).encode()
 
     return change
@@ -85,9 +83,8 @@ def test_settings_that_are_none(
 
 def test_code_in_a_model_is_refused(tmp_path: Path) -> None:
     text = keras.Input((), dtype="string")
-    vectors = ElmoEmbeddingLayer(LEAST)(text)
-    shape = (LEAST.output_dim,)
-    model = keras.Model(text, keras.layers.Lambda(lambda x: x, shape)(vectors))
+    code = keras.layers.Lambda(lambda x: x, (LEAST.output_dim,))
+    model = keras.Model(text, code(ElmoEmbeddingLayer(LEAST)(text)))
     model.save(tmp_path / "evil.keras")
     with pytest.raises(ValueError, match=r"cannot load the model '.*evil.keras' \(.*ambda"):
         embedding_layer(tmp_path / "evil.keras", Options("mix", pooled=True))

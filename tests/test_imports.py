@@ -32,22 +32,17 @@ def test_nothing_large_is_imported() -> None:
     assert printed.strip() == "set()"
 
 
+@pytest.mark.slow  # a process each
 @pytest.mark.parametrize(
     "imports",
     [
         "import keras_elmo; import keras",
         "import keras; import keras_elmo",
-        pytest.param(
-            # Keras is imported in the middle of one of our modules.
-            "from keras_elmo.layers.scalar_mix import ScalarMix; import keras",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            # Libraries that can do without Keras look for it first.
-            "import importlib.util, tensorflow as tf, keras_elmo\n"
-            "importlib.util.find_spec('keras')\nkeras = tf.keras",
-            marks=pytest.mark.slow,
-        ),
+        # Keras is imported in the middle of one of our modules.
+        "from keras_elmo.layers.scalar_mix import ScalarMix; import keras",
+        # Libraries that can do without Keras look for it first.
+        "import importlib.util, tensorflow as tf, keras_elmo\n"
+        "importlib.util.find_spec('keras')\nkeras = tf.keras",
     ],
 )
 def test_keras_loads_a_model_after_a_bare_import(imports: str, path: str) -> None:

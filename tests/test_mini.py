@@ -25,17 +25,10 @@ def test_files() -> None:
     names = {"README.md", "options.json", "softmax.npz", "vocabulary.txt", "weights.hdf5"}
     assert {path.name for path in folder.iterdir()} == names
     assert sum(path.stat().st_size for path in folder.iterdir()) < 0.9 * LARGEST
-
-
-def test_registered() -> None:
-    assert list_models()[0] is MINI
-    assert MINI.embedded_path is not None
-    content = (MINI.embedded_path / "weights.hdf5").read_bytes()
+    content = (folder / "weights.hdf5").read_bytes()
     assert len(content) == MINI.size
     assert hashlib.sha256(content).hexdigest() == MINI.sha256
-
-
-def test_only_mini_is_embedded() -> None:
+    assert list_models()[0] is MINI
     assert [m.name for m in list_models() if m.embedded_path is not None] == ["mini"]
 
 
@@ -73,15 +66,8 @@ def test_perplexity(tmp_path: Path) -> None:
 def test_context_counts() -> None:
     """The same word is nearer to itself in a like context than in another."""
     layer = ElmoEmbeddingLayer("mini", output_mode="lstm_outputs2")
-    vectors = np.asarray(
-        layer(
-            [
-                "The whole cast is just great .",
-                "The cast is simply great .",
-                "They cast him as the villain .",
-            ]
-        )
-    )
+    texts = ["The whole cast is just great .", "The cast is simply great ."]
+    vectors = np.asarray(layer([*texts, "They cast him as the villain ."]))
     same, like, other = vectors[0, 2], vectors[1, 1], vectors[2, 1]
 
     def cosine(a: np.ndarray, b: np.ndarray) -> float:

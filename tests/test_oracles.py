@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import keras
 import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
 from keras_elmo.layers import TokenMask
-from tests.any_backend import to_numpy
+from tests.any_backend import BACKEND, to_numpy
 
 pytestmark = pytest.mark.any_backend
 
@@ -26,17 +25,14 @@ Report = Callable[[str, float], None]
 
 TOLERANCE = 1e-5
 # On backends without strings the ids are made beforehand.
-INPUT_MODE = "tokens" if keras.backend.backend() == "tensorflow" else "character_ids"
+INPUT_MODE = "tokens" if BACKEND == "tensorflow" else "character_ids"
 MODELS = ("allennlp_tiny", "bilm_tf_tiny")
 BATCHES = ("plain", "edge", "long")
 MIXES = {
     "uniform": {"initial_weights": [0.0, 0.0, 0.0], "initial_gamma": 1.0},
     "skewed": {"initial_weights": [0.7, -1.3, 2.1], "initial_gamma": 1.7},
-    "layernorm": {
-        "initial_weights": [0.2, 0.5, -0.4],
-        "initial_gamma": 0.9,
-        "layer_norm": True,
-    },
+    "layernorm": {"initial_weights": [0.2, 0.5, -0.4], "initial_gamma": 0.9}
+    | {"layer_norm": True},
 }
 
 
@@ -65,8 +61,10 @@ def shape(rows: int | None = None) -> tuple[int | None, ...]:
     return (rows, None) if INPUT_MODE == "tokens" else (rows, None, 50)
 
 
-def with_boundaries(layer: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
-    layer.bilm.lstms.return_boundaries = True
+def with_mix(layer: ElmoEmbeddingLayer, mix: str) -> ElmoEmbeddingLayer:
+    if layer.scalar_mix is not None:
+        names = ("initial_weights", "initial_gamma")
+        layer.scalar_mix.set_weights([np.array(MIXES[mix][name]) for name in names])
     return layer
 
 
@@ -111,10 +109,11 @@ def test_allennlp_layers_with_boundaries(
     inputs, outputs = allennlp
     layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "layers", INPUT_MODE)
     layer.build(shape())
+    layer.bilm.lstms.return_boundaries = True
     ids = layer.character_ids(prepared(inputs[batch]))
     bounded = layer.bilm.sentence_boundaries(ids)
     mask = to_numpy(TokenMask()(bounded))
-    layers, _ = with_boundaries(layer).bilm.lstms(layer.bilm.token_encoder(bounded))
+    layers, _ = layer.bilm.lstms(layer.bilm.token_encoder(bounded))
     expected_mask = outputs[f"{batch}/mask_with_boundaries"]
     # The end of sentence stands behind the padding here and before it there: the real
     # positions are the same ones in the same order.
@@ -149,10 +148,7 @@ def test_allennlp_scalar_mixes(
     assert not mixed[~mask].any()
     if mix != "layernorm":
         assert not expected[~mask].any()
-        own = ElmoEmbeddingLayer(source, "elmo", INPUT_MODE)
-        own.build(shape())
-        own.scalar_mix.layer_weights.assign(MIXES[mix]["initial_weights"])
-        own.scalar_mix.gamma.assign(MIXES[mix]["initial_gamma"])
+        own = with_mix(ElmoEmbeddingLayer(source, "elmo", INPUT_MODE), mix)
         check(report_error, f"{name}, the layer's own", own(given), expected)
 
 
@@ -161,7 +157,8 @@ def test_allennlp_carried_state(
 ) -> None:
     inputs, outputs = allennlp
     source = weights(shared, "allennlp_tiny")
-    layer = with_boundaries(ElmoEmbeddingLayer(source, "layers", INPUT_MODE, stateful=True))
+    layer = ElmoEmbeddingLayer(source, "layers", INPUT_MODE, stateful=True)
+    layer.bilm.lstms.return_boundaries = True
     layer.build(shape(4))  # the second batch has four rows, the others three
     for batch in ("0_plain", "1_edge", "2_long"):
         tokens = inputs[batch[2:]]
@@ -207,9 +204,8 @@ def test_token_vectors(shared: Path, report_error: Report) -> None:
         expected = file["embedding"][()]
     # Two of the words are <S> and </S>, which AllenNLP reads as the sentence boundaries.
     ids = batch_to_character_ids([[word] for word in words])
-    layer = ElmoEmbeddingLayer(
-        weights(shared, "allennlp_tiny"), "word_emb", "character_ids"
-    )
+    source = weights(shared, "allennlp_tiny")
+    layer = ElmoEmbeddingLayer(source, "word_emb", "character_ids")
     check(report_error, "allennlp token vectors", layer(ids)[:, 0], expected)
 
 
@@ -223,33 +219,28 @@ def test_tf_hub_module(shared: Path, report_error: Report, model: str, mix: str)
         outputs = dict(file)
     compared = 0
     for signature, batches in inputs.items():
+        mode = signature if INPUT_MODE == "tokens" else INPUT_MODE
         for batch, content in batches.items():
             if signature == "sentences":
-                given, lengths = (
-                    content,
-                    [len(s.split(" ")) for s in map(squeezed, content)],
-                )
+                given, lengths = content, [len(squeezed(s).split(" ")) for s in content]
             else:
                 given, lengths = content["tokens"], content["sequence_len"]
             mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
             for output in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
-                name = f"{mix}/{signature}/{batch}/{output}"
-                layer = layer_with_mix(shared, model, output, signature, mix)
+                layer = ElmoEmbeddingLayer(weights(shared, model), output, mode)
+                if mix == "skewed":
+                    with_mix(layer, mix)
                 found = to_numpy(layer(prepared(given)))
-                expected = outputs[name]
+                expected = outputs[f"{mix}/{signature}/{batch}/{output}"]
                 if output == "default":
                     # This exporter's default leaves gamma out; ours includes it.
                     expected = expected * (1.7 if mix == "skewed" else 1.0)
-                    check(report_error, f"{model} tf-hub {mix} {output}", found, expected)
                 else:
-                    width = mask.shape[1]
-                    assert not found[:, width:].any()
-                    check(
-                        report_error,
-                        f"{model} tf-hub {mix} {output}",
-                        found[:, :width][mask],
-                        expected[:, :width][mask],
+                    assert not found[:, mask.shape[1] :].any()
+                    found, expected = (
+                        x[:, : mask.shape[1]][mask] for x in (found, expected)
                     )
+                check(report_error, f"{model} tf-hub {mix} {output}", found, expected)
                 compared += 1
     assert compared == sum(name.startswith(f"{mix}/") for name in outputs)
 
@@ -257,15 +248,3 @@ def test_tf_hub_module(shared: Path, report_error: Report, model: str, mix: str)
 def squeezed(sentence: str) -> str:
     """The sentence with one space between its tokens, and none around it."""
     return " ".join(piece for piece in sentence.split(" ") if piece)
-
-
-def layer_with_mix(
-    shared: Path, model: str, output: str, signature: str, mix: str
-) -> ElmoEmbeddingLayer:
-    mode = signature if INPUT_MODE == "tokens" else INPUT_MODE
-    layer = ElmoEmbeddingLayer(weights(shared, model), output, mode)
-    layer.build((None,) if mode == "sentences" else shape())
-    if mix == "skewed" and layer.scalar_mix is not None:
-        layer.scalar_mix.layer_weights.assign(MIXES["skewed"]["initial_weights"])
-        layer.scalar_mix.gamma.assign(MIXES["skewed"]["initial_gamma"])
-    return layer

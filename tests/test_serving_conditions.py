@@ -19,6 +19,7 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids, text_dataset
 from keras_elmo.layers import ElmoBiLM
+from tests.any_backend import symbolic
 from tests.tiny_models import LEAST
 
 N_THREADS = 8
@@ -34,10 +35,12 @@ TEXTS = [
 BATCHES = [tf.constant(TEXTS[i : i + n]) for n in (1, 2, 3, 5, 8) for i in range(0, 40, 8)]
 
 
-def classifier(mode: str = "default", **arguments: object) -> keras.Model:
-    text = keras.Input((), dtype="string")
-    vectors = ElmoEmbeddingLayer(LEAST, mode, **arguments)(text)
-    return keras.Model(text, keras.layers.Dense(1)(vectors))
+def classifier(
+    mode: str = "default", input_mode: str = "sentences", **arguments: object
+) -> keras.Model:
+    inputs = symbolic(input_mode)
+    vectors = ElmoEmbeddingLayer(LEAST, mode, input_mode, **arguments)(inputs)
+    return keras.Model(inputs, keras.layers.Dense(1)(vectors))
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +66,16 @@ def texts(n: int, longest: int) -> np.ndarray:
     return np.array(rows, dtype=object)
 
 
-@pytest.mark.parametrize(("mode", "by_ids"), [("default", False), ("elmo", True)])
+@pytest.mark.parametrize(
+    ("mode", "input_mode"), [("default", "sentences"), ("elmo", "character_ids")]
+)
 def test_traced_for_the_first_shape_and_for_all_others(
-    traces: list[str], mode: str, by_ids: bool
+    traces: list[str], mode: str, input_mode: str
 ) -> None:
-    if by_ids:
-        ids = keras.Input((None, 50), dtype="int32")
-        vectors = ElmoEmbeddingLayer(LEAST, mode, "character_ids", fine_tune="all")(ids)
-        model = keras.Model(ids, keras.layers.Dense(1)(vectors))
-    else:
-        model = classifier(mode, fine_tune="all")
+    model = classifier(mode, input_mode, fine_tune="all")
     model.compile("sgd", "mse")
     batches = [texts(n, longest=2 * n) for n in range(1, 8)]
-    if by_ids:
+    if input_mode == "character_ids":
         batches = [batch_to_character_ids([t.split() for t in batch]) for batch in batches]
     traces.clear()
     targets = [np.zeros_like(model.predict_on_batch(batch)) for batch in batches]
@@ -159,17 +159,16 @@ def _resident_bytes() -> int:
 @pytest.mark.slow
 def test_one_seed_gives_one_training() -> None:
     """Bit for bit, with TensorFlow's operations in their deterministic forms."""
-    labels = np.arange(12.0)
-    inputs = np.array(TEXTS[:12], dtype=object)
+    texts = np.array(TEXTS[:12], dtype=object)
 
     def trained() -> list[np.ndarray]:
         keras.utils.set_random_seed(7)
-        text = keras.Input((), dtype="string")
-        vectors = ElmoEmbeddingLayer(LEAST, fine_tune="all")(text)
+        inputs = symbolic("sentences")
+        vectors = ElmoEmbeddingLayer(LEAST, fine_tune="all")(inputs)
         outputs = keras.layers.Dense(1)(keras.layers.Dropout(0.5)(vectors))
-        model = keras.Model(text, outputs)
+        model = keras.Model(inputs, outputs)
         model.compile("adam", "mse")
-        model.fit(inputs, labels, batch_size=4, epochs=1, verbose=0)
+        model.fit(texts, np.arange(12.0), batch_size=4, epochs=1, verbose=0)
         return [np.asarray(weight) for weight in model.get_weights()]
 
     tf.config.experimental.enable_op_determinism()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids, text_dataset
-from tests.any_backend import to_numpy, to_tensor
+from keras_elmo import ElmoEmbeddingLayer, text_dataset
+from tests.any_backend import BACKEND, fed, symbolic, to_numpy, to_tensor, without_strings
+from tests.tiny_models import LEAST
 
 pytestmark = pytest.mark.any_backend
-
-BACKEND = keras.backend.backend()
-without_strings = pytest.mark.skipif(BACKEND == "tensorflow", reason="for the others")
 
 TEXTS = [
     "the cat sat on the mat",
@@ -23,8 +23,9 @@ TEXTS = [
 ]
 
 
-def batches(dataset: object) -> list[list[np.ndarray]]:
+def batches(*arguments: Any, **options: Any) -> list[list[np.ndarray]]:
     """The arrays of each batch of an iteration."""
+    dataset = text_dataset(*arguments, input_mode="character_ids", **options)
     return [[to_numpy(array) for array in batch] for batch in dataset]
 
 
@@ -38,23 +39,18 @@ def words(ids: np.ndarray) -> list[list[str]]:
 
 def test_text_dataset_in_order() -> None:
     labels = to_tensor(np.arange(5))
-    dataset = text_dataset(
-        TEXTS, labels, batch_size=2, max_tokens=3, input_mode="character_ids"
-    )
-    assert len(dataset) == 3
-    for _ in range(2):
-        found = batches(dataset)
-        ids, labels = zip(*found, strict=True)
-        assert [label.tolist() for label in labels] == [[0, 1], [2, 3], [4]]
-        expected = [text.split()[:3] for text in TEXTS]
-        assert [row for array in ids for row in words(array)] == expected
-        assert [array.shape for array in ids] == [(2, 3, 50), (2, 3, 50), (1, 3, 50)]
-        assert ids[0].dtype == np.int32
+    ids, labels = zip(*batches(TEXTS, labels, batch_size=2, max_tokens=3), strict=True)
+    assert [label.tolist() for label in labels] == [[0, 1], [2, 3], [4]]
+    expected = [text.split()[:3] for text in TEXTS]
+    assert [row for array in ids for row in words(array)] == expected
+    assert [array.shape for array in ids] == [(2, 3, 50), (2, 3, 50), (1, 3, 50)]
+    assert ids[0].dtype == np.int32
 
 
 def test_few_lengths_where_each_is_compiled() -> None:
     texts = ["a " * n for n in range(1, 42)]
     dataset = text_dataset(texts, batch_size=1, input_mode="character_ids")
+    assert len(dataset) == 41
     lengths = [to_numpy(ids).shape[1] for ids in dataset]
     expected = list(range(1, 42))
     if BACKEND == "jax":
@@ -64,10 +60,11 @@ def test_few_lengths_where_each_is_compiled() -> None:
 
 
 def test_text_dataset_in_another_order_in_each_iteration() -> None:
+    texts = [f"t{i} " * (1 + i % 9) for i in range(30)]
+
     def orders(seed: int, initial_epoch: int = 0) -> list[list[int]]:
         dataset = text_dataset(
-            [f"t{i} " * (1 + i % 9) for i in range(30)],
-            np.arange(30),
+            *(texts, np.arange(30)),
             batch_size=4,
             group_by_length=True,
             shuffle=True,
@@ -77,11 +74,12 @@ def test_text_dataset_in_another_order_in_each_iteration() -> None:
         )
         found = []
         for _ in range(3):
-            pairs = batches(dataset)
-            for ids, labels in pairs:
-                expected = [[f"t{i}"] * (1 + i % 9) for i in labels]
-                assert words(ids) == expected
-            found.append([int(i) for _, labels in pairs for i in labels])
+            order: list[int] = []
+            for ids, labels in dataset:
+                order += to_numpy(labels).tolist()
+                of_batch = order[-len(labels) :]
+                assert words(to_numpy(ids)) == [texts[i].split() for i in of_batch]
+            found.append(order)
         return found
 
     first = orders(7)
@@ -91,20 +89,16 @@ def test_text_dataset_in_another_order_in_each_iteration() -> None:
     assert orders(7, initial_epoch=1)[:2] == first[1:]
 
 
-def test_fit_and_predict_take_a_text_dataset(source: str) -> None:
-    inputs = keras.Input((None, 50), dtype="int32")
-    vectors = ElmoEmbeddingLayer(source, input_mode="character_ids")(inputs)
+def test_fit_and_predict_take_a_text_dataset() -> None:
+    inputs = symbolic("character_ids")
+    vectors = ElmoEmbeddingLayer(LEAST, input_mode="character_ids")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(vectors))
     model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy")
     labels = np.array([1.0, 0.0, 1.0, 0.0, 1.0])
     arguments = {"batch_size": 2, "input_mode": "character_ids"}
-    history = model.fit(
-        text_dataset(TEXTS, labels, shuffle=True, seed=0, **arguments),
-        epochs=2,
-        shuffle=False,
-        verbose=0,
-    ).history
-    ids = batch_to_character_ids([text.split() for text in TEXTS])
+    dataset = text_dataset(TEXTS, labels, shuffle=True, seed=0, **arguments)
+    history = model.fit(dataset, epochs=2, shuffle=False, verbose=0).history
+    ids = fed([text.split() for text in TEXTS], "character_ids")
     expected = model.predict(ids, verbose=0)
     loss = np.mean(np.where(labels, -np.log(expected[:, 0]), -np.log(1 - expected[:, 0])))
     np.testing.assert_allclose(history["loss"], [loss, loss], rtol=1e-5)
@@ -113,27 +107,25 @@ def test_fit_and_predict_take_a_text_dataset(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("input_mode", "characters", "message"),
     [
-        (
-            {"input_mode": "tokens"},
-            "input_mode must be one of 'sentences', 'character_ids'",
+        ("tokens", None, "input_mode must be one of 'sentences', 'character_ids'"),
+        ("character_ids", 2, "max_characters_per_token must be at least 3 .* got 2"),
+        pytest.param(
+            *("sentences", 50, "an effect on character ids only"),
+            marks=pytest.mark.tensorflow,
         ),
-        (
-            {"input_mode": "character_ids", "max_characters_per_token": 2},
-            "max_characters_per_token must be at least 3 .* got 2",
+        pytest.param(
+            *("sentences", None, "'sentences' takes strings and needs the TensorFlow"),
+            marks=without_strings,
         ),
     ],
 )
-def test_text_dataset_refuses(arguments: dict[str, object], message: str) -> None:
+def test_text_dataset_refuses(
+    input_mode: str, characters: int | None, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        text_dataset(TEXTS, **arguments)
-
-
-@pytest.mark.tensorflow
-def test_sentences_have_no_characters_to_count() -> None:
-    with pytest.raises(ValueError, match="an effect on character ids only"):
-        text_dataset(TEXTS, max_characters_per_token=50)
+        text_dataset(TEXTS, input_mode=input_mode, max_characters_per_token=characters)
 
 
 @without_strings
@@ -141,10 +133,3 @@ def test_ids_are_what_other_backends_take() -> None:
     dataset = text_dataset(TEXTS, max_characters_per_token=9)
     assert isinstance(dataset, keras.utils.PyDataset)
     assert next(iter(dataset)).shape[2] == 9
-
-
-@without_strings
-def test_sentences_need_tensorflow() -> None:
-    message = "input_mode='sentences' takes strings and needs the TensorFlow backend"
-    with pytest.raises(ValueError, match=message):
-        text_dataset(TEXTS, input_mode="sentences")

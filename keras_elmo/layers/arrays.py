@@ -8,7 +8,7 @@ has two, the rows for the input before those for the state.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -22,22 +22,15 @@ from keras_elmo.types import Arrays, Shape, Tensor
 
 
 def assign_arrays(bilm: ElmoBiLM, arrays: Arrays) -> None:
-    """Sets a biLM's weights.
-
-    Args:
-        bilm: The layer, with weights.
-        arrays: The arrays of its model by name, at least those of the layers it has.
-    """
+    """Sets a biLM's weights to the arrays of a model that has at least its layers."""
     for name, _, variables in _variables(bilm):
         _assign(variables, arrays[name])
 
 
-def _assign(variables: Sequence[keras.Variable], array: NDArray[Any]) -> None:
-    numbers, start = np.ravel(array), 0
-    for variable in variables:
-        stop = start + math.prod(variable.shape)
-        variable.assign(np.reshape(numbers[start:stop], variable.shape))
-        start = stop
+def _assign(variables: list[keras.Variable], array: NDArray[Any]) -> None:
+    ends = np.cumsum([math.prod(variable.shape) for variable in variables])
+    for variable, part in zip(variables, np.split(np.ravel(array), ends[:-1]), strict=True):
+        variable.assign(np.reshape(part, variable.shape))
 
 
 def collect_arrays(bilm: ElmoBiLM) -> dict[str, NDArray[np.float32]]:
@@ -77,33 +70,24 @@ class _HandedOver(keras.initializers.Initializer):
 
 
 def create_from_arrays(bilm: ElmoBiLM, arrays: dict[str, NDArray[np.float32]]) -> None:
-    """Creates weights that are known, without holding the large ones twice.
+    """Creates weights from a model's arrays, or at random if there are none.
 
-    Args:
-        bilm: The layer, without weights.
-        arrays: The arrays of a model, from which the LSTMs' matrices are taken out; or
-            none, for random weights.
+    Takes the LSTMs' matrices out of ``arrays``, so that large ones are not held twice.
     """
     cells = [] if bilm.lstms is None or not arrays else bilm.lstms.cells
     initializers = [cell.kernel_initializer for cell in cells]
     names = (n for n in bilm.config.array_shapes(bilm.depth) if n.endswith("/W_0"))
-    for cell in cells:
-        cell.kernel_initializer = _HandedOver(_take_matrices(arrays, next(names)))
+    for cell, name in zip(cells, names, strict=False):
+        matrices = np.split(arrays.pop(name), 2)  # the rows for the input, for the state
+        if bilm.config.has_lstm_projection:
+            matrices.append(arrays.pop(name.replace("/W_0", "/W_P_0")))
+        cell.kernel_initializer = _HandedOver(matrices)  # in the order of their creation
     bilm.create_weights()
     for cell, initializer in zip(cells, initializers, strict=True):
         cell.kernel_initializer = initializer
     for name, _, variables in _variables(bilm):
         if name in arrays:
             _assign(variables, arrays[name])
-
-
-def _take_matrices(
-    arrays: dict[str, NDArray[np.float32]], name: str
-) -> list[NDArray[np.float32]]:
-    """The matrices of a cell in the order in which it creates them."""
-    kernels = np.split(arrays.pop(name), 2)  # the rows for the input, and for the state
-    projection = arrays.pop(name.replace("/W_0", "/W_P_0"), None)
-    return kernels if projection is None else [*kernels, projection]
 
 
 def assign_mix(mix: ScalarMix, arrays: Arrays) -> None:

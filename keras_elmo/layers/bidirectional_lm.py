@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elmo.layers.packed_lstm import packed_lstm, packed_lstm_of_words
+from keras_elmo.layers.packed_lstm import packed_lstm
 from keras_elmo.layers.packing import Packing
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Shape, Tensor, check_positive_integer
@@ -66,10 +66,8 @@ class BidirectionalLM(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.n_layers = check_positive_integer("n_layers", n_layers)
-        self.units = check_positive_integer("units", units)
-        self.projection_dim = check_positive_integer(
-            "projection_dim", units if projection_dim is None else projection_dim
-        )
+        self.units = units
+        self.projection_dim = units if projection_dim is None else projection_dim
         self.cell_clip = cell_clip
         self.projection_clip = projection_clip
         self.use_skip_connections = use_skip_connections
@@ -82,7 +80,7 @@ class BidirectionalLM(keras.Layer):
 
     @property
     def cells(self) -> list[ProjectedLSTMCell]:
-        """The cells, layer by layer, of the forward and then the backward direction."""
+        """Layer by layer those of the forward, then those of the backward direction."""
         return [lstm.cell for lstm in self.forward_lstms + self.backward_lstms]
 
     def _lstm(self, direction: str, layer: int) -> keras.layers.RNN:
@@ -145,8 +143,7 @@ class BidirectionalLM(keras.Layer):
             dropout: Applied to what each LSTM layer reads.
 
         Returns:
-            The token vectors and each layer's outputs, (batch, steps, 2 *
-            projection_dim), and the states, as the call returns them.
+            The layers, (batch, steps, 2 * projection_dim) each, and the states.
         """
         forward, backward = inputs  # (batch, steps, projection_dim)
         pair = [x * _as_factor(m, x) for x, m in zip(inputs, masks, strict=True)]
@@ -154,23 +151,19 @@ class BidirectionalLM(keras.Layer):
         states: list[Tensor] = []
         for i in range(self.n_layers):
             # h and c of the forward direction, then of the backward direction.
-            start = None if initial_state is None else initial_state[4 * i : 4 * i + 4]
-            forward_start, backward_start = (
-                (start[:2], start[2:]) if start else (None, None)
-            )
+            start = initial_state[4 * i : 4 * i + 4] if initial_state else None
             forward_out, *forward_state = self.forward_lstms[i](
-                dropout(forward), mask=masks[0], initial_state=forward_start
+                dropout(forward), mask=masks[0], initial_state=start and start[:2]
             )  # (batch, steps, projection_dim)
             backward_out, *backward_state = self.backward_lstms[i](
-                dropout(backward), mask=masks[1], initial_state=backward_start
+                dropout(backward), mask=masks[1], initial_state=start and start[2:]
             )
             backward_out = ops.flip(backward_out, axis=1)  # back into reading order
             if self.use_skip_connections and i > 0:
                 forward_out, backward_out = forward_out + forward, backward_out + backward
             forward, backward = forward_out, backward_out
-            layers.append(
-                ops.concatenate([forward, backward], axis=-1)
-            )  # (batch, steps, 2 * projection_dim)
+            # (batch, steps, 2 * projection_dim)
+            layers.append(ops.concatenate([forward, backward], axis=-1))
             states += [*forward_state, *backward_state]
         return layers, states
 
@@ -215,28 +208,23 @@ class BidirectionalLM(keras.Layer):
         """Runs all layers over packed sentences from zero states, in the TensorFlow graph.
 
         Args:
-            vectors: The token vectors of the batch's distinct words, (words,
-                projection_dim).
+            vectors: Those of the batch's distinct words, (words, projection_dim).
             packing: Where each word stands.
-            differentiable: Whether to work in a way that is fast to differentiate, or in
-                the fastest way.
+            differentiable: Whether to work in a way that is fast to differentiate.
 
         Returns:
-            The layers (batch, time, n_layers + 1, 2 * projection_dim), as the call
-            returns them without boundaries.
+            The layers (batch, time, n_layers + 1, 2 * projection_dim).
         """
         directions = []
+        both_lstms = (self.forward_lstms, self.backward_lstms)
         for lstms, places, positions in zip(
-            (self.forward_lstms, self.backward_lstms),
-            packing.places,
-            packing.positions,
-            strict=True,
+            both_lstms, packing.places, packing.positions, strict=True
         ):
             x = ops.take(vectors, places, axis=0)  # (packed, projection_dim)
             layers = [x]
             for i, lstm in enumerate(lstms):
                 if i == 0 and not differentiable:
-                    y = packed_lstm_of_words(lstm.cell, vectors, places, packing.offsets)
+                    y = packed_lstm(lstm.cell, vectors, packing.offsets, places)
                 else:
                     y = packed_lstm(lstm.cell, x, packing.offsets)
                 # (packed, projection_dim)

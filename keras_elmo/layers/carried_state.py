@@ -14,14 +14,10 @@ from keras_elmo.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class CarriedState(keras.Layer):
-    """Variables that hold the state each row of a batch ended in.
+    """Variables of the given ``sizes`` for the state that each row of a batch ended in.
 
     There are as many rows as the batch has that the layer is built for. A batch with fewer
     rows uses the first ones and leaves the others as they are.
-
-    Args:
-        sizes: The size of each state.
-        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
     """
 
     def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
@@ -46,11 +42,10 @@ class CarriedState(keras.Layer):
         ]
 
     def first_rows(self, n_rows: int | Tensor) -> list[Tensor]:
-        """The states of the first ``n_rows`` rows, each (n_rows, size).
+        """The states of the first rows, each (n_rows, size).
 
-        Raises:
-            ValueError: There are fewer rows (in a TensorFlow graph, where ``n_rows`` is
-                known when it runs, ``InvalidArgumentError``).
+        With too many, raises ``ValueError``, or in a TensorFlow graph
+        ``InvalidArgumentError``.
         """
         message = f"The state was built for batches of up to {self.rows} rows"
         if not isinstance(n_rows, int):
@@ -66,14 +61,13 @@ class CarriedState(keras.Layer):
         return [ops.copy(state)[:n_rows] for state in self.states]
 
     def update(self, new_states: Sequence[Tensor]) -> None:
-        """Replaces the first rows by ``new_states``, each (n_rows, size)."""
+        """Replaces the first rows by states (n_rows, size)."""
         for state, new in zip(self.states, new_states, strict=True):
             rest = ops.convert_to_tensor(state)[ops.shape(new)[0] :]
             new = ops.cast(new, state.dtype)
             state.assign(ops.concatenate([new, rest], axis=0))  # (rows, size)
 
     def reset(self) -> None:
-        """Sets all states to zeros."""
         for state in self.states:
             state.assign(ops.zeros(state.shape, state.dtype))
 

@@ -55,10 +55,9 @@ class CharacterIds(keras.Layer):
     Returns:
         int32 (batch, time, max_characters_per_token). Rows of zeros are padding. Tokens
         and ids stay in their positions. Time is that of the longest sentence, and at
-        least 1.
-        If ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the last kept
-        token if padding has moved that further back. On the JAX backend, where shapes do
-        not depend on values, it keeps its length.
+        least 1. If ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the
+        last kept token if padding has moved that further back. On the JAX backend, where
+        shapes do not depend on values, it keeps its length.
 
     Raises:
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or
@@ -110,8 +109,7 @@ class CharacterIds(keras.Layer):
             inputs: A tensor, as for the call.
 
         Returns:
-            Strings (batch, time), where ``""`` is padding. In ``"character_ids"`` mode,
-            what the call returns.
+            Strings (batch, time), where ``""`` is padding; or ids as the call returns them.
         """
         if self.input_mode == "character_ids":
             # Below 0 is padding too, as in many pipelines.
@@ -154,15 +152,7 @@ class CharacterIds(keras.Layer):
 
 
 def word_ids(words: Tensor, length: int) -> Tensor:
-    """The character ids of words, in the TensorFlow graph.
-
-    Args:
-        words: Strings of any shape, where ``""`` is a word without characters.
-        length: Length of a word's row of ids.
-
-    Returns:
-        int32 (..., length).
-    """
+    """The ids of strings (...), int32 (..., length); ``""`` has no characters."""
     import tensorflow as tf
 
     n_bytes = tf.minimum(tf.strings.length(words), length - 2)  # (...)
@@ -202,10 +192,8 @@ def _first_tokens(mask: Tensor, max_tokens: int) -> tuple[Tensor, int | Tensor]:
 
 
 def _with_a_step(rows: Tensor) -> Tensor:
-    """Gives rows (batch, time, ...) that are all empty one step of padding.
-
-    Recurrent layers downstream cannot take no steps at all.
-    """
+    """Gives rows (batch, time, ...) that are all empty one step of padding."""
+    # Recurrent layers downstream cannot take no steps at all.
     if rows.shape[1] not in (0, None):
         return rows
     if not backends.is_tensorflow():

@@ -10,18 +10,11 @@ from keras_elmo.types import Tensor
 
 
 def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Finds the distinct words among tokens.
+    """From strings (batch, time) or character ids (batch, time, length) to their words.
 
-    Token vectors do not depend on context: each word needs to be encoded only once,
-    however often it occurs in a batch. Needs shapes that may depend on values
-    (:func:`~keras_elmo.backends.shapes_may_depend_on_values`).
-
-    Args:
-        tokens: Strings (batch, time), or character ids (batch, time, length).
-
-    Returns:
-        The words, (words,) or (words, length), and the place of each token among them,
-        int32 (batch, time).
+    Token vectors do not depend on context: each word needs to be encoded only once. Returns
+    the words, (words,) or (words, length), and each token's place among them, int32 (batch,
+    time). Needs shapes that may depend on values.
     """
     if not backends.is_tensorflow():
         ids = keras.ops.convert_to_numpy(tokens)  # (batch, time, length)

@@ -97,7 +97,6 @@ class ElmoBiLM(keras.Layer):
 
     @property
     def trainable(self) -> bool:
-        """Whether the layer trains what ``fine_tune`` names."""
         return bool(super().trainable)
 
     @trainable.setter
@@ -165,11 +164,8 @@ class ElmoBiLM(keras.Layer):
         """
         places = places + 1  # after the begin of sentence
         end = ops.shape(vectors)[0] - 1
-        if (
-            self.lstms is None
-            or self.carried_state is not None
-            or not backends.is_tensorflow()
-        ):
+        is_packed = self.carried_state is None and backends.is_tensorflow()
+        if self.lstms is None or not is_packed:
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
             ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
             places = ops.concatenate([places, ends], axis=1)  # (batch, time + 2)
@@ -183,10 +179,8 @@ class ElmoBiLM(keras.Layer):
         return vectors if self.token_encoder.trainable else ops.stop_gradient(vectors)
 
     def _cut(self, words: Tensor) -> Tensor:
-        """Cuts words (1, words, length) where all of them only repeat a character.
-
-        From there on, all windows of a convolution are the same one; it is kept.
-        """
+        """Cuts words (1, words, length) after the first of the windows that are alike."""
+        # Those where every word only repeats a character.
         changes = ops.any(words[..., 1:] != words[..., :-1], axis=(0, 1))  # (length - 1,)
         places = ops.arange(1, ops.shape(words)[-1], dtype="int32")  # (length - 1,)
         last = ops.max(ops.where(changes, places, 0))  # ()

@@ -12,15 +12,7 @@ from keras_elmo.types import Arrays, Tensor
 
 
 class Engine(Protocol):
-    """Computes the layers of tokens: a Keras layer with a few methods more.
-
-    Attributes:
-        n_layers: How many LSTM layers the model has.
-        output_dim: Size D of a layer's vectors.
-        max_characters_per_token: How many character ids a token has.
-        bilm: The layer that computes: an ``ElmoBiLM`` or a ``HubModule``.
-        vocabulary_cache: The ``VocabularyCache``; ``None`` for a module's graph.
-    """
+    """Computes the layers of tokens: a Keras layer with a few methods more."""
 
     n_layers: int
     output_dim: int
@@ -31,14 +23,7 @@ class Engine(Protocol):
     def __call__(
         self, tokens: Tensor, is_token: Tensor, training: bool | None = None
     ) -> Tensor:
-        """Computes (batch, time, depth + 1, D), zeros at padding.
-
-        Args:
-            tokens: Strings (batch, time) or character ids (batch, time, length).
-            is_token: Booleans (batch, time). A string ``""`` among the tokens is a word
-                without characters; to the graph of a module, which has no mask, padding.
-            training: Whether the result will be differentiated.
-        """
+        """From tokens as ``layers_of_tokens`` takes them to (batch, time, depth + 1, D)."""
 
     def create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Creates the weights from a model's arrays, or at random if there are none."""
@@ -46,17 +31,14 @@ class Engine(Protocol):
     def create_state(self, n_rows: int | None) -> None:
         """Creates the state that is carried between batches of up to ``n_rows`` rows."""
 
-    def assign_arrays(self, arrays: Arrays) -> None:
-        """Sets the weights."""
+    def assign_arrays(self, arrays: Arrays) -> None: ...
 
     def collect_arrays(self) -> dict[str, NDArray[np.float32]]:
         """The weights by name. Raises ``ValueError`` if some are missing."""
 
-    def cache_vocabulary(self, words: Iterable[str]) -> None:
-        """Computes the token vectors of words once."""
+    def cache_vocabulary(self, words: Iterable[str]) -> None: ...
 
-    def reset_state(self) -> None:
-        """Forgets the carried state."""
+    def reset_state(self) -> None: ...
 
     def source_config(self) -> dict[str, Any]:
         """The shape of the model, in place of its source in a layer's configuration."""

@@ -21,19 +21,10 @@ _INTEGERS = ("int16", "int32", "int64", "uint16", "uint32", "uint64")
 
 
 def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
-    """Turns a layer's inputs into dense tensors, or reports what is wrong with them.
+    """Turns tensors, arrays and (nested) lists into dense tensors of strings or integers.
 
-    Args:
-        inputs: A tensor (dense, ragged or symbolic), a NumPy array or (nested) lists.
-        input_mode: ``"sentences"``, ``"tokens"`` or ``"character_ids"``.
-        max_characters: Length of the last axis of character ids.
-
-    Returns:
-        A dense string tensor, where ``""`` fills up ragged rows, or an integer tensor.
-
-    Raises:
-        TypeError: Values of another type than the mode takes.
-        ValueError: A wrong rank or shape.
+    ``""`` fills up ragged rows of strings. Raises ``TypeError`` for values of another type
+    than the mode takes, ``ValueError`` for a wrong rank or shape.
     """
     if hasattr(inputs, "row_splits") and hasattr(inputs, "to_tensor"):
         inputs = inputs.to_tensor()  # a ragged tensor, filled up with "" or 0: padding
@@ -50,10 +41,8 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
 def _refuse(
     input_mode: str, found: str, hint: str = "", error: type[Exception] = ValueError
 ) -> NoReturn:
-    raise error(
-        f"inputs: input_mode={input_mode!r} takes {_EXPECTED[input_mode]}; got {found}."
-        + hint
-    )
+    expected = f"input_mode={input_mode!r} takes {_EXPECTED[input_mode]}"
+    raise error(f"inputs: {expected}; got {found}.{hint}")
 
 
 def _check_dtype(inputs: Tensor, input_mode: str) -> None:
@@ -102,10 +91,8 @@ def _integers_from_python(inputs: Any) -> Tensor:
         found = f"{ids.dtype} of shape {ids.shape}"
         _refuse("character_ids", found, error=TypeError)
     if ids.size and (ids.min() < 0 or ids.max() > N_CHARACTERS):
-        raise ValueError(
-            f"inputs: character ids go from 0 to {N_CHARACTERS}; got {ids.min()} to "
-            f"{ids.max()}."
-        )
+        found = f"{ids.min()} to {ids.max()}"
+        raise ValueError(f"inputs: character ids go from 0 to {N_CHARACTERS}; got {found}.")
     return keras.ops.convert_to_tensor(ids.astype(np.int32))
 
 
@@ -118,10 +105,10 @@ def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
     rows = list(rows)
     n_nested = sum(not isinstance(r, str | bytes) and hasattr(r, "__iter__") for r in rows)
     if n_nested == 0 and (rows or input_mode != "tokens"):
-        return tf.constant([_encoded(value) for value in rows], tf.string, (len(rows),))
+        return tf.constant(list(map(_encoded, rows)), tf.string, (len(rows),))
     if n_nested != len(rows):
         _refuse(input_mode, "strings and sequences of strings mixed")
-    encoded = [[_encoded(value) for value in row] for row in rows]
+    encoded = [list(map(_encoded, row)) for row in rows]
     width = max(map(len, encoded), default=0)
     padded = [row + [b""] * (width - len(row)) for row in encoded]
     return tf.constant(padded, tf.string, (len(rows), width))
@@ -135,6 +122,5 @@ def _encoded(value: Any) -> bytes:
         return bytes(value)
     raise TypeError(
         f"inputs: expected strings, got {value!r:.100} of type {type(value).__name__}. "
-        "Replace missing values, for example with empty strings, and turn numbers into "
-        "strings first."
+        "Replace missing values, for example with '', and turn numbers into strings."
     )

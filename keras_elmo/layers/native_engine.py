@@ -20,19 +20,7 @@ from keras_elmo.types import Arrays, FineTune, InputMode, OutputMode, Stateful, 
 
 
 class NativeEngine(keras.Layer):
-    """An :class:`~keras_elmo.layers.engine.Engine` of the stages in this folder.
-
-    Args:
-        config: The model's configuration.
-        output_mode: The layer's output, which may need fewer LSTM layers than there are.
-        input_mode: The layer's input.
-        fine_tune: What ``trainable=True`` trains.
-        stateful: What each row starts from.
-        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
-
-    Raises:
-        ValueError: The model has fewer LSTM layers than the output needs.
-    """
+    """An :class:`~keras_elmo.layers.engine.Engine` of the stages in this folder."""
 
     def __init__(
         self,
@@ -65,7 +53,6 @@ class NativeEngine(keras.Layer):
 
     @property
     def trainable(self) -> bool:
-        """Whether the engine trains what ``fine_tune`` names."""
         return bool(super().trainable)
 
     @trainable.setter

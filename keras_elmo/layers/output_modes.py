@@ -27,23 +27,15 @@ class Output:
         return n_layers if self.layer is None else self.layer
 
     def selected(self, layers: Tensor) -> Tensor:
-        """The part of the layers that it is made of.
-
-        Args:
-            layers: (batch, time, depth + 1, D).
-
-        Returns:
-            The one layer, (batch, time, D), of token vectors (batch, time, D / 2); or all.
-        """
+        """Of layers (batch, time, depth + 1, D) the one that it is, or all."""
         if self.layer is None:
             return layers
         one = layers[:, :, self.layer]  # (batch, time, D)
-        return one if self.layer else one[..., : one.shape[-1] // 2]
+        return one if self.layer else one[..., : one.shape[-1] // 2]  # half of it
 
     def shape(
         self, batch: int | None, time: int | None, n_layers: int, dim: int
     ) -> tuple[int | None, ...]:
-        """Its shape, where D is ``dim``."""
         steps = () if self.pooled else (time,)
         if self.layer == 0:
             return (batch, *steps, dim // 2)

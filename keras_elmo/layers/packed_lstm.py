@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from keras_elmo.layers.projected_lstm_cell import Kernels, ProjectedLSTMCell
+from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Tensor
 
 # Inputs of so many rows are multiplied with the kernel at once: enough for the matrix
@@ -18,7 +18,9 @@ _RowsOf = Callable[[Tensor, Tensor], Tensor]
 """From where a step begins and ends to its inputs' part in the gates."""
 
 
-def packed_lstm(cell: ProjectedLSTMCell, inputs: Tensor, offsets: Tensor) -> Tensor:
+def packed_lstm(
+    cell: ProjectedLSTMCell, inputs: Tensor, offsets: Tensor, places: Tensor | None = None
+) -> Tensor:
     """Runs an LSTM over packed sentences from zero states, in the TensorFlow graph.
 
     A step multiplies only the states of the sentences that take part in it. The inputs
@@ -26,34 +28,12 @@ def packed_lstm(cell: ProjectedLSTMCell, inputs: Tensor, offsets: Tensor) -> Ten
 
     Args:
         cell: The LSTM.
-        inputs: What it reads in packed order, (packed, features).
+        inputs: What it reads in packed order, (packed, features); or, with ``places``,
+            the vectors of distinct words (words, features), each of which is multiplied
+            once. Differentiated that would be slow.
         offsets: Where each step begins, int32 (steps + 1,); see
             :class:`~keras_elmo.layers.packing.Packing`.
-
-    Returns:
-        The cell's outputs in packed order, (packed, projection_dim).
-    """
-    kernels = cell.kernels()
-
-    def gates_between(begin: Tensor, end: Tensor) -> _RowsOf:
-        gates = cell.gates_of_inputs(inputs[begin:end], kernels)  # (rows, 4 * units)
-        return lambda start, stop: gates[start - begin : stop - begin]
-
-    return _run(cell, kernels, gates_between, offsets, _ROWS_AT_ONCE)
-
-
-def packed_lstm_of_words(
-    cell: ProjectedLSTMCell, vectors: Tensor, places: Tensor, offsets: Tensor
-) -> Tensor:
-    """Does the same where the inputs are words, many of them several times.
-
-    Each distinct one is multiplied once. Differentiated it would be slow.
-
-    Args:
-        cell: The LSTM.
-        vectors: The distinct words' vectors, (words, features).
-        places: The place of each packed word among them, int32 (packed,).
-        offsets: Where each step begins, int32 (steps + 1,).
+        places: The place of each packed word among the distinct ones, int32 (packed,).
 
     Returns:
         The cell's outputs in packed order, (packed, projection_dim).
@@ -63,28 +43,19 @@ def packed_lstm_of_words(
     kernels = cell.kernels()
 
     def gates_between(begin: Tensor, end: Tensor) -> _RowsOf:
+        if places is None:
+            gates = cell.gates_of_inputs(inputs[begin:end], kernels)  # (rows, 4 * units)
+            return lambda start, stop: gates[start - begin : stop - begin]
         words, rows = tf.unique(places[begin:end])  # (words here,), (end - begin,)
-        inputs = tf.gather(vectors, words)  # (words here, features)
-        gates = cell.gates_of_inputs(inputs, kernels)  # (words here, 4 * units)
+        gates = cell.gates_of_inputs(tf.gather(inputs, words), kernels)
         return lambda start, stop: tf.gather(gates, rows[start - begin : stop - begin])
-
-    return _run(cell, kernels, gates_between, offsets, _WORDS_AT_ONCE)
-
-
-def _run(
-    cell: ProjectedLSTMCell,
-    kernels: Kernels,
-    gates_between: Callable[[Tensor, Tensor], _RowsOf],
-    offsets: Tensor,
-    rows_at_once: int,
-) -> Tensor:
-    import tensorflow as tf
 
     # States have fewer rows from step to step. TensorFlow, which would find out their
     # number if the batch is a constant, must not expect that it stays.
     offsets = tf.raw_ops.PlaceholderWithDefault(input=offsets, shape=[None])
     n_steps = tf.shape(offsets)[0] - 1
     n_rows = offsets[1]  # those of the first step
+    rows_at_once = _ROWS_AT_ONCE if places is None else _WORDS_AT_ONCE
     steps_at_once = tf.maximum(rows_at_once // tf.maximum(n_rows, 1), 1)
 
     def loop(

@@ -16,9 +16,8 @@ class Packing(NamedTuple):
     in the step before, and their states are a slice.
 
     The forward direction reads the begin of a sentence and its tokens, the backward one its
-    end and its tokens from the last to the first. The boundary after the tokens is not
-    read: no token's vector depends on it. Both directions take as many steps, and so share
-    the same order.
+    end and its tokens from the last to the first. Neither reads the boundary after them, on
+    which no token's vector depends. Both take as many steps, in the same order.
 
     Attributes:
         offsets: Where each step begins in the packed order, and at last where it ends,
@@ -39,14 +38,8 @@ class Packing(NamedTuple):
 def pack(places: Tensor, mask: Tensor, begin: int | Tensor, end: int | Tensor) -> Packing:
     """Packs a batch, in the TensorFlow graph.
 
-    Args:
-        places: The place of each token among the distinct words, int32 (batch, time).
-        mask: Booleans (batch, time), true at tokens. Padding may stand anywhere.
-        begin: The place of the begin of sentence among the distinct words.
-        end: The place of the end of sentence.
-
-    Returns:
-        Where everything stands.
+    ``places``, int32 (batch, time), are those of tokens among the distinct words, as
+    ``begin`` and ``end`` are those of the boundaries; ``mask`` is true at tokens.
     """
     import tensorflow as tf
 

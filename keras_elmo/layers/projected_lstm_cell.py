@@ -12,17 +12,11 @@ from keras_elmo.types import Shape, Tensor, check_positive_integer
 
 
 class Kernels(NamedTuple):
-    """A cell's matrices in the dtype of its matrix products.
+    """A cell's matrices in the dtype of its matrix products."""
 
-    Attributes:
-        inputs: Multiplies inputs, (features, 4 * units).
-        state: Multiplies the hidden state, (projection_dim, 4 * units).
-        projection: (units, projection_dim), or ``None``.
-    """
-
-    inputs: Tensor
-    state: Tensor
-    projection: Tensor | None
+    inputs: Tensor  # (features, 4 * units)
+    state: Tensor  # (projection_dim, 4 * units)
+    projection: Tensor | None  # (units, projection_dim)
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -77,26 +71,17 @@ class ProjectedLSTMCell(keras.Layer):
         self.output_size = self.projection_dim
 
     def build(self, input_shape: Shape) -> None:
-        self.kernel = self._add_matrix("kernel", input_shape[-1], 4 * self.units)
-        self.recurrent_kernel = self._add_matrix(
-            "recurrent_kernel", self.projection_dim, 4 * self.units
-        )
-        self.bias = self.add_weight(
-            name="bias", shape=(4 * self.units,), initializer="zeros", autocast=False
-        )
-        self.projection_kernel = None
-        if self.projection_dim != self.units:
-            self.projection_kernel = self._add_matrix(
-                "projection_kernel", self.units, self.projection_dim
-            )
+        def matrix(name: str, *shape: int) -> keras.Variable:
+            initializer = self.kernel_initializer.clone()
+            return self.add_weight(shape, initializer, name=name, autocast=False)
 
-    def _add_matrix(self, name: str, n_rows: int, n_columns: int) -> keras.Variable:
-        return self.add_weight(
-            name=name,
-            shape=(n_rows, n_columns),
-            initializer=self.kernel_initializer.clone(),
-            autocast=False,
-        )
+        size, n_gates = self.projection_dim, 4 * self.units
+        self.kernel = matrix("kernel", input_shape[-1], n_gates)
+        self.recurrent_kernel = matrix("recurrent_kernel", size, n_gates)
+        self.bias = self.add_weight((n_gates,), "zeros", name="bias", autocast=False)
+        self.projection_kernel = None
+        if size != self.units:
+            self.projection_kernel = matrix("projection_kernel", self.units, size)
 
     @property
     def product_dtype(self) -> str:
@@ -117,9 +102,8 @@ class ProjectedLSTMCell(keras.Layer):
     def kernels(self) -> Kernels:
         """The matrices for :meth:`gates_of_inputs` and :meth:`step`, cast once."""
         matrices = (self.kernel, self.recurrent_kernel, self.projection_kernel)
-        return Kernels(
-            *(m if m is None else ops.cast(m, self.product_dtype) for m in matrices)
-        )
+        cast = (m if m is None else ops.cast(m, self.product_dtype) for m in matrices)
+        return Kernels(*cast)
 
     def gates_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
         """The inputs' part in the gates, which does not have to wait for the states.

@@ -70,18 +70,14 @@ class ScalarMix(keras.Layer):
             )
         # An initializer of numbers, because Constant(list) does not serialize.
         self.layer_weights = self.add_weight(
-            name="layer_weights",
-            shape=(n_layers,),
-            initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
+            (n_layers,),
+            lambda shape, dtype: ops.convert_to_tensor(start, dtype),
             regularizer=self.regularizer,
+            name="layer_weights",
             autocast=False,
         )
-        self.gamma = self.add_weight(
-            name="gamma",
-            shape=(),
-            initializer=keras.initializers.Constant(self.initial_gamma),
-            autocast=False,
-        )
+        gamma = keras.initializers.Constant(self.initial_gamma)
+        self.gamma = self.add_weight((), gamma, name="gamma", autocast=False)
 
     def call(self, layers: Tensor, mask: Tensor | None = None) -> Tensor:
         if self.layer_norm:

@@ -32,11 +32,10 @@ class SentenceBoundaries(keras.Layer):
 
     def call(self, character_ids: Tensor) -> Tensor:
         batch, _, length = ops.shape(character_ids)
-        begin, end = (
-            ops.broadcast_to(
-                ops.cast(boundary_character_ids(boundary, length), character_ids.dtype),
-                (batch, 1, length),
-            )
-            for boundary in (BEGIN_SENTENCE_ID, END_SENTENCE_ID)
-        )
+
+        def column(boundary: int) -> Tensor:
+            ids = ops.cast(boundary_character_ids(boundary, length), character_ids.dtype)
+            return ops.broadcast_to(ids, (batch, 1, length))
+
+        begin, end = column(BEGIN_SENTENCE_ID), column(END_SENTENCE_ID)
         return ops.concatenate([begin, character_ids, end], axis=1)

@@ -27,11 +27,11 @@ class TokenEncoder(keras.Layer):
     Each token is encoded by itself: character embeddings, convolutions of several
     widths without padding, the maximum over positions, an activation; then highway
     layers and a linear projection. The mask of its output is true where a token has
-    any character id but 0.
+    any character id but 0. Initial values follow bilm-tf's trainer.
 
     Args:
-        projection_dim: Size of a token vector. Where it equals the number of filters
-            there is no projection.
+        projection_dim: Size of a token vector. If it equals the number of filters there
+            is no projection.
         filters: A (width, count) pair for each character convolution.
         char_dim: Size of a character embedding.
         n_highway: Number of highway layers, 0 or more.
@@ -43,10 +43,8 @@ class TokenEncoder(keras.Layer):
             where 0 is no character.
 
     Returns:
-        Token vectors (batch, time, projection_dim) in the compute dtype. At padding
-        they are to be masked: they are not zeros.
-
-    Initial values follow bilm-tf's trainer.
+        Token vectors (batch, time, projection_dim) in the compute dtype. They are not
+        zeros at padding.
     """
 
     def __init__(
@@ -61,11 +59,8 @@ class TokenEncoder(keras.Layer):
         super().__init__(**kwargs)
         self.projection_dim = check_positive_integer("projection_dim", projection_dim)
         self.filters = [
-            (
-                check_integer("filters: a width", width, 1),
-                check_integer("filters: a count", count, 1),
-            )
-            for width, count in filters
+            tuple(check_integer("filters: a number", number, 1) for number in pair)
+            for pair in filters
         ]
         self.char_dim = check_positive_integer("char_dim", char_dim)
         self.n_highway = check_integer("n_highway", n_highway, 0)
@@ -86,28 +81,21 @@ class TokenEncoder(keras.Layer):
     def build(self, input_shape: Shape) -> None:
         # Ids 1 to 261; id 0 has no row to train.
         self.char_embedding = self.add_weight(
-            name="char_embedding",
-            shape=(N_CHARACTERS, self.char_dim),
-            initializer=RandomUniform(-1.0, 1.0),
+            (N_CHARACTERS, self.char_dim), RandomUniform(-1.0, 1.0), name="char_embedding"
         )
-        self.convolutions = [
-            (
-                self.add_weight(
-                    name=f"convolution_{i}_kernel",
-                    shape=(width, self.char_dim, count),
-                    initializer=self._convolution_initializer(width),
-                ),
-                self.add_weight(
-                    name=f"convolution_{i}_bias", shape=(count,), initializer="zeros"
-                ),
-            )
-            for i, (width, count) in enumerate(self.filters)
-        ]
-        stages: list[keras.Layer] = [*self.highways]
+        self.convolutions = []
+        for i, (width, count) in enumerate(self.filters):
+            shape, name = (width, self.char_dim, count), f"convolution_{i}"
+            initializer = RandomUniform(-0.05, 0.05)
+            if self.activation == "tanh":
+                initializer = RandomNormal(stddev=(width * self.char_dim) ** -0.5)
+            kernel = self.add_weight(shape, initializer, name=f"{name}_kernel")
+            bias = self.add_weight((count,), "zeros", name=f"{name}_bias")
+            self.convolutions.append((kernel, bias))
+        for highway in self.highways:
+            highway.build((None, self.n_filters))
         if self.projection is not None:
-            stages.append(self.projection)
-        for stage in stages:
-            stage.build((None, self.n_filters))
+            self.projection.build((None, self.n_filters))
 
     def call(self, character_ids: Tensor) -> Tensor:
         batch, time, length = ops.shape(character_ids)
@@ -132,11 +120,6 @@ class TokenEncoder(keras.Layer):
         windows = ops.conv(characters, kernel, padding="valid")  # (tokens, windows, count)
         # The maximum commutes with adding the bias.
         return keras.activations.get(self.activation)(ops.max(windows, axis=1) + bias)
-
-    def _convolution_initializer(self, width: int) -> keras.initializers.Initializer:
-        if self.activation == "relu":
-            return RandomUniform(-0.05, 0.05)
-        return RandomNormal(stddev=(width * self.char_dim) ** -0.5)
 
     def compute_mask(self, character_ids: Tensor, previous_mask: Tensor = None) -> Tensor:
         return token_mask(character_ids)
@@ -168,21 +151,15 @@ class _Highway(keras.Layer):
     """``g * relu(W_t x + b_t) + (1 - g) * x`` with ``g = sigmoid(W_c x + b_c)``."""
 
     def build(self, input_shape: Shape) -> None:
-        size = input_shape[-1]
-        # The bias starts negative so that a new highway mostly carries its input.
-        kernel, bias = RandomNormal(stddev=size**-0.5), Constant(-2.0)
-        self.carry_kernel = self.add_weight(
-            name="carry_kernel", shape=(size, size), initializer=kernel
-        )
-        self.carry_bias = self.add_weight(
-            name="carry_bias", shape=(size,), initializer=bias
-        )
+        n = input_shape[-1]
+        kernel = RandomNormal(stddev=n**-0.5)
+        self.carry_kernel = self.add_weight((n, n), kernel, name="carry_kernel")
+        # It starts negative so that a new highway mostly carries its input.
+        self.carry_bias = self.add_weight((n,), Constant(-2.0), name="carry_bias")
         self.transform_kernel = self.add_weight(
-            name="transform_kernel", shape=(size, size), initializer=kernel.clone()
+            (n, n), kernel.clone(), name="transform_kernel"
         )
-        self.transform_bias = self.add_weight(
-            name="transform_bias", shape=(size,), initializer="zeros"
-        )
+        self.transform_bias = self.add_weight((n,), "zeros", name="transform_bias")
 
     def call(self, x: Tensor) -> Tensor:
         gate = ops.sigmoid(ops.matmul(x, self.carry_kernel) + self.carry_bias)

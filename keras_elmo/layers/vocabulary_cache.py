@@ -19,12 +19,8 @@ _WORDS_AT_ONCE = 2048
 class VocabularyCache(keras.Layer):
     """Remembers the token vectors of words, in place of the character CNN.
 
-    Token vectors do not depend on context, so this is exact. The vectors are not weights
-    of the layer, but are saved with it. Needs the TensorFlow backend.
-
-    Args:
-        projection_dim: Size of a token vector.
-        **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
+    Token vectors (projection_dim,) do not depend on context, so this is exact. They are not
+    weights of the layer, but are saved with it. Needs the TensorFlow backend.
     """
 
     def __init__(self, projection_dim: int, **kwargs: Any) -> None:
@@ -36,15 +32,10 @@ class VocabularyCache(keras.Layer):
         self.built = True
 
     def fill(self, words: Iterable[str], encode: Callable[[Tensor], Tensor]) -> None:
-        """Remembers these words, and no others.
+        """Remembers these words, which may repeat themselves, and no others.
 
-        Args:
-            words: The words, which may repeat themselves.
-            encode: From strings (words,) to vectors (1 + words + 1, projection_dim),
-                between those of the begin and the end of sentence.
-
-        Raises:
-            TypeError: ``words`` is one string, or holds something else than strings.
+        ``encode`` goes from strings (words,) to vectors (1 + words + 1, projection_dim),
+        between those of the begin and the end of sentence.
         """
         import tensorflow as tf
 
@@ -57,7 +48,6 @@ class VocabularyCache(keras.Layer):
         self._set(known, np.concatenate(parts))
 
     def _set(self, words: tuple[bytes, ...], vectors: NDArray[Any]) -> None:
-        """Takes words and vectors (words, projection_dim)."""
         import tensorflow as tf
 
         if self.table is None:
@@ -77,19 +67,13 @@ class VocabularyCache(keras.Layer):
         self.words = words
 
     def clear(self) -> None:
-        """Forgets all words."""
         if self.words:
             self._set((), np.zeros((0, self.projection_dim), np.float32))
 
     def rows(self, words: Tensor) -> Tensor | None:
-        """Finds words, in the TensorFlow graph.
+        """The row of each word (words,) in ``vectors``, int32 (words,), 0 if it has none.
 
-        Args:
-            words: Strings (words,).
-
-        Returns:
-            The row of each in ``vectors``, int32 (words,), 0 for those that are not known;
-            ``None`` if there never was a known word.
+        ``None`` if no word was ever known.
         """
         if self.table is None:
             return None
@@ -98,15 +82,10 @@ class VocabularyCache(keras.Layer):
         return tf.ensure_shape(self.table.lookup(words), words.shape)  # (words,)
 
     def completed(self, rows: Tensor, encoded: Tensor) -> Tensor:
-        """Puts known words and newly encoded ones together, in the TensorFlow graph.
+        """Puts known and newly encoded words together, (1 + words + 1, projection_dim).
 
-        Args:
-            rows: As :meth:`rows` returned them, int32 (words,).
-            encoded: The vectors of the words with row 0 in their order, between those of
-                the begin and the end of sentence, (1 + unknown + 1, projection_dim).
-
-        Returns:
-            The vectors of all words between the same two, (1 + words + 1, projection_dim).
+        ``encoded`` are the vectors of the words with row 0 in their order, between those of
+        the begin and the end of sentence, (1 + unknown + 1, projection_dim).
         """
         import tensorflow as tf
 
@@ -127,12 +106,9 @@ class VocabularyCache(keras.Layer):
             store["vectors"] = self.vectors.numpy()[1:].astype(np.float32)
 
     def load_own_variables(self, store: dict[str, Any]) -> None:
-        """Loads words and vectors; forgets what there is if there are none.
-
-        Backends without strings ignore them.
-        """
+        """Loads words and vectors; forgets what there is if there are none."""
         if not backends.is_tensorflow():
-            return
+            return  # there are no strings
         if "vectors" not in store:
             self.clear()
             return
@@ -149,15 +125,13 @@ def _distinct(words: Iterable[str]) -> tuple[bytes, ...]:
     """The distinct words in UTF-8, in the order of their first occurrence."""
     if isinstance(words, str | bytes):
         raise TypeError(
-            f"words must be a list of strings; got one string, {words!r:.100}. Split it "
-            "into words first."
+            f"words must be a list of strings; got one string, {words!r:.100}. Split it."
         )
-    distinct: dict[bytes, None] = {}
+    encoded = []
     for word in words:
         if not isinstance(word, str):
             raise TypeError(
                 f"words must hold strings; got {word!r:.100} of type {type(word).__name__}."
             )
-        distinct[word.encode("utf-8", "ignore")] = None
-    distinct.pop(b"", None)  # padding
-    return tuple(distinct)
+        encoded.append(word.encode("utf-8", "ignore"))
+    return tuple(dict.fromkeys(filter(None, encoded)))  # "" is padding

@@ -1,4 +1,4 @@
-"""From sentences and tokens to character ids, and what is refused."""
+"""From sentences and tokens to character ids: forms of inputs, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keras_elmo import batch_to_character_ids
@@ -43,22 +43,30 @@ def test_only_the_space_splits_and_the_pad_token_is_a_word() -> None:
     np.testing.assert_array_equal(ids, batch_to_character_ids([words], 30))
 
 
-@given(st.lists(st.lists(TOKENS, max_size=4), min_size=1, max_size=3))
-def test_any_bytes_in_tokens(batch: list[list[bytes]]) -> None:
-    ids = CharacterIds("tokens", max_characters_per_token=9)(batch)
+@given(st.lists(st.lists(TOKENS, max_size=4), min_size=1, max_size=3), st.integers(5, 9))
+def test_any_bytes_in_tokens(batch: list[list[bytes]], max_tokens: int) -> None:
     expected = batch_to_character_ids(batch, 9)
-    np.testing.assert_array_equal(ids[:, : expected.shape[1]], expected)
-    assert not np.any(ids[:, expected.shape[1] :])
+    for most in (None, max_tokens):  # which has nothing to cut
+        ids = CharacterIds("tokens", "", most, max_characters_per_token=9)(batch)
+        np.testing.assert_array_equal(ids[:, : expected.shape[1]], expected)
+        assert not np.any(ids[:, expected.shape[1] :])
 
 
-@given(st.lists(st.text(max_size=20), min_size=1, max_size=3))
-def test_any_unicode_in_sentences(sentences: list[str]) -> None:
+@given(
+    st.lists(st.text(max_size=20) | st.binary(max_size=20), min_size=1, max_size=3),
+    st.none() | st.integers(1, 3),
+)
+def test_any_text_and_bytes_in_sentences(
+    sentences: list[str | bytes], max_tokens: int | None
+) -> None:
     # Lone surrogates are dropped, and may leave nothing of a piece.
-    clean = [s.encode("utf-8", "ignore").decode() for s in sentences]
-    batch = [[t for t in s.split(" ") if t not in ("", "<S>", "</S>")] for s in clean]
-    ids = CharacterIds()(sentences)
+    clean = [s.encode("utf-8", "ignore") if isinstance(s, str) else s for s in sentences]
+    batch = [[t for t in s.split(b" ") if t][:max_tokens] for s in clean]
+    assume(not {b"<S>", b"</S>"} & {token for tokens in batch for token in tokens})
+    ids = CharacterIds(max_tokens=max_tokens)(sentences)
     expected = batch_to_character_ids(batch)
     np.testing.assert_array_equal(ids[:, : expected.shape[1]], expected)
+    assert not np.any(ids[:, expected.shape[1] :])
 
 
 def test_long_inputs() -> None:
@@ -87,9 +95,6 @@ def test_no_tokens_are_a_step_of_padding(
     assert not np.any(ids)
 
 
-# ------------------------------------------------------------------ max_tokens
-
-
 @pytest.mark.parametrize("input_mode", ["tokens", "character_ids"])
 def test_max_tokens_counts_tokens_and_not_positions(input_mode: str) -> None:
     tokens = [["", "a", "", "b", "c", ""], ["d", "e", "f", "", "", ""]]
@@ -107,29 +112,42 @@ def test_max_tokens_cuts_trailing_padding_to_its_own_length() -> None:
     assert layer.compute_output_shape((None, 3)) == (None, None, 50)
 
 
-@given(
-    st.lists(st.lists(st.sampled_from(["", "a", "b"]), max_size=5), min_size=1, max_size=3),
-    st.integers(5, 9),
+DENSE = [["a", "b c"], ["", ""], ["d", ""]]
+
+
+@pytest.mark.parametrize(
+    ("input_mode", "dense", "others"),
+    [
+        (
+            "tokens",
+            DENSE,
+            (
+                tf.ragged.constant([["a", "b c"], [], ["d"]]),
+                np.array(DENSE, dtype=object),
+                tf.constant(DENSE),
+            ),
+        ),
+        (
+            "sentences",
+            ["a é", ""],
+            (
+                ("a é", ""),
+                [b"a \xc3\xa9", b""],
+                np.array(["a é", ""]),
+                np.array([["a é"], [""]], dtype=object),
+                tf.constant(["a é", ""]),
+                tf.constant([["a é"], [""]]),
+            ),
+        ),
+    ],
 )
-def test_max_tokens_changes_nothing_that_is_short_enough(
-    tokens: list[list[str]], max_tokens: int
-) -> None:
-    cut = CharacterIds("tokens", max_tokens=max_tokens)(tokens)
-    np.testing.assert_array_equal(cut, CharacterIds("tokens")(tokens))
-
-
-# ------------------------------------------------------------------ forms of inputs
-
-
-def test_forms_of_the_same() -> None:
-    ragged = tf.ragged.constant([["a", "b c"], [], ["d"]])
-    dense = [["a", "b c"], ["", ""], ["d", ""]]
-    layer = CharacterIds("tokens")
-    for inputs in (ragged, np.array(dense, dtype=object), tf.constant(dense)):
+def test_forms_of_the_same(input_mode: str, dense: list, others: tuple) -> None:
+    layer = CharacterIds(input_mode)
+    for inputs in others:
         np.testing.assert_array_equal(layer(inputs), layer(dense))
-    ids = batch_to_character_ids([["a", "b"], ["c"]])
-    below = np.where(ids.any(axis=-1, keepdims=True), ids, -1)
-    np.testing.assert_array_equal(CharacterIds("character_ids")(tf.constant(below)), ids)
+
+
+def test_in_a_function() -> None:
     layer = CharacterIds(max_tokens=2)
     function = tf.function(layer, input_signature=[tf.TensorSpec((None, None), tf.string)])
     for found in (layer(["a  b c", "d"]), function([["a b c"], ["d"]])):

@@ -36,21 +36,15 @@ Case = tuple[keras.Layer, Any, Any]
 
 
 def boundaries() -> Case:
-    expected = batch_to_character_ids(
-        [["<S>", *TOKENS[0], "</S>"], ["<S>", "a", "x", "</S>"]]
-    )
+    words = [["<S>", *TOKENS[0], "</S>"], ["<S>", "a", "x", "</S>"]]
+    expected = batch_to_character_ids(words)
     expected[1, 2] = 0  # the end stands after the padding
     return SentenceBoundaries(), IDS, expected
 
 
 def encoder(activation: str) -> Case:
-    config = ElmoConfig(
-        char_dim=2,
-        filters=((1, 2), (3, 4)),
-        n_highway=1,
-        activation=activation,
-        projection_dim=3,
-    )
+    filters = ((1, 2), (3, 4))
+    config = ElmoConfig(2, filters, n_highway=1, activation=activation, projection_dim=3)
     arrays = {n: a for n, a in random_arrays(config).items() if not n.startswith("RNN")}
     layer = TokenEncoder(3, config.filters, 2, n_highway=1, activation=activation)
     layer.build((None, None, 50))
@@ -81,11 +75,7 @@ def bilm(depth: int | None) -> Case:
 
 CASES = {
     "ids": lambda: (CharacterIds("character_ids"), IDS, IDS),
-    "ids cut": lambda: (
-        CharacterIds("character_ids", max_tokens=1),
-        IDS[:, :1],
-        IDS[:, :1],
-    ),
+    "ids cut": lambda: (CharacterIds("character_ids", max_tokens=1), *[IDS[:, :1]] * 2),
     "mask": lambda: (TokenMask(), IDS, [[True, True], [True, False]]),
     "boundaries": boundaries,
     "encoder relu": lambda: encoder("relu"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hypothesis.extra.numpy as hnp
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_elmo.layers import BidirectionalLM, ProjectedLSTMCell, packed_lstm
-from keras_elmo.layers.packing import Packing, pack
+from keras_elmo.layers.packing import pack
 from tests.any_backend import to_numpy, to_tensor
 
 pytestmark = pytest.mark.any_backend
@@ -94,10 +96,8 @@ def bilm(**arguments: object) -> BidirectionalLM:
 def test_directions_are_plain_rnns_with_a_skip() -> None:
     layer = bilm(return_boundaries=True)
     layers = to_numpy(layer(VECTORS))
-    for lstms, part, flip in [
-        (layer.forward_lstms, slice(0, 4), 1),
-        (layer.backward_lstms, slice(4, 8), -1),
-    ]:
+    forward, backward = layer.forward_lstms, layer.backward_lstms
+    for lstms, part, flip in ((forward, slice(0, 4), 1), (backward, slice(4, 8), -1)):
         np.testing.assert_array_equal(layers[:, :, 0, part], VECTORS)
         x = VECTORS[:, ::flip]
         for k, lstm in enumerate(lstms, start=1):
@@ -133,10 +133,8 @@ def test_state_continues_a_sequence() -> None:
     for k in (0, 1, 4, 5):  # the forward h and c of both layers
         np.testing.assert_allclose(to_numpy(end[k]), to_numpy(states[k]), atol=1e-6)
     inputs = keras.Input((None, 4))
-    model = keras.Model(inputs, layer(inputs))
-    for one, other in zip(
-        keras.tree.flatten(model(VECTORS)), [whole, *states], strict=True
-    ):
+    found = keras.tree.flatten(keras.Model(inputs, layer(inputs))(VECTORS))
+    for one, other in zip(found, [whole, *states], strict=True):
         np.testing.assert_allclose(to_numpy(one), to_numpy(other), atol=1e-6)
 
 
@@ -158,79 +156,13 @@ def test_refuses(make: Callable[[], object], message: str) -> None:
 
 WORDS = RNG.normal(size=(7, 4)).astype(np.float32)
 BEGIN, END = 0, 6  # of sentence
-SENTENCES = [[1, 2, 3, 2, 1], [], [4], [5, 5, 4]]
-
-
-def batch(sentences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Places (batch, time) and their mask."""
-    time = max(map(len, sentences), default=1) or 1
-    lengths = np.array([len(s) for s in sentences]).reshape(-1, 1)
-    mask = np.arange(time) < lengths
-    places = np.zeros(mask.shape, np.int32)
-    places[mask] = [word for sentence in sentences for word in sentence]
-    return places, mask
-
-
-def packed(mask: np.ndarray) -> Packing:
-    """Packs tokens that are numbered row by row."""
-    import tensorflow as tf
-
-    places = np.arange(mask.size, dtype=np.int32).reshape(mask.shape)
-    return pack(tf.constant(places), tf.constant(mask), 100, 101)
-
-
-@pytest.mark.tensorflow
-def test_packing_by_hand() -> None:
-    packing = packed(np.array([[True, False, False], [True, False, True]]))
-    # The second sentence, 3 and 5, is longer than the first, 0.
-    assert packing.offsets.numpy().tolist() == [0, 2, 4, 5]
-    forward, backward = (places.numpy().tolist() for places in packing.places)
-    assert forward == [100, 100, 3, 0, 5]
-    assert backward == [101, 101, 5, 0, 3]
-    forward, backward = (positions.numpy() for positions in packing.positions)
-    assert (forward[0, 0], forward[1, 0], forward[1, 2]) == (3, 2, 4)
-    assert (backward[0, 0], backward[1, 0], backward[1, 2]) == (3, 4, 2)
-
-
-@st.composite
-def masks(draw: st.DrawFn) -> np.ndarray:
-    n_rows, time = draw(st.integers(0, 5)), draw(st.integers(1, 5))
-    values = draw(st.lists(st.booleans(), min_size=n_rows * time, max_size=n_rows * time))
-    return np.array(values, dtype=bool).reshape(n_rows, time)
-
-
-@pytest.mark.tensorflow
-@given(masks())
-def test_every_step_of_every_sentence_once(mask: np.ndarray) -> None:
-    packing = packed(mask)
-    offsets = packing.offsets.numpy()
-    lengths = mask.sum(axis=1) + 1
-    expected = [np.sum(lengths > step) for step in range(max(lengths, default=1))]
-    assert np.diff(offsets).tolist() == expected
-    tokens = np.flatnonzero(mask)
-    for places, positions, boundary in zip(
-        packing.places, packing.positions, (100, 101), strict=True
-    ):
-        places, positions = places.numpy(), positions.numpy()[mask]
-        assert len(places) == np.sum(lengths)
-        assert places[: len(mask)].tolist() == [boundary] * len(mask)
-        # Each token is found where its position says.
-        np.testing.assert_array_equal(places[positions], tokens)
-        # The sentences of a step are the first of the step before.
-        rows: list[int] = []
-        for step in np.split(places, offsets[1:-1])[1:]:
-            of_step = [int(place) // mask.shape[1] for place in step if place < 100]
-            common = min(len(rows), len(of_step))
-            assert of_step[:common] == rows[:common]
-            rows = of_step
+PLACES = np.array([[1, 2, 3, 2, 1], [0] * 5, [0, 4, 0, 0, 0], [5, 0, 5, 4, 0]], np.int32)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "skip"])
 def lstms(request: pytest.FixtureRequest) -> BidirectionalLM:
     keras.utils.set_random_seed(0)
-    layer = BidirectionalLM(
-        *(2, 5, 4, 0.5, 0.4, request.param), kernel_initializer="normal"
-    )
+    layer = BidirectionalLM(2, 5, 4, 0.5, 0.4, request.param, kernel_initializer="normal")
     layer.build((None, None, 4))
     return layer
 
@@ -241,38 +173,31 @@ def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(packed_lstm, "_WORDS_AT_ONCE", request.param)
 
 
-def without_padding(
-    lstms: BidirectionalLM, words: object, places: object, mask: object, *how: bool
-) -> object:
-    import tensorflow as tf
-
-    places, mask = tf.convert_to_tensor(places), tf.convert_to_tensor(mask)
-    packing = pack(places, mask, BEGIN, END)
-    return lstms.run_packed(words, packing, *how)
+def without_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool) -> Any:
+    """Of the words at places (batch, time), where 0 is padding."""
+    places = to_tensor(places)
+    return lstms.run_packed(words, pack(places, places > 0, BEGIN, END), *how)
 
 
-def masking_padding(
-    lstms: BidirectionalLM, words: object, places: object, mask: object, *how: bool
-) -> object:
+def masking_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool) -> Any:
     import tensorflow as tf
 
     bounded = tf.pad(places, [[0, 0], [1, 0]], constant_values=BEGIN)
     bounded = tf.pad(bounded, [[0, 0], [0, 1]], constant_values=END)
-    all_true = tf.pad(mask, [[0, 0], [1, 1]], constant_values=True)
-    return lstms(tf.gather(words, bounded), mask=all_true)
+    mask = tf.pad(to_tensor(places) > 0, [[0, 0], [1, 1]], constant_values=True)
+    return lstms(tf.gather(words, bounded), mask=mask)
 
 
 @pytest.mark.tensorflow
 @pytest.mark.usefixtures("rows_at_once")
 @pytest.mark.parametrize("differentiable", [False, True])
 def test_packed_layers(lstms: BidirectionalLM, differentiable: bool) -> None:
-    places, mask = batch(SENTENCES)
     words = to_tensor(WORDS)
-    found = without_padding(lstms, words, places, mask, differentiable)
-    expected = masking_padding(lstms, words, places, mask)
+    found = without_padding(lstms, words, PLACES, differentiable)
+    expected = masking_padding(lstms, words, PLACES)
     assert np.abs(expected).max() > 0.3  # the clips have something to do
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert not found.numpy()[~mask].any()
+    assert not found.numpy()[PLACES == 0].any()
 
 
 @pytest.mark.tensorflow
@@ -286,14 +211,13 @@ def test_packed_gradients(
 ) -> None:
     import tensorflow as tf
 
-    places, mask = batch(SENTENCES)
     weights = RNG.normal(size=(4, 5, 3, 8)).astype(np.float32)
 
-    def gradients(layers_of: Callable[..., object]) -> list[tf.Tensor]:
+    def gradients(layers_of: Callable[..., Any]) -> list[tf.Tensor]:
         words = tf.constant(WORDS)
         with tf.GradientTape() as tape:
             tape.watch(words)
-            layers = layers_of(lstms, words, places, mask, differentiable)
+            layers = layers_of(lstms, words, PLACES, differentiable)
             loss = tf.reduce_sum(layers * weights)
         found = tape.gradient(loss, [words, *lstms.trainable_variables])
         return [tf.convert_to_tensor(gradient) for gradient in found]
@@ -306,31 +230,26 @@ def test_packed_gradients(
 
 
 @pytest.fixture(scope="module")
-def in_a_graph(lstms: BidirectionalLM) -> Callable[..., tuple[object, object]]:
+def in_a_graph(lstms: BidirectionalLM) -> Callable[..., tuple[Any, Any]]:
     import tensorflow as tf
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, None), tf.int32),
-            tf.TensorSpec((None, None), tf.bool),
-        ]
-    )
-    def both(places: tf.Tensor, mask: tf.Tensor) -> tuple[object, object]:
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    def both(places: tf.Tensor) -> tuple[Any, Any]:
         words = tf.constant(WORDS)
-        return (
-            without_padding(lstms, words, places, mask, False),
-            masking_padding(lstms, words, places, mask),
-        )
+        packed = without_padding(lstms, words, places, False)
+        return packed, masking_padding(lstms, words, places)
 
     return both
 
 
+SHAPES = st.tuples(st.integers(0, 5), st.integers(1, 6))
+
+
 @pytest.mark.tensorflow
-@given(st.lists(st.lists(st.integers(1, 5), max_size=6), max_size=5))
-def test_any_lengths(
-    in_a_graph: Callable[..., tuple[object, object]], sentences: list[list[int]]
+@given(hnp.arrays(np.int32, SHAPES, elements=st.integers(0, 5)))
+def test_any_lengths_and_any_padding(
+    in_a_graph: Callable[..., tuple[Any, Any]], places: np.ndarray
 ) -> None:
-    places, mask = batch(sentences)
-    found, expected = in_a_graph(places, mask)
-    assert found.shape == (*mask.shape, 3, 8)
+    found, expected = in_a_graph(places)
+    assert found.shape == (*places.shape, 3, 8)
     np.testing.assert_allclose(found, expected, atol=1e-6)

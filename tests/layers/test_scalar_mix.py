@@ -1,12 +1,16 @@
+"""The mix of layers, and the mean over time."""
+
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from keras_elmo import ScalarMix
+from keras_elmo.layers import MaskedMean
 from tests.any_backend import to_numpy
 from tests.layer_checks import check_layer
 from tests.numpy_elmo import scalar_mix
@@ -15,14 +19,16 @@ pytestmark = pytest.mark.any_backend
 
 LAYERS = np.random.default_rng(0).normal(size=(2, 4, 3, 5)).astype(np.float32)
 MASK = np.array([[True, True, False, True], [True, False, False, False]])
+NOTHING = np.zeros((2, 4), bool)
+SKEWED = {"initial_weights": [0.2, 0.5, -0.4], "initial_gamma": 0.9}
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5), (2, 4, 3, 5), (2, 2, 2, 3, 5)])
 def test_any_number_of_leading_axes(shape: tuple[int, ...]) -> None:
     layers = np.random.default_rng(1).normal(size=shape)
-    mixed = ScalarMix(initial_weights=[1.0, 2.0, 3.0])(layers)
-    expected = scalar_mix(layers, [1, 2, 3], 1)
-    np.testing.assert_allclose(to_numpy(mixed), expected, rtol=1e-5, atol=1e-6)
+    expected = scalar_mix(layers, [0.2, 0.5, -0.4], 0.9)
+    found = to_numpy(ScalarMix(**SKEWED)(layers))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_masked_positions_are_zeros() -> None:
@@ -39,72 +45,76 @@ def normalized(layers: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return result
 
 
-def test_layer_norm_leaves_padding_out() -> None:
-    layer = ScalarMix(layer_norm=True, initial_weights=[0.2, 0.5, -0.4], initial_gamma=0.9)
-    mixed = to_numpy(layer(LAYERS * 3 + 1, mask=MASK))
+def test_layer_norm_leaves_padding_out(tmp_path: Path) -> None:
+    check_layer(
+        *(ScalarMix(layer_norm=True), LAYERS, tmp_path),
+        expected=normalized(LAYERS, ~NOTHING).mean(axis=2),
+    )
+    layer = ScalarMix(layer_norm=True, **SKEWED)
     expected = scalar_mix(normalized(LAYERS * 3 + 1, MASK), [0.2, 0.5, -0.4], 0.9)
-    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+    found = to_numpy(layer(LAYERS * 3 + 1, mask=MASK))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_layer_norm_without_a_mask(tmp_path: Path) -> None:
-    expected = normalized(LAYERS, np.ones((2, 4), bool)).mean(axis=2)
-    check_layer(ScalarMix(layer_norm=True), LAYERS, tmp_path, expected)
-
-
-def test_layer_norm_of_nothing_but_padding() -> None:
-    mixed = ScalarMix(layer_norm=True)(LAYERS, mask=np.zeros((2, 4), bool))
-    np.testing.assert_array_equal(to_numpy(mixed), np.zeros((2, 4, 5)))
-
-
-def test_layer_norm_in_half_precision() -> None:
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_layer_norm_of_many_values_and_of_none(dtype: str) -> None:
     layers = np.random.default_rng(0).normal(size=(4, 50, 3, 64))
-    half = to_numpy(ScalarMix(layer_norm=True, dtype="mixed_float16")(layers))
-    single = to_numpy(ScalarMix(layer_norm=True)(layers))
-    np.testing.assert_allclose(half, single, atol=5e-3)
-    nothing = np.zeros((4, 50), bool)
-    padding = ScalarMix(layer_norm=True, dtype="mixed_float16")(layers, mask=nothing)
-    assert not np.any(to_numpy(padding))
+    layer = ScalarMix(layer_norm=True, dtype=dtype)
+    expected = scalar_mix(normalized(layers, np.ones((4, 50), bool)), [0, 0, 0], 1)
+    np.testing.assert_allclose(to_numpy(layer(layers)), expected, atol=5e-3)
+    assert not to_numpy(layer(layers, mask=np.zeros((4, 50), bool))).any()
 
 
 def test_regularizer() -> None:
-    layer = ScalarMix(
-        initial_weights=[1.0, 2.0, 3.0], regularizer=keras.regularizers.L2(0.5)
-    )
-    layer(LAYERS)
-    np.testing.assert_allclose([to_numpy(loss) for loss in layer.losses], [0.5 * 14])
+    layer = ScalarMix(initial_weights=[1, 2, 3], regularizer=keras.regularizers.L2(0.5))
     copy = ScalarMix.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
-    copy(LAYERS)
-    np.testing.assert_allclose([to_numpy(loss) for loss in copy.losses], [0.5 * 14])
+    for mix in (layer, copy):
+        mix(LAYERS)
+        losses = [to_numpy(loss) for loss in mix.losses]
+        np.testing.assert_allclose(losses, [0.5 * 14], rtol=1e-6)
 
 
 @pytest.mark.tensorflow  # whose tape it takes
 def test_gradient_against_finite_differences() -> None:
     import tensorflow as tf
 
-    layer = ScalarMix(initial_weights=[0.3, -0.2, 0.5], initial_gamma=1.2, dtype="float64")
+    layer = ScalarMix(**SKEWED, dtype="float64")
     target = np.random.default_rng(2).normal(size=(2, 4, 5))
 
-    def loss() -> object:
+    def loss() -> Any:
         return tf.reduce_sum(tf.square(layer(LAYERS) - target))
 
     with tf.GradientTape() as tape:
         value = loss()
     gradients = tape.gradient(value, [v.value for v in layer.trainable_variables])
     for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
-        start = variable.numpy()
+        start, losses = variable.numpy(), {}
         for index in np.ndindex(start.shape):
             step = np.zeros_like(start)
             step[index] = 1e-5
-            variable.assign(start + step)
-            above = loss()
-            variable.assign(start - step)
-            below = loss()
+            for sign in (1, -1):
+                variable.assign(start + sign * step)
+                losses[sign] = loss()
             variable.assign(start)
-            difference = (above - below) / 2e-5
+            difference = (losses[1] - losses[-1]) / 2e-5
             np.testing.assert_allclose(gradient.numpy()[index], difference, rtol=1e-6)
 
 
 def test_refuses_the_wrong_number_of_weights() -> None:
     with pytest.raises(ValueError, match="one number for each of the 3 layers; got 2"):
         ScalarMix(initial_weights=[0.0, 0.0])(LAYERS)
+
+
+def test_mean_of_what_is_not_masked() -> None:
+    mask = np.array([[True, False, True, True], [False] * 4])
+    mean = MaskedMean()(LAYERS, mask=mask)
+    np.testing.assert_allclose(mean[0], LAYERS[0][mask[0]].mean(axis=0), atol=1e-6)
+    assert not np.any(mean[1])
+    assert getattr(mean, "_keras_mask", None) is None
+    np.testing.assert_array_equal(MaskedMean()(np.zeros((2, 0, 3))), np.zeros((2, 3)))
+
+
+def test_mean_counts_and_sums_half_precision_in_single() -> None:
+    ones = MaskedMean(dtype="float16")(np.full((1, 4000, 2), 30, np.float16))
+    np.testing.assert_array_equal(ones, np.full((1, 2), 30, np.float16))

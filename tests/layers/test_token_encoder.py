@@ -12,53 +12,48 @@ from tests.any_backend import to_numpy, to_tensor
 pytestmark = pytest.mark.any_backend
 
 
-def one_filter(width: int, n_highway: int = 0) -> TokenEncoder:
+def one_filter(kernel: list[float], bias: float, n_highway: int = 0) -> TokenEncoder:
     """Embeddings of size 1, where the row of id i holds i."""
-    layer = TokenEncoder(1, [(width, 1)], char_dim=1, n_highway=n_highway)
+    layer = TokenEncoder(1, [(len(kernel), 1)], char_dim=1, n_highway=n_highway)
     layer.build((None, None, 4))
     layer.char_embedding.assign(np.arange(1, 262)[:, None])
+    layer.convolutions[0][0].assign(np.reshape(kernel, (-1, 1, 1)))
+    layer.convolutions[0][1].assign([bias])
+    assert layer.projection is None  # one filter, and vectors of size 1
     return layer
 
 
-def test_convolution_by_hand() -> None:
-    layer = one_filter(2)
-    (kernel, bias), *_ = layer.convolutions
-    kernel.assign([[[1.0]], [[10.0]]])
-    # Windows (259, 3), (3, 260), (260, 261): 289, 2603, 2870.
-    for start, expected in ((-600.0, 2270.0), (-3000.0, 0.0)):
-        bias.assign([start])
-        vectors = layer(np.array([[[259, 3, 260, 261]]]))
-        np.testing.assert_allclose(to_numpy(vectors), [[[expected]]])
-
-
-def test_id_0_is_a_zero_vector() -> None:
-    layer = one_filter(1)
-    (kernel, bias), *_ = layer.convolutions
-    kernel.assign([[[-1.0]]])
-    bias.assign([10.0])
-    vectors = layer(np.array([[[7, 7, 7], [7, 0, 7]]]))
-    np.testing.assert_allclose(to_numpy(vectors), [[[3.0], [10.0]]])
+@pytest.mark.parametrize(
+    ("kernel", "bias", "ids", "expected"),
+    [
+        # Windows (259, 3), (3, 260), (260, 261): 289, 2603, 2870.
+        ([1.0, 10.0], -600.0, [[259, 3, 260, 261]], [2270.0]),
+        ([1.0, 10.0], -3000.0, [[259, 3, 260, 261]], [0.0]),
+        # Id 0 is a zero vector.
+        ([-1.0], 10.0, [[7, 7, 7], [7, 0, 7]], [3.0, 10.0]),
+    ],
+)
+def test_convolution_by_hand(
+    kernel: list[float], bias: float, ids: list[list[int]], expected: list[float]
+) -> None:
+    vectors = to_numpy(one_filter(kernel, bias)(np.array([ids])))
+    np.testing.assert_allclose(vectors[0, :, 0], expected, rtol=1e-6)
 
 
 def test_highway_by_hand() -> None:
-    layer = one_filter(1, n_highway=1)
-    (kernel, bias), *_ = layer.convolutions
-    kernel.assign([[[0.0]]])
-    bias.assign([3.0])  # whatever the characters, x = 3
+    layer = one_filter([0.0], 3.0, n_highway=1)  # whatever the characters, x = 3
     highway = layer.highways[0]
     highway.carry_kernel.assign([[1.0]])
     highway.carry_bias.assign([-3.0])  # gate: sigmoid(0) = 1/2
     highway.transform_kernel.assign([[2.0]])
     highway.transform_bias.assign([1.0])  # relu(7)
-    assert layer.projection is None  # one filter, and vectors of size 1
-    vectors = layer(np.array([[[1, 2, 3]]]))
-    np.testing.assert_allclose(to_numpy(vectors), [[[7 / 2 + 3 / 2]]])
+    vectors = to_numpy(layer(np.array([[[1, 2, 3]]])))
+    np.testing.assert_allclose(vectors, [[[7 / 2 + 3 / 2]]], rtol=1e-6)
 
 
 def test_mask() -> None:
     layer = TokenEncoder(3, [(1, 2), (3, 4)], char_dim=2)
-    ids = to_tensor(batch_to_character_ids([["a", "bc"], ["bc"]]))
-    vectors = layer(ids)
+    vectors = layer(to_tensor(batch_to_character_ids([["a", "bc"], ["bc"]])))
     np.testing.assert_array_equal(vectors._keras_mask, [[True, True], [True, False]])
     np.testing.assert_allclose(to_numpy(vectors)[0, 1], to_numpy(vectors)[1, 0], atol=1e-6)
 
@@ -76,6 +71,7 @@ def test_no_tokens(shape: tuple[int, ...]) -> None:
     [
         ({"projection_dim": 0}, "projection_dim must be a positive integer; got 0"),
         ({"char_dim": -1}, "char_dim must be a positive integer; got -1"),
+        ({"filters": [(1, 0)]}, "filters: a number must be a positive integer; got 0"),
         ({"activation": "gelu"}, "activation must be one of 'relu', 'tanh'; got 'gelu'"),
     ],
 )
