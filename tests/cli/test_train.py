@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
 import pytest
 
 from keras_elmo.hub.sources import load_source
-from keras_elmo.pretraining import TrainingConfig, evaluate
+from keras_elmo.pretraining import BidirectionalLanguageModel, TrainingConfig, evaluate
 from tests.cli.conftest import Run, names
 from tests.tiny_models import TINY
 
@@ -22,7 +23,10 @@ def text(folder: Path) -> str:
     return "text.txt"
 
 
-def test_train_and_evaluate(text: str, run: Run) -> None:
+def test_train_and_evaluate(text: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Graphs would take longer than the steps.
+    eager = functools.partialmethod(BidirectionalLanguageModel.compile, run_eagerly=True)
+    monkeypatch.setattr(BidirectionalLanguageModel, "compile", eager)
     content = {"model": TINY.to_options(), "training": SETTINGS}
     Path("config.json").write_text(json.dumps(content), encoding="utf-8")
     command = ["train", text, "--config", "config.json", "--out"]
