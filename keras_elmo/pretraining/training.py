@@ -51,8 +51,7 @@ def train(
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from nothing or from a trained one.
 
-    ``out`` is then a source for :class:`~keras_elmo.ElmoEmbeddingLayer` like any other,
-    and can be trained further. It holds:
+    ``out`` is then a source like any other, and can be trained further. It holds:
 
     - ``options.json`` and ``weights.hdf5``, the biLM, when the training is complete;
     - ``vocabulary.txt`` and ``softmax.npz``, the words and the output layer;
@@ -166,11 +165,12 @@ def _earlier_settings(folder: Path, resume: bool) -> dict[str, Any] | None:
                 "another directory."
             ) from error
         return earlier
-    if folder.exists() and any(folder.iterdir()):
-        do = ". Name a new directory, or ask to resume the run that is in it."
-        do = " and holds no run to resume." if resume else do
-        raise FileExistsError(f"out: {str(folder)!r} is not empty{do}")
-    return None
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    what = f"out: {str(folder)!r} is not empty"
+    if resume:
+        raise FileExistsError(f"{what} and holds no run to resume.")
+    raise FileExistsError(f"{what}. Name a new directory, or ask to resume its run.")
 
 
 def _check_same(earlier: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:

@@ -98,11 +98,10 @@ def test_bad_lines(embed: Run, caplog: pytest.LogCaptureFixture) -> None:
     )
     assert caplog.messages == told
     caplog.clear()
-    limit = ("--max-tokens", "20", "-q")
-    assert embed("in.txt", "a.npy", "--on-error", "skip", *limit)[:2] == (0, "")
+    skip = ("--max-tokens", "20", "--on-error", "skip", "-q")
+    assert embed("in.txt", "a.npy", *skip)[:2] == (0, "")
     assert caplog.messages == [f"{line}; left out" for line in told]
-    assert embed("in.txt", "b.npy", "--on-error", "repair", *limit)[:2] == (0, "")
-    assert [len(open_embeddings(f"{name}.npy")) for name in "ab"] == [4, 6]
+    assert len(open_embeddings("a.npy")) == 4
 
 
 def test_dry_run(embed: Run) -> None:
