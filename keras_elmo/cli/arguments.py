@@ -1,4 +1,4 @@
-"""What several commands share: arguments, and sizes to read."""
+"""Arguments that several commands share, and sizes to read."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ class UsageError(Exception):
 
 
 def positive_integer(text: str) -> int:
-    """A whole number from 1, as the type of an argument."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
     return int(text)
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Adds ``SOURCE``."""
     parser.add_argument("source", metavar="SOURCE", help=SOURCE)
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
-    """Adds ``TEXT...``."""
     parser.add_argument(
         "texts",
         metavar="TEXT",
@@ -41,22 +38,18 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 
 
 def add_flag(parser: Any, *names: str, **more: Any) -> None:
-    """Adds an option without a value."""
     parser.add_argument(*names, action="store_true", **more)
 
 
 def add_json(parser: Any) -> None:
-    """Adds ``--json``."""
     add_flag(parser, "--json", dest="as_json", help="print JSON")
 
 
 def add_quiet(parser: Any) -> None:
-    """Adds ``--quiet``."""
     add_flag(parser, "-q", "--quiet", help="print nothing if all is well")
 
 
 def add_number(parser: Any, name: str, default: int, text: str) -> None:
-    """Adds an option whose value is a whole number from 1."""
     parser.add_argument(
         name,
         type=positive_integer,
@@ -67,7 +60,6 @@ def add_number(parser: Any, name: str, default: int, text: str) -> None:
 
 
 def add_choice(parser: Any, name: str, choices: tuple[str, ...], **more: Any) -> None:
-    """Adds an option with a few values, of which the first is the default."""
     more["help"] += f" (default: {choices[0]})"
     parser.add_argument(name, choices=choices, default=choices[0], **more)
 

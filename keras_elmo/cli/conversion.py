@@ -23,12 +23,7 @@ _TOLERANCE = 1e-5
 
 
 class Conversion:
-    """A source, and the layer that ``ElmoEmbeddingLayer(source, ...)`` makes of it.
-
-    Raises:
-        SourceError: The source could not be loaded, or does not have this output.
-        VerificationError: It is a module that computes something else than the layer.
-    """
+    """A source, and the layer that ``ElmoEmbeddingLayer(source, ...)`` makes of it."""
 
     # Of different lengths, with characters of several bytes.
     sentences = ("The cat sat on the mat .", "Bank", "a naïve café in 北京")
@@ -42,14 +37,7 @@ class Conversion:
         self.layer.use_arrays(self.model.arrays)
 
     def write(self, to: str, path: Path) -> float:
-        """Writes a model and reads it again.
-
-        Returns:
-            By how much its output differs, as a share of the largest value.
-
-        Raises:
-            VerificationError: By too much.
-        """
+        """Writes a model, reads it again and returns by how much its output differs."""
         again: Callable[[Tensor], Tensor]
         differences: list[float] = []
         config, arrays, _ = self.model
@@ -57,7 +45,9 @@ class Conversion:
             save_model(path, config, {name: arrays[name] for name in config.array_shapes()})
             again = ElmoEmbeddingLayer(path, "layers")
         elif to == "keras":
-            text = self._input()
+            probe = self._probe
+            shape = [None, *probe.shape[2:]][: probe.ndim - 1]
+            text = keras.Input(shape, dtype=probe.dtype.name)
             keras.Model(text, self.layer(text), name="elmo").save(path)
             again = keras.saving.load_model(path)
         else:
@@ -93,13 +83,6 @@ class Conversion:
             differences += [_difference(found[key], expected[key]) for key in expected]
         return loaded, differences
 
-    def _input(self) -> keras.KerasTensor:
-        if self.layer.input_mode == "sentences":
-            return keras.Input((), dtype="string")
-        if self.layer.input_mode == "tokens":
-            return keras.Input((None,), dtype="string")
-        return keras.Input((None, self.layer.max_characters_per_token), dtype="int32")
-
     @cached_property
     def _probe(self) -> Tensor:
         """The sentences in the form that the layer takes."""
@@ -126,6 +109,5 @@ class Conversion:
 def _difference(found: Tensor, expected: Tensor) -> float:
     """By how much an output differs, as a share of its largest value."""
     found, expected = (keras.ops.convert_to_numpy(x) for x in (found, expected))
-    # Zeros are compared as they are.
-    largest = np.abs(expected).max() or 1.0
+    largest = np.abs(expected).max() or 1.0  # zeros are compared as they are
     return float(np.abs(found - expected).max() / largest)

@@ -60,7 +60,6 @@ _EXAMPLES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``SOURCE``, ``OUT`` and the options."""
     add_source(parser)
     parser.add_argument(
         "out", metavar="OUT", type=Path, help="where to; its directory must exist"
@@ -94,7 +93,6 @@ def run(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Writes a model in another format, and compares what was written."""
     to = _format(out, to)
     if to == "hdf5" and (output_mode or input_mode):
         raise UsageError(
@@ -126,8 +124,7 @@ def run(
     if to == "hdf5" and mix is not None:
         print(
             f"Left out: the source's scalar mix (weights {mix['weights']}, scale "
-            f"{mix['scale']}), for which HDF5 has no place. Layers from these files start "
-            "with an even mix."
+            f"{mix['scale']}), for which HDF5 has no place. Layers start with an even mix."
         )
     mode = conversion.layer.input_mode
     print("\nTo load it:")
@@ -156,7 +153,7 @@ def _format(out: Path, to: str | None) -> str:
 def _check_target(out: Path, to: str, force: bool) -> None:
     if not out.parent.is_dir():
         raise FileNotFoundError(
-            f"There is no directory {str(out.parent)!r}: make it first."
+            f"OUT: there is no directory {str(out.parent)!r}: make it first."
         )
     if not os.path.lexists(out):
         return

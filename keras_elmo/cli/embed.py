@@ -35,16 +35,15 @@ SUFFIXES = (".hdf5", ".h5", ".npy", ".parquet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``INPUT``, ``OUTPUT`` and the options."""
     parser.add_argument(
-        "corpus",
+        "texts",
         metavar="INPUT",
         help="a text file with a sentence in each line, its tokens separated by spaces; "
         "JSON lines (.jsonl) or CSV (.csv, .tsv) with --column; plain or compressed by "
         "gzip; or -, for standard input",
     )
     parser.add_argument(
-        "out",
+        "path",
         metavar="OUTPUT",
         type=_output,
         help="HDF5 (.hdf5, .h5) as AllenNLP's command elmo wrote it, NumPy (.npy), or, "
@@ -63,14 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name the datasets of an HDF5 file by their sentences, not by their numbers",
     )
     add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
-    less = "at once; fewer take less memory"
-    add_number(parser, "--batch-size", 128, f"the most sentences to compute {less}")
-    add_number(
-        parser,
-        "--token-budget",
-        16384,
-        f"the most tokens, padding included, to compute {less}",
-    )
+    most = "the most {} to compute at once; fewer take less memory"
+    add_number(parser, "--batch-size", 128, most.format("sentences"))
+    add_number(parser, "--token-budget", 16384, most.format("tokens, padding included,"))
     add_flag(
         parser,
         "--dry-run",
@@ -99,13 +93,8 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         ("average", "the mean of the layers"),
         ("mix", "the trained mix of a saved layer or TF1 Hub module"),
     ):
-        layers.add_argument(
-            f"--{name}",
-            action="store_const",
-            const=name,
-            dest="layers",
-            help=f"keep {kept}",
-        )
+        what: Any = {"const": name, "dest": "layers", "help": f"keep {kept}"}
+        layers.add_argument(f"--{name}", action="store_const", **what)
     add_flag(
         parser, "--pooled", help="keep one vector for a sentence, the mean of its tokens'"
     )
@@ -134,10 +123,9 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    corpus: str, out: Path, source: str, dry_run: bool, quiet: bool, **options: Any
+    texts: str, path: Path, source: str, dry_run: bool, quiet: bool, **options: Any
 ) -> None:
-    """Embeds a corpus; the options are those of the library's function."""
-    kind = out.suffix.lower()
+    kind = path.suffix.lower()
     if kind == ".parquet" and not options["pooled"]:
         raise UsageError("a Parquet file needs --pooled: its rows are of one length")
     if options["sentence_keys"] and kind not in (".hdf5", ".h5"):
@@ -147,8 +135,8 @@ def run(
     from keras_elmo.vectors.options import Options
 
     try:
-        with _as_file(corpus, out) as path:
-            job = Job(source, path, out, Options(**options))
+        with _as_file(texts, path) as file:
+            job = Job(source, file, path, Options(**options))
             if dry_run:
                 print(_as_text(estimate_job(job)))
                 return
@@ -156,12 +144,12 @@ def run(
     except BadLinesError as error:
         lines = "1 line" if error.n_bad_lines == 1 else f"{error.n_bad_lines:,} lines"
         raise ValueError(  # the lines have been logged
-            f"{lines} of {corpus!r} cannot be embedded unchanged. Correct the input, or "
+            f"{lines} of {texts!r} cannot be embedded unchanged. Correct the input, or "
             "use --on-error repair or --on-error skip."
         ) from error
     if not quiet:
         n_sentences, n_tokens = len(job.corpus.n_tokens), int(job.corpus.n_tokens.sum())
-        print(f"{n_sentences:,} sentences of {n_tokens:,} tokens are in {str(out)!r}.")
+        print(f"{n_sentences:,} sentences of {n_tokens:,} tokens are in {str(path)!r}.")
 
 
 @contextlib.contextmanager

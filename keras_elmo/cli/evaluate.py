@@ -26,7 +26,6 @@ DETAILS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``SOURCE``, ``TEXT...`` and the options."""
     add_source(parser)
     add_texts(parser)
     add_choice(
@@ -47,7 +46,6 @@ def run(
     batch_size: int,
     as_json: bool,
 ) -> None:
-    """Prints the perplexities of both directions, the forward and the backward one."""
     from keras_elmo.pretraining import evaluate
 
     found = evaluate(source, texts, sentence_state, batch_size)._asdict()

@@ -30,13 +30,11 @@ _STAGES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``SOURCE`` and ``--json``."""
     add_source(parser)
     add_json(parser)
 
 
 def run(source: str, as_json: bool) -> None:
-    """Prints the configuration, the parameters and the scalar mix of a source."""
     from keras_elmo.hub.sources import load_source
     from keras_elmo.weights.named_models import MODELS
 
@@ -59,12 +57,7 @@ def run(source: str, as_json: bool) -> None:
 
 
 def mix_of(arrays: Arrays) -> dict[str, Any] | None:
-    """The scalar mix among a source's arrays.
-
-    Returns:
-        The ``weights`` of the layers, the ``shares`` that softmax makes of them and the
-        ``scale``; or None if there is no mix.
-    """
+    """The mix of a source, if it has one; ``shares`` are the softmax of ``weights``."""
     import numpy as np
 
     from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
@@ -83,7 +76,6 @@ def mix_of(arrays: Arrays) -> dict[str, Any] | None:
 
 
 def size_on_disk(path: Path) -> int:
-    """The bytes of a file, or of all files below a directory."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 

@@ -16,12 +16,10 @@ DETAILS = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--json``."""
     add_json(parser)
 
 
 def run(as_json: bool) -> None:
-    """Prints the named models, and which of them are in the cache."""
     from keras_elmo.weights.download import cache_directory, is_cached
     from keras_elmo.weights.named_models import list_models
 

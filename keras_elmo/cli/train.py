@@ -28,7 +28,6 @@ DETAILS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``TEXT...`` and the options."""
     add_texts(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where the model goes"
@@ -66,7 +65,6 @@ def run(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Trains a model."""
     if config is None and init is None:
         raise UsageError("--init must name a model to start from, or --config a new one")
     from keras_elmo.pretraining import TrainingConfig, train

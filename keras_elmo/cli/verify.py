@@ -12,7 +12,6 @@ DETAILS = DOWNLOADS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``SOURCE``, and either ``--json`` or ``--quiet``."""
     add_source(parser)
     either = parser.add_mutually_exclusive_group()
     add_json(either)
@@ -20,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(source: str, as_json: bool, quiet: bool) -> None:
-    """Verifies a module and prints the largest difference of each output."""
     from keras_elmo.hub.verification import TOLERANCE, verify
 
     found = verify(source)

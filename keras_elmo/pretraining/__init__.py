@@ -1,7 +1,6 @@
 """Training bidirectional language models, and what is needed for it.
 
-:func:`train` and :func:`evaluate` do the whole work on text files; the other names are
-the parts that they are made of.
+:func:`train` and :func:`evaluate` do the whole work; the other names are its parts.
 """
 
 from keras_elmo.pretraining.evaluation import (
@@ -10,10 +9,7 @@ from keras_elmo.pretraining.evaluation import (
     evaluate_windows,
     load_language_model,
 )
-from keras_elmo.pretraining.language_model import (
-    BidirectionalLanguageModel,
-    Perplexity,
-)
+from keras_elmo.pretraining.language_model import BidirectionalLanguageModel, Perplexity
 from keras_elmo.pretraining.sampled_softmax import SampledSoftmax
 from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.training import save_language_model, train

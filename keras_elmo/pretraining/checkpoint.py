@@ -22,10 +22,6 @@ class Checkpoint(keras.callbacks.Callback):
     The file holds the number of steps, the weights, the optimizer, the carried state and
     the states of the random numbers, which Keras' own format leaves out. A model with
     values that are not finite does not replace the last good one.
-
-    Args:
-        directory: Where to write the file.
-        steps_per_epoch: How many steps an epoch has.
     """
 
     def __init__(self, directory: Path, steps_per_epoch: int) -> None:
@@ -33,25 +29,23 @@ class Checkpoint(keras.callbacks.Callback):
         self.path = directory / CHECKPOINT_NAME
         self.steps_per_epoch = steps_per_epoch
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._steps_before = epoch * self.steps_per_epoch
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
         if not np.isfinite(loss):
-            self._diverged(f"The loss became {loss} in step {self._step(batch)}.")
+            step = self._steps_before + batch + 1
+            self._diverged(f"The loss became {loss} in step {step}.")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        step = self._step(self.steps_per_epoch - 1)
+        step = self._steps_before + self.steps_per_epoch
         arrays = {"steps": np.asarray(step)}
         for name, variable in _variables(self.model).items():
             arrays[name] = ops.convert_to_numpy(variable)
             if not np.isfinite(arrays[name]).all():
                 self._diverged(f"{variable.path} is not finite after step {step}.")
         save_npz(self.path, arrays)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-
-    def _step(self, batch: int) -> int:
-        return self._epoch * self.steps_per_epoch + batch + 1
 
     def _diverged(self, what: str) -> None:
         kept = "The last checkpoint is kept. " if self.path.exists() else ""
@@ -62,18 +56,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def restore(model: keras.Model, directory: Path) -> int:
-    """Returns a model to its last checkpoint.
-
-    Args:
-        model: A compiled model of the same configuration.
-        directory: Where the checkpoint may be.
-
-    Returns:
-        How many steps were done; 0 if there is no checkpoint.
-
-    Raises:
-        ValueError: The checkpoint cannot be read, or is of another model.
-    """
+    """Returns a compiled model to its last checkpoint, and the number of steps done."""
     path = directory / CHECKPOINT_NAME
     if not path.is_file():
         return 0
@@ -100,13 +83,7 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 class Log(keras.callbacks.Callback):
-    """Writes a line of a CSV file after each epoch of ``fit``.
-
-    Args:
-        directory: Where to write it.
-        steps_per_epoch: How many steps an epoch has.
-        steps_done: Lines of later steps are removed: they will come again.
-    """
+    """Writes a line of a CSV file after each epoch; drops those after ``steps_done``."""
 
     def __init__(self, directory: Path, steps_per_epoch: int, steps_done: int) -> None:
         super().__init__()

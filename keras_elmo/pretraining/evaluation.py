@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -47,8 +46,7 @@ def evaluate(
         texts: Text files as :func:`train` takes them.
         sentence_state: ``"reset"`` starts each sentence in the zero state, as the
             embedding layer does; ``"carried"`` in the state in which the sentence before
-            it in its row ended, as bilm-tf does. The files are then read as
-            ``batch_size`` texts side by side; with one row, in their order.
+            it in its row ended, as bilm-tf does: with one row, in the files' order.
         batch_size: Rows that are computed at once.
         window_steps: Steps that are computed at once; without effect on the result.
 
@@ -58,13 +56,11 @@ def evaluate(
         ValueError: The texts hold no words.
     """
     paths = expand_paths(texts)
+    if next(read_sentences(paths), None) is None:
+        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
     model, vocabulary = load_language_model(source, batch_size)
     windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
-    cut = windows(read_sentences(paths))
-    first = next(cut, None)
-    if first is None:
-        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
-    return evaluate_windows(model, itertools.chain([first], cut))
+    return evaluate_windows(model, windows(read_sentences(paths)))
 
 
 def evaluate_windows(

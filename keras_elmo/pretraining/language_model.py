@@ -131,7 +131,9 @@ class BidirectionalLanguageModel(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, *args: Any, **kwargs: Any
     ) -> Tensor:
-        counts = self._target_counts(x)  # (2,)
+        counts = ops.stack(
+            [ops.sum(ops.cast(x[f"{d}_targets"] >= 0, "float32")) for d in DIRECTIONS]
+        )  # (2,)
         sums = ops.sum(y_pred, axis=(0, 1))  # (2,)
         loss = ops.sum(sums) / ops.maximum(ops.sum(counts), 1)
         both, *each = self.perplexities
@@ -141,11 +143,6 @@ class BidirectionalLanguageModel(keras.Model):
                 sums[i] / ops.maximum(counts[i], 1), sample_weight=counts[i]
             )
         return loss
-
-    def _target_counts(self, window: dict[str, Tensor]) -> Tensor:
-        return ops.stack(
-            [ops.sum(ops.cast(window[f"{d}_targets"] >= 0, "float32")) for d in DIRECTIONS]
-        )  # (2,)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -16,7 +16,6 @@ from keras_elmo.weights.numpy_files import read_member
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Writes arrays by name."""
     with replacing(path) as written:
         np.savez(written, **arrays)  # type: ignore[arg-type]  # no array is allow_pickle
 
@@ -24,16 +23,7 @@ def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def load_npz(
     path: Path, shapes: Mapping[str, tuple[int, ...]], kinds: str
 ) -> dict[str, NDArray[Any]]:
-    """Reads arrays.
-
-    Args:
-        path: The file.
-        shapes: The names that it must have, and no others, and their shapes.
-        kinds: NumPy's letters for the kinds of numbers that it may hold.
-
-    Raises:
-        ValueError: It is damaged, or holds other arrays.
-    """
+    """Reads arrays of just these names, shapes and kinds; a ValueError for any other."""
     try:
         with zipfile.ZipFile(path) as file:
             names = [name.removesuffix(".npy") for name in file.namelist()]

@@ -41,8 +41,7 @@ class SampledSoftmax(keras.Layer):
         The negative log-likelihood of each target in nats, float32 (batch, time).
 
     Raises:
-        ValueError: One of the sizes is less than 1, or ``n_samples`` is not less than
-            ``vocabulary_size``.
+        ValueError: A size is less than 1, or ``n_samples`` not below ``vocabulary_size``.
     """
 
     def __init__(
@@ -87,7 +86,8 @@ class SampledSoftmax(keras.Layer):
 
         def step(pair: tuple[Tensor, Tensor]) -> Tensor:
             x, target = pair  # (batch, features), (batch,)
-            logits = _float32(ops.matmul(x, ops.transpose(kernel))) + self.bias
+            products = ops.matmul(x, ops.transpose(kernel))  # (batch, vocabulary)
+            logits = ops.cast(products, "float32") + self.bias
             true = ops.take_along_axis(logits, target[:, None], axis=-1)[:, 0]  # (batch,)
             return ops.logsumexp(logits, axis=-1) - true
 
@@ -100,10 +100,11 @@ class SampledSoftmax(keras.Layer):
         kernel = ops.cast(self.kernel, self.compute_dtype)  # (vocabulary, features)
         x = ops.reshape(inputs, (-1, inputs.shape[-1]))  # (tokens, features)
         target = ops.cast(ops.reshape(targets, (-1,)), "int32")  # (tokens,)
-        products = _float32(x * ops.take(kernel, target, axis=0))  # (tokens, features)
+        products = x * ops.take(kernel, target, axis=0)  # (tokens, features)
+        products = ops.cast(products, "float32")
         true = ops.sum(products, axis=-1) + ops.take(self.bias, target)  # (tokens,)
         others = ops.matmul(x, ops.transpose(ops.take(kernel, sample, axis=0)))
-        logits = _float32(others) + ops.take(self.bias, sample) - log_inclusion
+        logits = ops.cast(others, "float32") + ops.take(self.bias, sample) - log_inclusion
         # The target has a term of its own already.
         accidental = target[:, None] == sample  # (tokens, samples)
         logits = ops.where(accidental, -1e9, logits)  # (tokens, samples)
@@ -142,7 +143,3 @@ class SampledSoftmax(keras.Layer):
             "n_samples": self.n_samples,
             "seed": self.seed,
         }
-
-
-def _float32(x: Tensor) -> Tensor:
-    return ops.cast(x, "float32")

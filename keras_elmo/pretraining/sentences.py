@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
-import itertools
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from keras_elmo.text import reader
@@ -22,9 +23,6 @@ def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
     Args:
         patterns: Files, directories (all ``*.txt`` and ``*.txt.gz`` in them) or patterns
             such as ``"news/part-*.txt"``.
-
-    Returns:
-        The paths.
 
     Raises:
         FileNotFoundError: One of ``patterns`` names no file.
@@ -95,14 +93,12 @@ def _words(files: Sequence[Path], on_error: OnError) -> Iterator[list[str]]:
 
 def _in_turn(files: list[Iterator[list[str]]]) -> Iterator[list[str]]:
     """A sentence of each of the first files, then the next one of each, and so on."""
-    is_open, waiting = files[:FILES_AT_ONCE], iter(files[FILES_AT_ONCE:])
+    is_open, waiting = deque(files[:FILES_AT_ONCE]), iter(files[FILES_AT_ONCE:])
     while is_open:
-        still_open = []
-        for file in is_open:
-            words = next(file, None)
-            if words is not None:
-                yield words
-                still_open.append(file)
-            else:
-                still_open += itertools.islice(waiting, 1)
-        is_open = still_open
+        file = is_open.popleft()
+        words = next(file, None)
+        if words is None:
+            is_open.extend(islice(waiting, 1))
+        else:
+            yield words
+            is_open.append(file)

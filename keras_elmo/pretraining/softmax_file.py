@@ -1,9 +1,4 @@
-"""The softmax of a language model, next to the files of its biLM.
-
-The published formats hold the biLM alone, which is all that embeddings need. Training and
-perplexities also need the words and their output vectors: ``vocabulary.txt`` and
-``softmax.npz``.
-"""
+"""The softmax of a language model: two files next to those of its biLM."""
 
 from __future__ import annotations
 
@@ -23,29 +18,16 @@ SOFTMAX_NAME = "softmax.npz"
 
 
 class SoftmaxWeights(NamedTuple):
-    """The output layer of a language model.
-
-    Attributes:
-        vocabulary: The words.
-        kernel: Their output vectors, (len(vocabulary), projection_dim).
-        bias: Their biases, (len(vocabulary),).
-    """
+    """The output layer of a language model."""
 
     vocabulary: Vocabulary
-    kernel: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    kernel: NDArray[np.float32]  # (len(vocabulary), projection_dim)
+    bias: NDArray[np.float32]  # (len(vocabulary),)
 
 
 def save_softmax(
     directory: Path, softmax: SoftmaxWeights, dtype: DTypeLike = np.float32
 ) -> None:
-    """Writes both files.
-
-    Args:
-        directory: Where to; it must exist.
-        softmax: What to write.
-        dtype: How to store the numbers.
-    """
     vocabulary, kernel, bias = softmax
     vocabulary.save(directory / VOCABULARY_NAME)
     arrays = {"kernel": kernel.astype(dtype), "bias": bias.astype(dtype)}
@@ -58,18 +40,7 @@ def has_softmax(path: Path) -> bool:
 
 
 def load_softmax(path: Path, features: int) -> SoftmaxWeights:
-    """Reads both files.
-
-    Args:
-        path: The directory of the model, or its HDF5 file.
-        features: The model's ``projection_dim``.
-
-    Returns:
-        The words, and float32 arrays.
-
-    Raises:
-        SourceError: The files are not there, cannot be read or do not fit.
-    """
+    """Reads both files from a model's directory, or from next to its HDF5 file."""
     if not has_softmax(path):
         raise SourceError(
             f"{str(path)!r} has no {VOCABULARY_NAME} and {SOFTMAX_NAME}: it can embed, but "

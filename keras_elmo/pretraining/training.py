@@ -9,12 +9,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.hub.sources import load_source
@@ -33,7 +33,7 @@ from keras_elmo.pretraining.training_config import TrainingConfig
 from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
 from keras_elmo.pretraining.windows import Windows
 from keras_elmo.text.strict_json import parse_json
-from keras_elmo.types import PathLike
+from keras_elmo.types import Arrays, PathLike
 from keras_elmo.weights.sources import save_model
 
 SETTINGS_NAME = "training.json"
@@ -51,8 +51,7 @@ def train(
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from nothing or from a trained one.
 
-    ``out`` is then a source for :class:`~keras_elmo.ElmoEmbeddingLayer` like any other,
-    and can be trained further. It holds:
+    ``out`` is then a source like any other, and can be trained further. It holds:
 
     - ``options.json`` and ``weights.hdf5``, the biLM, when the training is complete;
     - ``vocabulary.txt`` and ``softmax.npz``, the words and the output layer;
@@ -96,26 +95,36 @@ def train(
     paths = expand_paths(texts)
     folder = Path(out)
     earlier = _earlier_settings(folder, resume)
-    start = _Start.of(model)
+    arrays: Arrays = {}
+    known = None
+    if isinstance(model, ElmoConfig):
+        config = model
+    else:
+        config, arrays, path = load_source(model)
+        known = load_softmax(path, config.projection_dim) if has_softmax(path) else None
     counts = count_words(read_sentences(paths))
     if not counts:
         raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
-    words = start.vocabulary(vocabulary, counts, training.vocabulary_size)
+    if vocabulary is not None:
+        words = Vocabulary.load(vocabulary)
+    elif known is not None:
+        words = known.vocabulary
+    else:
+        words = Vocabulary.from_counts(counts, training.vocabulary_size)
     settings = {
-        "model": start.config.to_options(),
-        "init": start.name,
+        "model": config.to_options(),
+        "init": None if model is config else str(model),
         "vocabulary": hashlib.sha256("\n".join(words.words).encode()).hexdigest(),
-        "texts": {path: _sha256(path) for path in paths},
+        "texts": {text: _sha256(text) for text in paths},
         "training": training.to_dict(),
     }
     _check_same(earlier or settings, settings, folder)
     keras.utils.set_random_seed(training.seed)
-    language_model = start.language_model(words, counts, training)
+    language_model = _language_model(config, arrays, known, words, counts, training)
     language_model.compile(optimizer=training.make_optimizer())
     # Not before: what is wrong with the arguments leaves nothing behind.
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(settings, indent=2) + "\n"
-    (folder / SETTINGS_NAME).write_text(text, encoding="utf-8")
+    (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     words.save(folder / VOCABULARY_NAME)
     _fit(language_model, words, paths, training, folder, tensorboard, verbose)
     save_language_model(language_model, words, folder)
@@ -137,8 +146,7 @@ def save_language_model(
         dtype: How to store the numbers: float16 takes half the space.
     """
     folder = Path(directory)
-    arrays = collect_arrays(model.bilm)
-    save_model(folder, model.config, arrays, dtype)
+    save_model(folder, model.config, collect_arrays(model.bilm), dtype)
     kernel, bias = map(ops.convert_to_numpy, (model.softmax.kernel, model.softmax.bias))
     save_softmax(folder, SoftmaxWeights(vocabulary, kernel, bias), dtype)
 
@@ -157,14 +165,12 @@ def _earlier_settings(folder: Path, resume: bool) -> dict[str, Any] | None:
                 "another directory."
             ) from error
         return earlier
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(
-            f"out: {str(folder)!r} is not empty and holds no run to resume."
-            if resume
-            else f"out: {str(folder)!r} is not empty. Name a new directory, or ask to "
-            "resume the run that is in it."
-        )
-    return None
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    what = f"out: {str(folder)!r} is not empty"
+    if resume:
+        raise FileExistsError(f"{what} and holds no run to resume.")
+    raise FileExistsError(f"{what}. Name a new directory, or ask to resume its run.")
 
 
 def _check_same(earlier: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
@@ -183,68 +189,38 @@ def _sha256(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _Start(NamedTuple):
-    """What the training starts from."""
-
-    config: ElmoConfig
-    arrays: dict[str, NDArray[np.float32]]
-    softmax: SoftmaxWeights | None
-    name: str | None
-
-    @classmethod
-    def of(cls, model: ElmoConfig | PathLike) -> Self:
-        if isinstance(model, ElmoConfig):
-            return cls(model, {}, None, None)
-        config, arrays, path = load_source(model)
-        softmax = load_softmax(path, config.projection_dim) if has_softmax(path) else None
-        return cls(config, arrays, softmax, str(model))
-
-    def vocabulary(
-        self, path: PathLike | None, counts: Counter[str], size: int
-    ) -> Vocabulary:
-        """The words to predict."""
-        if path is not None:
-            return Vocabulary.load(path)
-        if self.softmax is not None:
-            return self.softmax.vocabulary
-        return Vocabulary.from_counts(counts, size)
-
-    def language_model(
-        self, words: Vocabulary, counts: Counter[str], training: TrainingConfig
-    ) -> BidirectionalLanguageModel:
-        """The model as the training finds it."""
-        n_samples = training.n_samples
-        model = BidirectionalLanguageModel(
-            self.config,
-            len(words),
-            training.batch_size,
-            n_samples if n_samples is not None and n_samples < len(words) else None,
-            training.dropout,
-            frequencies=words.frequencies(counts),
-            seed=training.seed,
-            dtype=training.precision,
-        )
-        if self.arrays:
-            assign_arrays(model.bilm, self.arrays)
-        if self.softmax is not None:
-            self._assign_softmax(model, words, self.softmax)
-        return model
-
-    @staticmethod
-    def _assign_softmax(
-        model: BidirectionalLanguageModel, words: Vocabulary, known: SoftmaxWeights
-    ) -> None:
-        """Takes over the words that ``known`` has; others keep their initial values."""
+def _language_model(
+    config: ElmoConfig,
+    arrays: Arrays,
+    known: SoftmaxWeights | None,
+    words: Vocabulary,
+    counts: Counter[str],
+    training: TrainingConfig,
+) -> BidirectionalLanguageModel:
+    """The model as the training finds it; words that ``known`` lacks start as new ones."""
+    n_samples = training.n_samples
+    model = BidirectionalLanguageModel(
+        config,
+        len(words),
+        training.batch_size,
+        n_samples if n_samples is not None and n_samples < len(words) else None,
+        training.dropout,
+        frequencies=words.frequencies(counts),
+        seed=training.seed,
+        dtype=training.precision,
+    )
+    if arrays:
+        assign_arrays(model.bilm, arrays)
+    if known is not None:
         rows = {word: row for row, word in enumerate(known.vocabulary.words)}
         pairs = [(i, rows[word]) for i, word in enumerate(words.words) if word in rows]
         here, there = np.array(pairs).T  # (known words,) each
-        for variable, array in (
-            (model.softmax.kernel, known.kernel),
-            (model.softmax.bias, known.bias),
-        ):
+        softmax = model.softmax
+        for variable, array in ((softmax.kernel, known.kernel), (softmax.bias, known.bias)):
             values = np.array(ops.convert_to_numpy(variable))
             values[here] = array[there]
             variable.assign(values)
+    return model
 
 
 def _fit(

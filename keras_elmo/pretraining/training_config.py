@@ -36,8 +36,8 @@ class TrainingConfig:
             as in bilm-tf, or ``"reset"``, as the embedding layer reads sentences.
         vocabulary_size: How many words to predict, three special ones included, if the
             vocabulary is built from the texts.
-        n_samples: Size of the sampled softmax; ``None`` for a full one. It is also full if
-            the vocabulary has no more words than that.
+        n_samples: Size of the sampled softmax; ``None``, or a size that the vocabulary
+            does not have, for a full one.
         dropout: Share of each LSTM layer's inputs, and of the last one's outputs, that is
             dropped.
         optimizer: The name of a Keras optimizer.
@@ -77,21 +77,13 @@ class TrainingConfig:
                 object.__setattr__(self, name, check_integer(name, value, smallest))
         check_one_of("sentence_state", self.sentence_state, get_args(SentenceState))
         check_one_of("precision", self.precision, PRECISIONS)
-        n_steps = self.n_steps
+        n, clip = self.n_steps, self.clip_norm
         for name, is_right, expected in (
             ("dropout", 0 <= self.dropout < 1, "from 0 to less than 1"),
             ("learning_rate", self.learning_rate > 0, "more than 0"),
-            (
-                "clip_norm",
-                self.clip_norm is None or self.clip_norm > 0,
-                "more than 0 or None",
-            ),
-            ("warmup_steps", self.warmup_steps < n_steps, f"less than n_steps = {n_steps}"),
-            (
-                "log_steps",
-                n_steps % self.log_steps == 0,
-                f"a divisor of n_steps = {n_steps}",
-            ),
+            ("clip_norm", clip is None or clip > 0, "more than 0 or None"),
+            ("warmup_steps", self.warmup_steps < n, f"less than n_steps = {n}"),
+            ("log_steps", n % self.log_steps == 0, f"a divisor of n_steps = {n}"),
             ("seed", self.seed < 2**31, "from 0 to 2**31 - 1"),
         ):
             if not is_right:
@@ -105,11 +97,9 @@ class TrainingConfig:
             ValueError: There is no setting of a name, or a value is out of its range.
         """
         names = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(values) - set(names))
-        if unknown:
+        if unknown := ", ".join(sorted(set(values) - set(names))):
             raise ValueError(
-                f"There are no training settings {', '.join(unknown)}; there are "
-                f"{', '.join(names)}."
+                f"There are no training settings {unknown}; there are {', '.join(names)}."
             )
         return cls(**values)
 
@@ -123,20 +113,12 @@ class TrainingConfig:
         Raises:
             ValueError: Keras has no optimizer of that name.
         """
-        rates: dict[str, Any] = {"initial_learning_rate": self.learning_rate}
-        if self.warmup_steps:
-            rates = {
-                "initial_learning_rate": 0.0,
-                "warmup_target": self.learning_rate,
-                "warmup_steps": self.warmup_steps,
-            }
         schedule = keras.optimizers.schedules.CosineDecay(
-            decay_steps=self.n_steps - self.warmup_steps, **rates
+            initial_learning_rate=0.0 if self.warmup_steps else self.learning_rate,
+            decay_steps=self.n_steps - self.warmup_steps,
+            warmup_target=self.learning_rate if self.warmup_steps else None,
+            warmup_steps=self.warmup_steps,
         )
         optimizer = keras.optimizers.get(self.optimizer)
-        config = {
-            **optimizer.get_config(),
-            "learning_rate": schedule,
-            "global_clipnorm": self.clip_norm,
-        }
-        return type(optimizer)(**config)
+        changes = {"learning_rate": schedule, "global_clipnorm": self.clip_norm}
+        return type(optimizer)(**{**optimizer.get_config(), **changes})

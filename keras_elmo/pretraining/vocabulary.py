@@ -80,7 +80,6 @@ class Vocabulary:
         """
         path = Path(path)
         try:
-            # Without the byte order mark that some editors write.
             lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
             return cls([line.strip("\r") for line in lines])
         except ValueError as error:

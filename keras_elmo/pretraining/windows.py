@@ -34,10 +34,8 @@ class Windows:
     Each row of a window is a text of its own: it continues in the next window, and takes
     the next sentence after the end of one. The forward direction reads ``<S> w1 ... wn``
     and predicts ``w1 ... wn </S>``; the backward direction reads ``</S> wn ... w1`` and
-    predicts ``wn ... w1 <S>``. That a sentence follows a sentence is not predicted.
-
-    Words are given once for each window, with indices into them: the character CNN
-    then runs once for each distinct word, not once for each token.
+    predicts ``wn ... w1 <S>``. A window lists each of its words once, so that the
+    character CNN runs once for each distinct word.
 
     Args:
         config: The model's configuration, which decides on the character ids.
@@ -80,8 +78,7 @@ class Windows:
             Arrays by name:
 
             - ``words``: int32 (words, characters), the character ids of the window's
-              distinct words. The first row and some last ones are padding. The
-              character axis is cut to what the filters can see.
+              distinct words, padded in both axes. The first row is padding.
             - ``forward``, ``backward``: int32 (batch_size, steps), the row in ``words``
               of each step, both in reading order. 0 is padding.
             - ``forward_targets``, ``backward_targets``: int32 (batch_size, steps), the
@@ -90,7 +87,7 @@ class Windows:
         """
         carried = self.sentence_state == "carried"
         # Each row's next steps, forward and backward, in the order of processing.
-        rows: list[tuple[_Steps, _Steps]] = [([], []) for _ in range(self.batch_size)]
+        rows: list[list[_Steps]] = [[[], []] for _ in range(self.batch_size)]
         bounded = map(self._bounded, sentences)
         for number in itertools.count():
             starts = [number == 0 if carried else not forward for forward, _ in rows]
@@ -104,24 +101,21 @@ class Windows:
             if not any(forward for forward, _ in rows):
                 return
             taken = [[steps[: self.steps] for steps in row] for row in rows]
-            for row in rows:
-                for steps in row:
-                    del steps[: self.steps]
+            rows = [[steps[self.steps :] for steps in row] for row in rows]
             if number >= skip:
                 yield {**self._window(taken), "starts": np.array(starts)}
 
     def dataset(
         self, sentences: Callable[[], Iterable[Sequence[str]]], skip: int = 0
     ) -> Any:
-        """The windows as a data set for ``fit``.
+        """Makes windows while the model trains, with every backend; needs TensorFlow.
 
         Args:
             sentences: Returns sentences as sequences of words.
             skip: How many windows to leave out.
 
         Returns:
-            A ``tf.data.Dataset``, which makes windows while the model trains. It works
-            with every backend, but needs TensorFlow to be installed.
+            A ``tf.data.Dataset`` for ``fit``.
         """
         import tensorflow as tf
 

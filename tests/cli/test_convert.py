@@ -30,16 +30,17 @@ def is_of_seed(path: Path | str, seed: int) -> bool:
     return np.array_equal(found, random_arrays(TINY, seed)["char_embed"])
 
 
+@pytest.fixture
+def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saves the time of comparing a module with the layer."""
+    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
+
+
+@pytest.mark.usefixtures("unverified")
 @pytest.mark.parametrize("is_module", [False, True])
 def test_to_hdf5(
-    is_module: bool,
-    source: str,
-    module: Path,
-    folder: Path,
-    run: Run,
-    monkeypatch: pytest.MonkeyPatch,
+    is_module: bool, source: str, module: Path, folder: Path, run: Run
 ) -> None:
-    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
     code, printed, error = run("convert", module if is_module else source, "out")
     assert (code, error) == (0, "")
     assert names(folder) == ["out"]
@@ -76,10 +77,8 @@ def test_to_keras(module: Path, source: str, folder: Path, run: Run) -> None:
     assert 'model(tf.constant([["The", "river", "bank"]]))' in printed
 
 
-def test_to_a_saved_model(
-    module: Path, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
+@pytest.mark.usefixtures("unverified")
+def test_to_a_saved_model(module: Path, folder: Path, run: Run) -> None:
     code, printed, _ = run("convert", module, "out.v1", "--to", "savedmodel")
     assert code == 0
     assert names(folder) == ["out.v1"]
@@ -97,6 +96,7 @@ def test_to_a_saved_model(
     assert b"NextIteration" not in Path("out.v1", "saved_model.pb").read_bytes()
 
 
+@pytest.mark.slow
 def test_to_a_saved_model_that_takes_ids(source: str, folder: Path, run: Run) -> None:
     modes = ["--output-mode", "elmo", "--input-mode", "character_ids"]
     code, printed, _ = run("convert", source, "out", "--to", "savedmodel", *modes)
@@ -114,62 +114,46 @@ def test_a_model_of_zeros(tmp_path: Path, folder: Path, run: Run) -> None:
     assert "differ by at most 0.0e+00" in printed
 
 
-EXISTS = "exists. Name another place, or replace it by --force."
-OTHER = "is or holds something other than --to"
-
-
-@pytest.mark.parametrize(
-    ("out", "force", "message"),
-    [
-        ("empty", "", EXISTS),
-        ("mine.keras", "", EXISTS),
-        ("home", "--force", OTHER),  # a wrong OUT must not cost a home directory
-        ("dir.keras", "--force", OTHER),
-        ("mine", "--force", OTHER),
-    ],
-)
-def test_what_exists_stays(
-    out: str, force: str, message: str, source: str, folder: Path, run: Run
-) -> None:
+def test_what_exists_stays(source: str, folder: Path, run: Run) -> None:
+    """A wrong OUT must not cost a home directory."""
     saved_model(folder / "home")
     (folder / "home" / "thesis.txt").write_text("mine")
     for name in ("empty", "dir.keras"):
         (folder / name).mkdir()
     for name in ("mine", "mine.keras"):
         (folder / name).write_text("mine")
-    code, printed, error = run("convert", source, out, *force.split())
-    assert (code, printed) == (1, "")
-    assert error.startswith(f"keras-elmo: error: {out!r} {message}")
+    exists = "exists. Name another place, or replace it by --force."
+    for out in ("empty", "mine.keras"):
+        error = run("convert", source, out)[2]
+        assert error == f"keras-elmo: error: {out!r} {exists}\n"
+    for out in ("home", "dir.keras", "mine"):
+        error = run("convert", source, out, "--force")[2]
+        assert error.startswith(f"keras-elmo: error: {out!r} is or holds something other")
     assert names(folder) == ["dir.keras", "empty", "home", "mine", "mine.keras"]
     assert names(folder / "home") == ["options.json", "thesis.txt", "weights.hdf5"]
     assert names(folder / "empty") == names(folder / "dir.keras") == []
     assert (folder / "mine.keras").read_text() == (folder / "mine").read_text() == "mine"
 
 
-def test_force_replaces_a_conversion(source: str, folder: Path, run: Run) -> None:
+def test_force_replaces_a_conversion(
+    source: str, tmp_path: Path, folder: Path, run: Run
+) -> None:
+    """A link is replaced and not followed; a model may be converted over itself."""
+    elsewhere = saved_model(tmp_path / "elsewhere", seed=1)
+    (folder / "link").symlink_to(elsewhere)
     saved_model(folder / "out", seed=1)
     (folder / "out.keras").write_text("damaged")
-    for out in ("out", "out.keras"):
+    assert run("convert", source, "link")[0] == 1
+    for out in ("out", "out.keras", "link"):
         assert run("convert", source, out, "--force", "-q") == (0, "", "")
-    assert names(folder) == ["out", "out.keras"]
+    assert run("convert", "out", "out", "--force", "-q") == (0, "", "")
+    assert names(folder) == ["link", "out", "out.keras"]
     assert names(folder / "out") == ["options.json", "weights.hdf5"]
     assert is_of_seed("out", 0)
     model = keras.saving.load_model("out.keras")
     np.testing.assert_allclose(model(tf.constant(SENTENCES)), outputs(source), atol=1e-6)
-    # A model over itself.
-    assert run("convert", "out", "out", "--force", "-q") == (0, "", "")
-    assert is_of_seed("out", 0)
-
-
-def test_a_link_is_replaced_and_not_followed(
-    source: str, tmp_path: Path, folder: Path, run: Run
-) -> None:
-    saved_model(tmp_path / "elsewhere", seed=1)
-    (folder / "out").symlink_to(tmp_path / "elsewhere")
-    assert run("convert", source, "out")[0] == 1
-    assert run("convert", source, "out", "--force", "-q") == (0, "", "")
-    assert not (folder / "out").is_symlink()
-    assert is_of_seed(tmp_path / "elsewhere", 1)
+    assert not (folder / "link").is_symlink()
+    assert is_of_seed(elsewhere, 1)
 
 
 def _no_folder(*arguments: object) -> str:

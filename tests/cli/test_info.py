@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-import zipfile
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -44,50 +45,34 @@ def test_info_of_hdf5(source: str, run: Run) -> None:
         "scalar_mix": None,
         "named_model": None,
     }
-    lines = [" ".join(line.split()) for line in run("info", source)[1].splitlines()]
-    for line in (
-        source,
-        "kind HDF5",
-        f"path {source}",
-        "size 54.9 kB",
+    lines = {" ".join(line.split()) for line in run("info", source)[1].splitlines()}
+    assert lines >= {
+        *(source, "kind HDF5", f"path {source}", "size 54.9 kB", "cell_clip 3.0"),
         "filters 4 of width 1, 6 of width 2, 8 of width 3",
-        "cell_clip 3.0",
-        "output_dim 16",
-        "lstms 3,648",
-        "total 6,390",
+        *("output_dim 16", "lstms 3,648", "total 6,390"),
         "none a layer starts with equal shares and the scale 1",
-    ):
-        assert line in lines
+    }
 
 
 def test_info_of_an_unusual_model(tmp_path: Path, run: Run) -> None:
-    """No highways, no projections, no clips."""
+    """No highways, no projections, no clips; and one in an archive."""
     config = ElmoConfig(
         filters=((1, 6),), n_highway=0, dim=6, projection_dim=6, cell_clip=None, n_layers=1
     )
     path = saved_model(tmp_path / "model", config)
     found = json.loads(run("info", path / "weights.hdf5", "--json")[1])
     assert found["parameters"] == {
-        "character_embedding": 261 * 16,
-        "convolutions": 16 * 6 + 6,
-        "highways": 0,
-        "projection": 0,
-        "lstms": 2 * (12 * 24 + 24),
-        "total": config.n_parameters,
+        **{"character_embedding": 261 * 16, "convolutions": 16 * 6 + 6, "highways": 0},
+        **{"projection": 0, "lstms": 2 * (12 * 24 + 24), "total": config.n_parameters},
     }
     assert found["bytes"] == (path / "weights.hdf5").stat().st_size
     assert "cell_clip none" in " ".join(run("info", path)[1].split())
 
-
-def test_info_of_an_archive(source: str, tmp_path: Path, run: Run) -> None:
-    archive = tmp_path / "tiny.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for path in Path(source).iterdir():
-            file.write(path, path.name)
-    found = json.loads(run("info", archive, "--json")[1])
-    assert found["kind"] == "zip archive"
-    assert found["bytes"] == archive.stat().st_size
-    assert found["parameters"] == PARAMETERS
+    archive = shutil.make_archive(str(tmp_path / "tiny"), "zip", path)
+    in_archive = json.loads(run("info", archive, "--json")[1])
+    assert in_archive["kind"] == "zip archive"
+    assert in_archive["bytes"] == Path(archive).stat().st_size
+    assert in_archive["parameters"] == found["parameters"]
 
 
 def test_info_of_a_module(module: Path, tmp_path: Path, run: Run) -> None:
@@ -107,10 +92,8 @@ def test_info_of_a_module(module: Path, tmp_path: Path, run: Run) -> None:
     tf.saved_model.save(other, str(tmp_path / "other"))
     code, printed, error = run("info", tmp_path / "other")
     assert (code, printed) == (1, "")
-    assert error.startswith(
-        "keras-elmo: error: Cannot read the variables of the TF-Hub mod"
-    )
-    assert error.count("\n") == 1
+    assert error.startswith("keras-elmo: error: ")
+    assert f"TF-Hub module {str(tmp_path / 'other')!r}" in error
 
 
 def test_named_models(
@@ -136,9 +119,8 @@ def test_named_models(
         assert server.requests == []
         found = json.loads(run("info", "tiny", "--json")[1])
     assert found["named_model"] == dataclasses.asdict(model)
-    assert found["downloaded"] is True
     assert Path(found["path"]).is_relative_to(cache)
-    assert found["bytes"] == size
+    assert (found["downloaded"], found["bytes"]) == (True, size)
 
     printed = run("info", "tiny")[1]
     assert f"{found['path']} (downloaded)" in printed
@@ -148,12 +130,9 @@ def test_named_models(
     assert [name for name in MODELS if cached[name]] == ["mini", "tiny"]
     assert "original-5.5b" in cached
 
-
-def test_info_of_the_embedded_model(run: Run) -> None:
     found = json.loads(run("info", "mini", "--json")[1])
     assert found["path"] == str(MODELS["mini"].embedded_path / "weights.hdf5")
-    assert found["downloaded"] is False
-    assert found["bytes"] == MODELS["mini"].size
+    assert (found["downloaded"], found["bytes"]) == (False, MODELS["mini"].size)
     assert found["parameters"]["total"] == 3_966_928
     assert "(downloaded)" not in run("info", "mini")[1]
 
@@ -164,11 +143,9 @@ def test_verify(module: Path, tmp_path: Path, run: Run) -> None:
     found = json.loads(printed)
     assert found["path"] == str(module)
     assert found["tolerance"] == 1e-4
-    assert sorted(found["errors"]) == [
-        f"{signature}/{output}"
-        for signature in ("default", "tokens")
-        for output in ("default", "elmo", "lstm_outputs1", "lstm_outputs2", "word_emb")
-    ]
+    outputs = ("default", "elmo", "lstm_outputs1", "lstm_outputs2", "word_emb")
+    pairs = itertools.product(("default", "tokens"), outputs)
+    assert set(found["errors"]) == set(map("/".join, pairs))
     assert all(0 <= value < 1e-5 for value in found["errors"].values())
 
     heading, *rows = run("verify", module)[1].split("\n\n")[0].splitlines()

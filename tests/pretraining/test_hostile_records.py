@@ -38,20 +38,14 @@ def model() -> keras.Model:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("steps", np.array(-1), "steps must be an integer from 0 on; got .*-1"),
         ("steps", np.array(1.5), "steps must be an integer from 0 on; got .*1.5"),
         ("steps", np.zeros(2, int), r"expected steps to be .* of shape \(\)"),
         ("variable_0", np.zeros(3), r"expected variable_0 to be .* of shape \(2, 3\)"),
-        (
-            "variable_0",
-            np.array([print] * 6, object).reshape(2, 3),
-            "'variable_0' holds",
-        ),
+        ("variable_0", np.full((2, 3), print, object), "'variable_0' holds"),
         ("variable_0", np.zeros((2, 3), "S4"), "'variable_0' holds"),
-        ("variable_99", np.zeros(3), "expected 5 other arrays than its 6"),
         ("../evil", np.zeros(3), "expected 5 other arrays than its 6"),
     ],
-    ids=range(8),
+    ids=range(6),
 )
 def test_checkpoints_that_are_others(
     model: keras.Model, tmp_path: Path, name: str, value: Any, message: str

@@ -31,8 +31,7 @@ def test_round_trip(dtype: Any, tmp_path: Path) -> None:
     assert not has_softmax(tmp_path)
     save_softmax(tmp_path, SOFTMAX, dtype)
     assert has_softmax(tmp_path)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [SOFTMAX_NAME, VOCABULARY_NAME]
+    assert {path.name for path in tmp_path.iterdir()} == {SOFTMAX_NAME, VOCABULARY_NAME}
     # A source may also be named by its HDF5 file.
     for path in (tmp_path, tmp_path / "weights.hdf5"):
         loaded = load_softmax(path, 3)
@@ -53,9 +52,7 @@ OBJECTS = np.array([print] * 5, dtype=object)
     ("content", "message"),
     [
         (None, r"no vocabulary.txt and softmax.npz.*--init"),
-        (b"", "Cannot read the softmax"),
         (b"PK", "Cannot read the softmax"),
-        (b"not a zip archive", "Cannot read the softmax"),
         ({"kernel": KERNEL}, r"Cannot read the softmax .* expected 2 other arrays"),
         (arrays(more=BIAS), r"expected 2 other arrays than its 3"),
         (arrays(kernel=KERNEL[:, :2]), r"expected kernel .* \(5, 3\).*got float32 \(5, 2"),

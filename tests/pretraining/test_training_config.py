@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import keras
@@ -17,7 +16,6 @@ from keras_elmo.pretraining import TrainingConfig
     ("changes", "message"),
     [
         ({"n_steps": 0}, "n_steps must be"),
-        ({"batch_size": 2.5}, "batch_size must be"),
         ({"window_steps": True}, "window_steps must be"),
         ({"vocabulary_size": -1}, "vocabulary_size must be"),
         ({"n_samples": 0}, "n_samples must be"),
@@ -29,9 +27,7 @@ from keras_elmo.pretraining import TrainingConfig
         ({"warmup_steps": 10_000}, "warmup_steps must be less than n_steps = 10000"),
         ({"log_steps": 300}, "log_steps must be a divisor of n_steps = 10000; got 300"),
         ({"seed": -1}, "seed must be an integer from 0"),
-        ({"seed": 1.0}, "seed must be an integer from 0"),
         ({"seed": 2**31}, r"seed must be from 0 to 2\*\*31 - 1"),
-        ({"warmup_steps": 0.5}, "warmup_steps must be an integer from 0"),
     ],
 )
 def test_out_of_range(changes: dict[str, Any], message: str) -> None:
@@ -46,11 +42,7 @@ def test_round_trip() -> None:
     assert TrainingConfig.from_dict({}) == TrainingConfig()
     numpys = TrainingConfig(n_steps=np.int64(100), warmup_steps=np.uint8(3))
     assert json.loads(json.dumps(numpys.to_dict()))["n_steps"] == 100
-
-
-def test_unknown_setting() -> None:
-    message = "no training settings epochs, lr; there are n_steps, batch_size"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"no training settings epochs, lr; there are n_s"):
         TrainingConfig.from_dict({"lr": 1, "epochs": 2, "seed": 0})
 
 
@@ -65,21 +57,11 @@ def test_unknown_setting() -> None:
 def test_optimizer(
     warmup_steps: int, clip_norm: float | None, steps: Any, expected: list[float]
 ) -> None:
-    config = TrainingConfig(
-        n_steps=100,
-        warmup_steps=warmup_steps,
-        learning_rate=0.5,
-        clip_norm=clip_norm,
-        optimizer="adagrad",
-    )
-    optimizer = config.make_optimizer()
+    settings = {"n_steps": 100, "learning_rate": 0.5, "optimizer": "adagrad"}
+    settings |= {"warmup_steps": warmup_steps, "clip_norm": clip_norm}
+    optimizer = TrainingConfig(**settings).make_optimizer()
     assert isinstance(optimizer, keras.optimizers.Adagrad)
     assert optimizer.global_clipnorm == clip_norm
     rate = optimizer.get_config()["learning_rate"]
     schedule = keras.optimizers.schedules.deserialize(rate)
     np.testing.assert_allclose([float(schedule(s)) for s in steps], expected, atol=1e-6)
-
-
-def test_unknown_optimizer() -> None:
-    with pytest.raises(ValueError, match=re.escape("gradient_ascent")):
-        TrainingConfig(optimizer="gradient_ascent").make_optimizer()
