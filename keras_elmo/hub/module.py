@@ -68,7 +68,7 @@ class HubModule(keras.Layer):
             The layer.
 
         Raises:
-            SourceError: As :func:`load_module`.
+            SourceError: The files cannot be read, or are not a module of ELMo.
         """
         module = load_module(directory)
         outputs = module.signatures["tokens"].structured_outputs
