@@ -41,18 +41,7 @@ _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        argv: Its arguments; by default those of the process.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        SystemExit: The arguments are wrong (code 2), or ask for help or the version
-            (code 0).
-    """
+    """Runs the command and returns its exit code; wrong arguments and help exit."""
     arguments = vars(_parser().parse_args(argv))
     run, parser = arguments.pop("run"), arguments.pop("parser")
     continues = _CONTINUES.get(parser.prog.split()[-1], "")
@@ -151,7 +140,6 @@ def _parser() -> _Parser:
 
 def _quiet_tensorflow() -> None:
     """Keeps TensorFlow's log away, unless the environment sets the level 0."""
-    # What matters is raised as an exception.
     level = os.environ.setdefault(_LOG_LEVEL, "3")
     if level != "0" and "tensorflow" not in sys.modules:
         import_in("tensorflow", _held_stderr)
@@ -159,10 +147,8 @@ def _quiet_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _held_stderr() -> Iterator[None]:
-    """Passes on what is written to stderr only if an exception follows.
-
-    The libraries of TensorFlow write some lines as they are loaded, whatever the log level.
-    """
+    """Passes on what is written to stderr only if an exception follows."""
+    # TensorFlow's libraries write some lines as they are loaded, whatever the log level.
     try:
         stderr = os.dup(2)
     except OSError:  # it is closed

@@ -17,11 +17,9 @@ LOG_NAME = "log.csv"
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the model after each epoch of ``fit``, and ends a training that diverges.
+    """Keeps the last finite model of an epoch's end, and stops a training that diverges.
 
-    The file holds the number of steps, the weights, the optimizer, the carried state and
-    the states of the random numbers, which Keras' own format leaves out. A model with
-    values that are not finite does not replace the last good one.
+    With the carried state and those of the random numbers, which Keras' format leaves out.
     """
 
     def __init__(self, directory: Path, steps_per_epoch: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.arrays import assign_arrays
+from keras_elmo.pretraining import TrainingConfig, evaluate, train
 from keras_elmo.pretraining.language_model import BidirectionalLanguageModel, Perplexity
 from keras_elmo.pretraining.vocabulary import SPECIAL_WORDS, Vocabulary
 from keras_elmo.pretraining.windows import Window, Windows
@@ -305,3 +307,17 @@ def test_perplexity_by_hand() -> None:
     copy = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert isinstance(copy, Perplexity)
     assert copy.name == "p"
+
+
+@pytest.mark.slow
+def test_reference_corpus(shared: Path, tmp_path: Path) -> None:
+    """The text on which bilm-tf's own test asks for a perplexity below 20."""
+    folder = shared / "oracles" / "bilm_tf_tiny"
+    config = ElmoConfig.from_json(folder / "options.json")
+    settings = TrainingConfig(
+        **{"n_steps": 150, "batch_size": 4, "n_samples": 16, "learning_rate": 0.02},
+        **{"warmup_steps": 5, "log_steps": 50},
+    )
+    text, words = [folder / "train" / "data.txt"], folder / "train" / "vocab.txt"
+    train(text, tmp_path / "out", config, settings, words, verbose=False)
+    assert evaluate(tmp_path / "out", text, "carried", batch_size=1).mean < 10
