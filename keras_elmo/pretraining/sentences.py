@@ -24,6 +24,9 @@ def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
         patterns: Files, directories (all ``*.txt`` and ``*.txt.gz`` in them) or patterns
             such as ``"news/part-*.txt"``.
 
+    Returns:
+        Their paths.
+
     Raises:
         FileNotFoundError: One of ``patterns`` names no file.
     """

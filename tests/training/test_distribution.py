@@ -95,9 +95,9 @@ def test_backup_and_restore(folder: Path, tmp_path: Path) -> None:
     def interrupt(batch: int, logs: object) -> None:
         batches.append(batch)
         if len(batches) == 5:  # the first one of the third epoch
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("killed here")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="killed here"):
         resumed(keras.callbacks.LambdaCallback(on_train_batch_end=interrupt))
     assert json.loads(record.read_text())["epoch"] == 2
     model, losses = resumed()
