@@ -84,6 +84,10 @@ autodoc_type_aliases = {
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Call arguments", "params_style")]
 
+# Links. Those between the pages are checked; the network is left alone, and pages that
+# pictures of the gallery lead to are not built by the checker.
+linkcheck_ignore = [r"https?://", r"\w+\.html$"]
+
 # References to other projects
 
 # The inventories come from the network. A build must pass without it, so they are fetched
