@@ -93,6 +93,10 @@ class ScalarMix(keras.Layer):
             mixed = mixed * ops.cast(mask, mixed.dtype)[..., None]
         return mixed
 
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        # On PyTorch, Keras cannot find it out by a call without the number of layers.
+        return (*input_shape[:-2], input_shape[-1])
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
