@@ -16,6 +16,15 @@ def has_static_shapes() -> bool:
     return str(keras.backend.backend()) == "jax"
 
 
+def is_in_tensorflow_graph() -> bool:
+    """Whether TensorFlow traces a function now, for example to export a model."""
+    if not is_tensorflow():
+        return False
+    import tensorflow as tf
+
+    return not tf.executing_eagerly()
+
+
 def shapes_may_depend_on_values(training: bool | None) -> bool:
     """Whether the call that runs now may have shapes that depend on its inputs' values.
 

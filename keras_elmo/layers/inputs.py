@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
+from keras_elmo import backends
 from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Tensor
 
@@ -33,9 +34,39 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
             inputs = _integers_from_python(inputs)
         else:
             inputs = _strings_from_python(inputs, input_mode)
-    _check_dtype(inputs, input_mode)
+    elif _is_placeholder(inputs):
+        inputs = _stand_in(inputs, input_mode)
+    else:
+        _check_dtype(inputs, input_mode, max_characters)
     _check_shape(inputs, input_mode, max_characters)
     return inputs
+
+
+def _is_placeholder(inputs: Tensor) -> bool:
+    """Whether Keras made it up to learn a shape, so that its dtype means nothing.
+
+    It calls subclassed models and ``Lambda`` layers with floats of the right shape, and
+    takes the outputs of other layers for floats if they do not say what they are. What a
+    model's ``Input`` declares, however, is meant.
+    """
+    if not keras.backend.is_float_dtype(inputs.dtype):
+        return False
+    if isinstance(inputs, keras.KerasTensor):
+        history = getattr(inputs, "_keras_history", None)
+        return not isinstance(getattr(history, "operation", None), keras.layers.InputLayer)
+    with keras.SymbolicScope() as scope:
+        return scope.original_scope is not None
+
+
+def _stand_in(inputs: Tensor, input_mode: str) -> Tensor:
+    """A placeholder of the same shape that the layer can compute with."""
+    if isinstance(inputs, keras.KerasTensor):
+        return inputs  # only its shape is read
+    if input_mode == "character_ids":
+        return keras.ops.zeros_like(inputs, "int32")
+    import tensorflow as tf
+
+    return tf.ensure_shape(tf.fill(tf.shape(inputs), ""), inputs.shape)
 
 
 def _refuse(
@@ -45,15 +76,21 @@ def _refuse(
     raise error(f"inputs: {expected}; got {found}.{hint}")
 
 
-def _check_dtype(inputs: Tensor, input_mode: str) -> None:
+def _check_dtype(inputs: Tensor, input_mode: str, characters: int) -> None:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    if dtype in (_INTEGERS if input_mode == "character_ids" else ("string",)):
+    ids = input_mode == "character_ids"
+    if dtype in (_INTEGERS if ids else ("string",)):
         return
     hint = ""
-    # A Sequential model whose input is not declared assumes numbers.
-    if isinstance(inputs, keras.KerasTensor) and input_mode != "character_ids":
-        shape = "()" if input_mode == "sentences" else "(None,)"
-        hint = f" Declare the model's input: keras.Input(shape={shape}, dtype='string')."
+    shape = {"sentences": (), "tokens": (None,)}.get(input_mode, (None, characters))
+    right = repr("int32" if ids else "string")
+    # Keras assumes numbers wherever nobody says what a model takes.
+    if isinstance(inputs, keras.KerasTensor) or backends.is_in_tensorflow_graph():
+        hint = (
+            f" Declare the model's input: keras.Input(shape={shape}, dtype={right}); or, "
+            "to export a subclassed model, model.export(path, input_signature="
+            f"[keras.InputSpec(shape={(None, *shape)}, dtype={right})])."
+        )
     _refuse(input_mode, f"{dtype} of shape {inputs.shape}", hint, TypeError)
 
 
