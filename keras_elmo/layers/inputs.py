@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_elmo import backends
 from keras_elmo.text.characters import N_CHARACTERS
+from keras_elmo.text.sources import described, items_of
 from keras_elmo.types import Tensor
 
 _EXPECTED = {
@@ -124,28 +125,35 @@ def _integers_from_python(inputs: Any) -> Tensor:
     except ValueError:
         hint = " Pad them with zeros."
         _refuse("character_ids", "rows of different lengths", hint)
-    if ids.dtype.kind not in "iu" and ids.size:
+    if ids.size == 0:
+        ids = ids.astype(np.int32)
+    if ids.dtype.name not in _INTEGERS:
         found = f"{ids.dtype} of shape {ids.shape}"
         _refuse("character_ids", found, error=TypeError)
-    if ids.size and (ids.min() < 0 or ids.max() > N_CHARACTERS):
+    # Larger ones would wrap. As in tensors, below 0 is padding.
+    if ids.size and ids.max() > N_CHARACTERS:
         found = f"{ids.min()} to {ids.max()}"
         raise ValueError(f"inputs: character ids go from 0 to {N_CHARACTERS}; got {found}.")
-    return keras.ops.convert_to_tensor(ids.astype(np.int32))
+    return keras.ops.convert_to_tensor(np.maximum(ids, 0).astype(np.int32))
 
 
 def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
     import tensorflow as tf
 
-    rows = inputs.tolist() if isinstance(inputs, np.ndarray) else inputs
-    if isinstance(rows, str | bytes) or not hasattr(rows, "__iter__"):
-        _refuse(input_mode, f"{rows!r:.100}", " Put a single one into a list.")
-    rows = list(rows)
-    n_nested = sum(not isinstance(r, str | bytes) and hasattr(r, "__iter__") for r in rows)
-    if n_nested == 0 and (rows or input_mode != "tokens"):
+    if isinstance(inputs, str | bytes | int | float):
+        _refuse(input_mode, f"{inputs!r:.100}", " Put a single one into a list.")
+    rows = items_of(inputs)
+    if rows is None:
+        _refuse(input_mode, described(inputs), error=TypeError)
+    nested = [None if isinstance(row, str | bytes) else items_of(row) for row in rows]
+    if not any(row is not None for row in nested) and (rows or input_mode != "tokens"):
         return tf.constant(list(map(_encoded, rows)), tf.string, (len(rows),))
-    if n_nested != len(rows):
+    encoded = [
         _refuse(input_mode, "strings and sequences of strings mixed")
-    encoded = [list(map(_encoded, row)) for row in rows]
+        if row is None
+        else list(map(_encoded, row))
+        for row in nested
+    ]
     width = max(map(len, encoded), default=0)
     padded = [row + [b""] * (width - len(row)) for row in encoded]
     return tf.constant(padded, tf.string, (len(rows), width))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo import backends
+from keras_elmo.text.sources import described, items_of
 from keras_elmo.types import Tensor
 
 _WORDS_AT_ONCE = 2048
@@ -127,8 +128,11 @@ def _distinct(words: Iterable[str]) -> tuple[bytes, ...]:
         raise TypeError(
             f"words must be a list of strings; got one string, {words!r:.100}. Split it."
         )
+    items = list(words) if isinstance(words, Set | Iterator) else items_of(words)
+    if items is None:
+        raise TypeError(f"words must be a list of strings; got {described(words)}.")
     encoded = []
-    for word in words:
+    for word in items:
         if not isinstance(word, str):
             raise TypeError(
                 f"words must hold strings; got {word!r:.100} of type {type(word).__name__}."
