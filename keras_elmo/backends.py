@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 import keras
+
+KERAS_2 = (
+    "Models of tf_keras, which TF_USE_LEGACY_KERAS=1 makes tf.keras, cannot hold layers of "
+    "Keras 3: build the model by `import keras` and keras.Input, keras.Model and so on."
+)
+
+
+def warn_of_keras_2() -> None:
+    """Warns of models that are about to refuse the layer with an obscure message."""
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true")
+    if legacy and "tf_keras" in sys.modules:
+        warnings.warn(KERAS_2, stacklevel=3)
 
 
 def is_tensorflow() -> bool:

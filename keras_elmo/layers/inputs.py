@@ -28,6 +28,8 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
     ``""`` fills up ragged rows of strings. Raises ``TypeError`` for values of another type
     than the mode takes, ``ValueError`` for a wrong rank or shape.
     """
+    if type(inputs).__module__.startswith("tf_keras."):
+        raise TypeError(f"inputs: this is a tensor of Keras 2. {backends.KERAS_2}")
     if hasattr(inputs, "row_splits") and hasattr(inputs, "to_tensor"):
         inputs = inputs.to_tensor()  # a ragged tensor, filled up with "" or 0: padding
     elif not (isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)):
@@ -41,6 +43,24 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
         _check_dtype(inputs, input_mode, max_characters)
     _check_shape(inputs, input_mode, max_characters)
     return inputs
+
+
+def compute_policy(dtype: Any, input_mode: str) -> Any:
+    """What the argument ``dtype`` says of how a layer computes.
+
+    In ``hub.KerasLayer(..., dtype=tf.string)`` it was the inputs' type, which the input
+    mode says here: that is as if it were left out.
+    """
+    policy = keras.dtype_policies.get(dtype)
+    found = policy.compute_dtype
+    if keras.backend.is_float_dtype(found):
+        return policy
+    if found in (_INTEGERS if input_mode == "character_ids" else ("string",)):
+        return None
+    raise ValueError(
+        "dtype is what the layer computes in, such as 'float32' or 'mixed_float16'; got "
+        f"{found!r}. Leave it out."
+    )
 
 
 def _is_placeholder(inputs: Tensor) -> bool:
