@@ -18,6 +18,7 @@ from keras_elmo.layers import CharacterIds, MaskedMean, ScalarMix
 from keras_elmo.layers.arrays import assign_mix
 from keras_elmo.layers.character_ids import PAD_TOKEN
 from keras_elmo.layers.engine import Engine
+from keras_elmo.layers.inputs import compute_policy
 from keras_elmo.layers.native_engine import NativeEngine
 from keras_elmo.layers.output_modes import OUTPUTS
 from keras_elmo.layers.token_mask import token_mask
@@ -114,7 +115,9 @@ class ElmoEmbeddingLayer(keras.Layer):
             own graph, frozen, under the layer's mix: for modules whose weights cannot be
             read as arrays. It takes strings, trains the mix only, and needs the
             TensorFlow backend.
-        **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``.
+        **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``. The
+            dtype is what the layer computes in; that of its inputs, as ``hub.KerasLayer``
+            took it (``dtype=tf.string``), is accepted and says nothing.
 
     Call arguments:
         inputs: As ``input_mode`` describes: a tensor, a symbolic tensor, a NumPy array or
@@ -159,6 +162,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         engine: EngineName = "native",
         **kwargs: Any,
     ) -> None:
+        backends.warn_of_keras_2()
+        kwargs["dtype"] = compute_policy(kwargs.get("dtype"), input_mode)
         super().__init__(**kwargs)
         self.output_mode = check_one_of("output_mode", output_mode, get_args(OutputMode))
         self.fine_tune = check_one_of("fine_tune", fine_tune, get_args(FineTune))

@@ -252,6 +252,31 @@ def test_fit_takes_what_keras_takes(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(found, model(strings), atol=1e-6)
 
 
+@pytest.mark.parametrize("input_mode", INPUT_MODES)
+def test_the_dtype_of_the_inputs_is_no_policy(input_mode: str) -> None:
+    """As ``hub.KerasLayer`` took it; such a layer computes as one without it."""
+    dtype = symbolic(input_mode).dtype
+    layer = ElmoEmbeddingLayer(LEAST, "elmo", input_mode, dtype=dtype)
+    assert layer.dtype_policy == keras.config.dtype_policy()
+    assert keras.backend.standardize_dtype(layer(given(TOKENS, input_mode)).dtype) == (
+        "float32"
+    )
+
+
+@pytest.mark.tensorflow
+def test_models_of_keras_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning before what Keras 2 says of the layer itself."""
+    tf_keras = pytest.importorskip("tf_keras")
+    layer = ElmoEmbeddingLayer(LEAST)
+    with pytest.raises(
+        TypeError, match=r"inputs: this is a tensor of Keras 2\. Models of tf"
+    ):
+        layer(tf_keras.Input((), dtype="string"))
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    with pytest.warns(UserWarning, match=r"cannot hold layers of Keras 3: build the model"):
+        ElmoEmbeddingLayer(LEAST)
+
+
 @pytest.mark.tensorflow
 def test_two_layers_and_one_layer_twice(source: str) -> None:
     left, right = symbolic("sentences"), symbolic("sentences")
@@ -300,6 +325,8 @@ ONE_LAYER = dataclasses.replace(TINY, n_layers=1)
     [
         ({"output_mode": "pooled"}, ValueError, "output_mode must be one of 'default', 'e"),
         ({"fine_tune": True}, ValueError, "fine_tune must be one of 'aggr.* got True"),
+        ({"dtype": "bool"}, ValueError, "dtype is what the layer computes in.* got 'bool'"),
+        ({"dtype": "string"}, ValueError, "as 'float32' or 'mixed_float16'; got 'string'"),
         ({"engine": "tf"}, ValueError, "engine must be one of 'native', 'hub'; got 'tf'"),
         ({"source": 3}, TypeError, "source must be a name, a path, a URL or an ElmoConfig"),
         (

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
-from keras_elmo import ElmoEmbeddingLayer, compute_features, text_dataset
+from keras_elmo import (
+    ElmoEmbeddingLayer,
+    batch_to_character_ids,
+    compute_features,
+    text_dataset,
+)
 from keras_elmo.cli.main import main
 from tests.tiny_models import LEAST, saved_model
 
@@ -129,3 +136,48 @@ def test_missing_values(texts: list[Any], model: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=r"texts\[1\] is missing"):
             read(texts)
+
+
+FRAME = {"text": ["A fine film .", "Dull ."], "label": [1, 0]}
+ENTRIES: dict[str, Callable[[Any], Any]] = {
+    "sentences": lambda texts: ElmoEmbeddingLayer(LEAST)(texts),
+    "tokens": lambda texts: ElmoEmbeddingLayer(LEAST, input_mode="tokens")(texts),
+    "text_dataset": text_dataset,
+    "compute_features": lambda texts: compute_features(LEAST, texts, "out.npy"),
+    "batch_to_character_ids": batch_to_character_ids,
+    "cache_vocabulary": lambda words: ElmoEmbeddingLayer(LEAST).cache_vocabulary(words),
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            pd.DataFrame(FRAME),
+            r"a DataFrame. Give the texts in it, such as frame\['text'\]",
+        ),
+        (
+            pl.DataFrame(FRAME),
+            r"a DataFrame. Give the texts in it, such as frame\['text'\]",
+        ),
+        (FRAME, r"a dict. Give the texts in it, such as texts\['text'\]"),
+        ({"A fine film ."}, "of type set. Make it a list"),
+        (iter(["A fine film ."]), "of type list_iterator. Make it a list"),
+        (
+            [{"text": "A fine film ."}],
+            "{'text': 'A fine film .'} of type dict|a dict. Give",
+        ),
+        ([{"A fine film ."}], "{'A fine film .'} of type set"),
+    ],
+)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_what_would_be_read_as_something_else(
+    entry: str, given: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table's column names, a dict's keys, a set's strings in any order."""
+    monkeypatch.chdir(tmp_path)
+    if entry == "cache_vocabulary" and not isinstance(given, (dict, pd.DataFrame)):
+        return  # words have no order
+    with pytest.raises(TypeError, match=message):
+        ENTRIES[entry](given)
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from keras_elmo.text.characters import (
     CHARACTER_PADDING_ID,
     END_WORD_ID,
     MAX_CHARACTERS_PER_TOKEN,
+    N_CHARACTERS,
 )
 from keras_elmo.types import (
     InputMode,
@@ -112,8 +113,10 @@ class CharacterIds(keras.Layer):
             Strings (batch, time), where ``""`` is padding; or ids as the call returns them.
         """
         if self.input_mode == "character_ids":
-            # Below 0 is padding too, as in many pipelines.
-            ids = ops.maximum(ops.cast(inputs, "int32"), 0)  # (batch, time, length)
+            # Below 0 is padding too, as in many pipelines. What no int32 holds would wrap:
+            # it becomes the first id that no embedding has.
+            ids = ops.clip(inputs, 0, N_CHARACTERS + 1)  # (batch, time, length)
+            ids = ops.cast(ids, "int32")
             if self.max_tokens is not None:
                 kept, time = _first_tokens(token_mask(ids), self.max_tokens)
                 ids = ops.where(kept[..., None], ids, 0)[:, :time]

@@ -80,12 +80,9 @@ class NativeEngine(keras.Layer):
 
     def _word_vectors(self, words: Tensor) -> Tensor:
         """Token vectors of words and boundaries, from the cache if they are there."""
-        rows = None  # (words,)
-        if not self.bilm.token_encoder.trainable:
-            rows = self.vocabulary_cache.rows(words)
-        if rows is None:
+        if self.bilm.token_encoder.trainable:
             return self._encode(words)
-        return self.vocabulary_cache.completed(rows, self._encode(words[rows == 0]))
+        return self.vocabulary_cache.word_vectors(words, self._encode)
 
     def _encode(self, words: Tensor) -> Tensor:
         return self.bilm.word_vectors(word_ids(words, self.max_characters_per_token))

@@ -147,6 +147,21 @@ def test_forms_of_the_same(input_mode: str, dense: list, others: tuple) -> None:
         np.testing.assert_array_equal(layer(inputs), layer(dense))
 
 
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "uint16", "uint32", "uint64"])
+def test_ids_of_any_integers(dtype: str) -> None:
+    ids = np.zeros((1, 3, 50), dtype)
+    ids[0, 0] = 261
+    expected = ids.copy()
+    layer = CharacterIds("character_ids")
+    if dtype.startswith("int"):
+        ids[0, 1] = -1  # padding
+    for inputs in (ids, tf.constant(ids)):
+        np.testing.assert_array_equal(layer(inputs), expected)
+    # What no int32 holds stays a wrong id, which the embedding refuses.
+    ids[0, 2] = np.iinfo(dtype).max
+    assert layer(tf.constant(ids))[0, 2].numpy().tolist() == [262] * 50
+
+
 def test_in_a_function() -> None:
     layer = CharacterIds(max_tokens=2)
     function = tf.function(layer, input_signature=[tf.TensorSpec((None, None), tf.string)])
@@ -179,9 +194,16 @@ STRINGS = "expected strings, got"
         ("character_ids", [[[1, 2]]], ValueError, "max_characters_per_token = 50"),
         ("character_ids", [[[1]], [[1], [2]]], ValueError, "rows of different lengths"),
         ("character_ids", [[[262] + [0] * 49]], ValueError, "0 to 261; got 0 to 262"),
-        ("character_ids", [[[-1] * 50]], ValueError, "go from 0 to 261; got -1 to -1"),
-        ("character_ids", tf.ones((1, 1, 50)), TypeError, "got float32"),
-        ("character_ids", tf.ones((1, 1, 50), tf.uint8), TypeError, "got uint8"),
+        ("character_ids", np.full((1, 1, 50), 1 << 32), ValueError, "to 261; got 42949672"),
+        *(
+            ("character_ids", ids, TypeError, f"got {dtype} of shape")
+            for dtype in ("float32", "uint8", "int8", "bool")
+            for ids in (
+                np.ones((1, 1, 50), dtype),
+                tf.ones((1, 1, 50), dtype),
+                keras.Input((None, 50), dtype=dtype),
+            )
+        ),
         # Symbolic ones.
         ("sentences", keras.Input(()), TypeError, r"takes strings of shape .* got float32"),
         ("sentences", keras.Input((2,), dtype="string"), ValueError, r"shape \(None, 2\)"),
