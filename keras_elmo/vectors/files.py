@@ -110,20 +110,6 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def reserve(path: Path) -> None:
-    """Takes the room of a file that has holes, so that it cannot be missing later."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-        except OSError as error:
-            # Not every file system can; there the room is taken as it is needed.
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
-        os.fsync(file.fileno())
-
-
 def sync_directory(directory: Path) -> None:
     """Brings the names in a directory to the disk, where the system can."""
     with suppress(OSError):

@@ -26,6 +26,7 @@ from keras_elmo.vectors.embeddings import DAMAGED, Embeddings
 from keras_elmo.vectors.files import next_to, room
 from keras_elmo.vectors.fingerprint import Fingerprint, differences
 from keras_elmo.vectors.options import Options
+from keras_elmo.weights.atomic import reserve
 from keras_elmo.weights.numpy_files import map_npy
 
 
@@ -111,7 +112,7 @@ class Store:
             try:
                 with room(self.path):
                     np.lib.format.open_memmap(self.part, "w+", self.dtype, self.shape)
-                    files.reserve(self.part)
+                    reserve(self.part, self.part.stat().st_size)
                     self._write_record(0)
             except BaseException:
                 self.discard()
