@@ -188,14 +188,14 @@ def load_module(directory: Path) -> Any:
     import tensorflow as tf
 
     try:
+        variables = directory / "variables" / "variables"
+        if variables.with_name("variables.index").is_file():  # not of constants alone
+            read_index(variables)
         if problem := graph_problem(directory):
             raise SourceError(
                 f"Refusing to load the TF1 Hub module in {str(directory)!r}: it {problem}. "
                 "No published ELMo does: get the module from another place."
             )
-        variables = directory / "variables" / "variables"
-        if variables.with_name("variables.index").is_file():  # not of constants alone
-            read_index(variables)
         module = tf.saved_model.load(str(directory), tags=[])
     except SourceError:
         raise

@@ -57,9 +57,20 @@ def check_apart(path: Path, source: Path) -> None:
             )
 
 
+def check_free(path: Path, suffixes: Iterable[str], allow_empty: bool = False) -> None:
+    """Checks that no files of the user's are in the places of those next to ``path``."""
+    for file in (next_to(path, suffix) for suffix in suffixes):
+        if os.path.lexists(file) and not (allow_empty and file.stat().st_size == 0):
+            raise FileExistsError(
+                f"path: {str(file)!r} exists, and is not of an earlier run: a file of that "
+                f"name is made next to {str(path)!r}. Move it, or name another file."
+            )
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keeps other processes from ``path``, by a file with ``.lock`` after its name."""
+    check_free(path, [".lock"], allow_empty=True)
     lock = filelock.FileLock(next_to(path, ".lock"), timeout=0)
     try:
         lock.acquire()

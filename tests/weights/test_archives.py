@@ -313,6 +313,7 @@ def with_holes(names: Mapping[str, str]) -> bytes:
     return start + b"1\n0\n4\n".ljust(512, b"\0") + bytes(1024)
 
 
+TWICE = [(["a", "./a"], []), (["a", "a/b"], []), (["a/b", "a"], []), (["a"], [member("a")])]
 HOSTILE_TARS: dict[str, tuple[bytes, str]] = {
     **{
         f"{name} {kind!r}": (tar_bytes(FILES, member(name, kind)), OUT)
@@ -333,6 +334,10 @@ HOSTILE_TARS: dict[str, tuple[bytes, str]] = {
     "many": (501 * raw("d", tarfile.DIRTYPE, b""), "it has more than 500 headers"),
     "many slow ones": (251 * SLOW, "it has more than 500 headers"),
     "large header": (DIGITS + raw("f", tarfile.REGTYPE, b""), "a header of 1,048,576 byt"),
+    **{
+        f"twice {i}": (tar_bytes(dict.fromkeys(names, b""), *others), "the name of another")
+        for i, (names, others) in enumerate(TWICE)
+    },
     "large": (raw("f", tarfile.REGTYPE, bytes(PLENTY)), LARGE),
     "more after the end": (WHOLE + bytes(PLENTY), LARGE),
     "many parts": (b"".join(map(gz, [WHOLE, *[bytes(1 << 19)] * 3])), LARGE),
