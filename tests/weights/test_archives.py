@@ -168,6 +168,11 @@ def test_a_check_reads_every_member(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"model.zip' \("):
         check_zip(path)
     assert load_source(path).config == TINY
+    # A size in the directory: zipfile ends where the data do, and their checksum fits.
+    start = content.index(b"PK\1\2") + 24
+    path.write_bytes(content[:start] + b"\xff\xff\0\0" + content[start + 4 :])
+    with pytest.raises(SourceError, match=r"'elmo_options.json' has \d+ bytes"):
+        check_zip(path)
 
 
 # ------------------------------------------------------------------------------- tar.gz
