@@ -81,6 +81,44 @@ def test_settings_that_are_none(
         embedding_layer(path, Options("mix", pooled=True))
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "config"),
+    [
+        ("os", "system", {}),
+        ("subprocess", "Popen", {"args": "touch {}"}),
+        ("keras.layers", "TFSMLayer", {"filepath": "{}"}),
+        ("keras.layers", "TorchModuleWrapper", {"module": "AAAA"}),
+        ("keras.layers", "StringLookup", {"vocabulary": "{}"}),
+        ("keras.utils", "get_file", {"fname": "{}", "origin": "http://127.0.0.1:9/x"}),
+        ("keras_elmo.weights.download", "forget", {}),
+        ("keras_elmo.hub.module", "HubModule", {"output_dim": 16}),
+        ("keras.layers", "Dense", {"units": 10**10}),  # no memory for that
+    ],
+)
+def test_classes_of_others(
+    saved: Path, tmp_path: Path, module: str, name: str, config: dict[str, Any]
+) -> None:
+    """In the place of a layer; what it would read or write is not touched."""
+    other = {
+        key: v.format(tmp_path / "f") if isinstance(v, str) else v
+        for key, v in config.items()
+    }
+
+    def change(member: str, content: bytes) -> bytes:
+        if member != "config.json":
+            return content
+        tree = json.loads(content)
+        layer = {"module": module, "class_name": name, "config": {"name": "x", **other}}
+        inbound = tree["config"]["layers"][1]["inbound_nodes"]
+        tree["config"]["layers"].append({**layer, "name": "x", "inbound_nodes": inbound})
+        return json.dumps(tree).encode()
+
+    path = repacked(saved, tmp_path / "evil.keras", change)
+    with pytest.raises(ValueError, match=r"cannot load the model '.*evil.keras'"):
+        embedding_layer(path, Options("mix", pooled=True))
+    assert [file.name for file in tmp_path.iterdir()] == ["evil.keras"]
+
+
 def test_code_in_a_model_is_refused(tmp_path: Path) -> None:
     text = keras.Input((), dtype="string")
     code = keras.layers.Lambda(lambda x: x, (LEAST.output_dim,))

@@ -13,9 +13,7 @@ from keras_elmo import backends
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.layers import ScalarMix
 from keras_elmo.types import PathLike
-from keras_elmo.vectors.embeddings import DAMAGED
 from keras_elmo.vectors.options import Options
-from keras_elmo.weights import archive
 
 
 def embedding_layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
@@ -49,8 +47,8 @@ def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
     try:
         # In safe mode, which is Keras' default: no code of the file is run.
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-    # Keras and h5py raise any of these, depending on where the damage lies.
-    except (*DAMAGED, *archive.DAMAGED, ImportError) as error:
+    # Keras, h5py and TensorFlow raise anything, depending on where the damage lies.
+    except Exception as error:
         raise ValueError(
             f"source: cannot load the model {str(path)!r} ({error!s:.500}). Is it "
             "complete, and of a Keras version no newer than this one?"

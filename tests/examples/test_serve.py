@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import re
@@ -11,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,15 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
-from serve.serve import Arrays, Batches, Limits, load_model, make_app, parse_request
+from serve.serve import (
+    Arrays,
+    Batches,
+    Limits,
+    load_model,
+    make_app,
+    make_config,
+    parse_request,
+)
 from starlette.exceptions import HTTPException
 
 from keras_elmo import ElmoEmbeddingLayer
@@ -33,13 +41,13 @@ LIMITS = Limits(5000, 8, 60, 50, 100, 30, 20, 100)
 SENTENCES = ["the cat  sat on the mat ", "a", "", "naïve café tab\there"]
 
 
-@contextmanager
+@contextlib.contextmanager
 def served(
     compute: Callable[..., Arrays], limits: Limits, outputs: Sequence[str] = OUTPUTS
 ) -> Iterator[Any]:
     """Runs the service in a thread; yields the server, which has a port."""
     app = make_app(compute, outputs, limits)
-    server: Any = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    server: Any = uvicorn.Server(make_config(app, limits, port=0, log_level="critical"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
     while thread.is_alive() and not server.started:
@@ -251,6 +259,31 @@ def test_time_limits_and_a_model_that_fails() -> None:
         status, content, _ = send(server, b'{"sentences": ["fail"]}')
         assert (status, content["error"]) == (500, "The vectors could not be computed.")
         assert vectors(server, sentences=["a b"]) == [[2.0]]
+
+
+def test_slow_clients_are_cut_off() -> None:
+    """Those that send headers byte by byte, and those that never read a large answer."""
+
+    def compute(rows: Sequence[Sequence[str]]) -> Arrays:
+        size = 1 << 21 if "large" in rows[0] else 1
+        return {"default": np.full((len(rows), size), 0.1234567, np.float32)}
+
+    body = b'{"sentences": ["large"]}'
+    request = b"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    request += b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with served(compute, Limits(seconds=0.5)) as server:
+        for sent in (b"", b"P", request):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(sent)
+                until = time.monotonic() + 20
+                with contextlib.suppress(ConnectionError):
+                    while sent == b"P" and time.monotonic() < until:
+                        time.sleep(0.1)
+                        client.sendall(b"O")
+                while server.server_state.connections and time.monotonic() < until:
+                    time.sleep(0.05)
+                assert not server.server_state.connections
+        assert send(server)[0] == 200
 
 
 def test_batches_are_bounded_and_in_order() -> None:
