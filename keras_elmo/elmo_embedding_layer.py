@@ -29,6 +29,7 @@ from keras_elmo.types import (
     OutputMode,
     PathLike,
     Shape,
+    Split,
     Stateful,
     Tensor,
     check_one_of,
@@ -80,8 +81,7 @@ class ElmoEmbeddingLayer(keras.Layer):
               ``"layers"``.
         input_mode: The input:
 
-            - ``"sentences"``: strings (batch,) or (batch, 1), split on the space
-              character.
+            - ``"sentences"``: strings (batch,) or (batch, 1), which ``split`` splits.
             - ``"tokens"``: strings (batch, time), dense or ragged; a token may contain
               spaces.
             - ``"character_ids"``: integers (batch, time, max_characters_per_token), 0
@@ -114,6 +114,14 @@ class ElmoEmbeddingLayer(keras.Layer):
             own graph, frozen, under the layer's mix: for modules whose weights cannot be
             read as arrays. It takes strings, trains the mix only, and needs the
             TensorFlow backend.
+        split: How sentences are split into tokens, in the graph, so that it is saved,
+            exported and served with the model:
+
+            - ``"space"``: at the space character only, as the TF1 Hub modules do.
+            - ``"words"``: raw text, into words and punctuation marks, as
+              :func:`~keras_elmo.tokenize` does.
+            - ``"character"``: each character that is not white space is a token: for
+              proteins, or text without spaces between words.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``.
 
     Call arguments:
@@ -157,6 +165,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         max_tokens: int | None = None,
         stateful: Stateful = False,
         engine: EngineName = "native",
+        split: Split = "space",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -176,8 +185,10 @@ class ElmoEmbeddingLayer(keras.Layer):
             pad_token,
             max_tokens,
             self.max_characters_per_token,
+            split,
             name="character_ids",
         )
+        self.split = split
         self.pad_token, self.max_tokens = pad_token, self.character_ids.max_tokens
         self.supports_jit = self.character_ids.supports_jit
         self.scalar_mix: ScalarMix | None = None
@@ -361,6 +372,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             "max_tokens": self.max_tokens,
             "stateful": self.stateful,
             "engine": self.engine,
+            "split": self.split,
         }
 
     @classmethod
