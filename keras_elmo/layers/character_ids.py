@@ -16,6 +16,7 @@ from keras_elmo.text.characters import (
     END_WORD_ID,
     MAX_CHARACTERS_PER_TOKEN,
 )
+from keras_elmo.text.tips import give_tips
 from keras_elmo.text.tokenization import WHITE_SPACE, re2_pattern
 from keras_elmo.types import (
     InputMode,
@@ -111,7 +112,14 @@ class CharacterIds(keras.Layer):
 
     def checked(self, inputs: Any) -> Tensor:
         """Lists, arrays and ragged tensors as tensors; raises as the call does."""
-        return checked_inputs(inputs, self.input_mode, self.max_characters_per_token)
+        most = self.max_characters_per_token
+        tensor = checked_inputs(inputs, self.input_mode, most)
+        # Lists and arrays come from people who call the layer by hand; in a graph, their
+        # tensors have no values yet.
+        is_by_hand = tensor is not inputs and hasattr(tensor, "numpy")
+        if is_by_hand and self.input_mode == "sentences":
+            give_tips(tensor.numpy().ravel(), self.split, most - 2, stacklevel=3)
+        return tensor
 
     def call(self, inputs: Tensor) -> Tensor:
         tokens = self.tokens(inputs)
