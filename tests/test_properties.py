@@ -53,6 +53,7 @@ def of_sentences() -> ElmoEmbeddingLayer:
     return ElmoEmbeddingLayer(LEAST, "layers")
 
 
+@pytest.mark.filterwarnings("ignore::keras_elmo.errors.InputTip")
 @few
 @given(st.lists(TEXTS, min_size=1, max_size=3))
 def test_any_text_has_finite_vectors_and_zeros_elsewhere(

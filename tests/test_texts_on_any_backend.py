@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, text_dataset
+from keras_elmo.text.tokenization import split_text
 from tests.any_backend import BACKEND, fed, symbolic, to_numpy, to_tensor, without_strings
 from tests.tiny_models import LEAST
 
@@ -45,6 +46,15 @@ def test_text_dataset_in_order() -> None:
     assert [row for array in ids for row in words(array)] == expected
     assert [array.shape for array in ids] == [(2, 3, 50), (2, 3, 50), (1, 3, 50)]
     assert ids[0].dtype == np.int32
+
+
+@pytest.mark.parametrize("split", ["words", "character"])
+def test_raw_text(split: Any) -> None:
+    raw = ["It isn't bad... हिन्दी", "MKV\tLLA。"]
+    found = [words(ids) for ids, _ in batches(raw, np.arange(2), split=split)]
+    assert found == [[split_text(text, split) for text in raw]]
+    with pytest.raises(ValueError, match="split must be one of 'space', 'words', 'char"):
+        text_dataset(raw, split="lines")
 
 
 def test_few_lengths_where_each_is_compiled() -> None:
