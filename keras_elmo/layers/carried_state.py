@@ -51,7 +51,10 @@ class CarriedState(keras.Layer):
         if not isinstance(n_rows, int):
             import tensorflow as tf
 
-            tf.debugging.assert_less_equal(n_rows, self.rows, message)
+            # Before the assignment of what is too large, whose error would say less.
+            check = tf.debugging.assert_less_equal(n_rows, self.rows, message)
+            with tf.control_dependencies([check]):
+                n_rows = tf.identity(n_rows)
         elif n_rows > self.rows:
             raise ValueError(
                 f"{message}; got {n_rows}. Build the layer with the largest batch."
