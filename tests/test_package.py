@@ -15,6 +15,7 @@ from packaging.version import Version
 
 import keras_elmo
 from keras_elmo.imports import CLASSES
+from tests.any_backend import model_of
 from tests.processes import run_python
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,10 +26,8 @@ LOAD = "print(keras.models.load_model({path!r}).layers[-1].get_config()['output_
 
 @pytest.fixture(scope="module")
 def path(source: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    text = keras.Input((), dtype="string")
-    layer = keras_elmo.ElmoEmbeddingLayer(source, "pooled_layers")
     path = tmp_path_factory.mktemp("models") / "model.keras"
-    keras.Model(text, layer(text)).save(path)
+    model_of(keras_elmo.ElmoEmbeddingLayer(source, "pooled_layers")).save(path)
     return str(path)
 
 
