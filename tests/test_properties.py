@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
-from keras_elmo.layers import MaskedMean
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, batch_to_character_ids
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.weights.numpy_files import map_npy, read_member
 from tests.tiny_models import configs
@@ -47,27 +46,6 @@ def test_character_ids_of_any_text(batch: list[list[str]], length: int) -> None:
             expected = [259, *content[: length - 2], 260]
             assert ids.tolist() == expected + [261] * (length - len(expected))
         assert not row[len(tokens) :].any()
-
-
-# ------------------------------------------------------------------------------ layers
-
-NUMBERS = st.floats(-4, 4, width=32)
-
-
-@few
-@given(st.integers(1, 3), st.integers(1, 4), st.integers(2, 4), st.data())
-def test_mixing_and_pooling_commute(
-    batch: int, time: int, n_layers: int, data: st.DataObject
-) -> None:
-    shape = (batch, time, n_layers, 3)
-    layers = data.draw(hnp.arrays(np.float32, shape, elements=NUMBERS))
-    mask = data.draw(hnp.arrays(bool, shape[:2]))
-    mix, mean = ScalarMix(), MaskedMean()
-    mix.build(shape)
-    weights = data.draw(hnp.arrays(np.float32, n_layers, elements=NUMBERS))
-    mix.set_weights([weights, np.float32(data.draw(NUMBERS))])
-    both = mix(mean(layers, mask=mask)), mean(mix(layers), mask=mask)
-    np.testing.assert_allclose(*both, atol=1e-4)
 
 
 ARGUMENTS = st.tuples(

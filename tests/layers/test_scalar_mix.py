@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -70,32 +69,6 @@ def test_regularizer() -> None:
         mix(LAYERS)
         losses = [to_numpy(loss) for loss in mix.losses]
         np.testing.assert_allclose(losses, [0.5 * 14], rtol=1e-6)
-
-
-@pytest.mark.tensorflow  # whose tape it takes
-def test_gradient_against_finite_differences() -> None:
-    import tensorflow as tf
-
-    layer = ScalarMix(**SKEWED, dtype="float64")
-    target = np.random.default_rng(2).normal(size=(2, 4, 5))
-
-    def loss() -> Any:
-        return tf.reduce_sum(tf.square(layer(LAYERS) - target))
-
-    with tf.GradientTape() as tape:
-        value = loss()
-    gradients = tape.gradient(value, [v.value for v in layer.trainable_variables])
-    for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
-        start, losses = variable.numpy(), {}
-        for index in np.ndindex(start.shape):
-            step = np.zeros_like(start)
-            step[index] = 1e-5
-            for sign in (1, -1):
-                variable.assign(start + sign * step)
-                losses[sign] = loss()
-            variable.assign(start)
-            difference = (losses[1] - losses[-1]) / 2e-5
-            np.testing.assert_allclose(gradient.numpy()[index], difference, rtol=1e-6)
 
 
 def test_refuses_the_wrong_number_of_weights() -> None:
