@@ -35,6 +35,8 @@ FILE = gzip.compress(
 BAD = b"fine\ncaf\xe9\n"
 
 TRAINING = {"n_steps": 1, "log_steps": 1, "batch_size": 1, "window_steps": 4}
+TRAINING |= {"warmup_steps": 0, "n_samples": None}
+Way = Callable[[Any, Path, Path, str], None]
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +50,12 @@ def run(*arguments: object) -> None:
         raise ValueError("see the standard error")
 
 
-def of_text_dataset(path: Path, model: Path, folder: Path, split: Any) -> None:
+def of_text_dataset(path: Any, model: Path, folder: Path, split: Any) -> None:
     batches = text_dataset(path, batch_size=2, split=split).as_numpy_iterator()
     assert [text.decode() for batch in batches for text in batch] == TEXTS[split]
 
 
-def of_compute_features(path: Path, model: Path, folder: Path, split: Any) -> None:
+def of_compute_features(path: Any, model: Path, folder: Path, split: Any) -> None:
     layer = ElmoEmbeddingLayer(model, "pooled_layers")
     found = compute_features(layer, path, folder / "a.npy", progress=False, split=split)
     check_vectors(found, layer, split)
@@ -84,8 +86,7 @@ def of_train(path: Path, model: Path, folder: Path, split: Any) -> None:
 
 def trained(path: Path, out: Path, *options: str) -> None:
     config = out.with_suffix(".json")
-    settings = {**TRAINING, "warmup_steps": 0, "n_samples": None}
-    config.write_text(json.dumps({"model": LEAST.to_options(), "training": settings}))
+    config.write_text(json.dumps({"model": LEAST.to_options(), "training": TRAINING}))
     run("train", path, "--config", config, "--out", out, "--quiet", *options)
 
 
@@ -112,9 +113,7 @@ WAYS = [
 
 @pytest.mark.parametrize("split", TEXTS)
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_read(
-    way: Callable[[Path, Path, Path, str], None], split: str, model: Path, tmp_path: Path
-) -> None:
+def test_what_is_read(way: Way, split: str, model: Path, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(FILE)
     way(path, model, tmp_path, split)
@@ -122,10 +121,7 @@ def test_what_is_read(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_not_utf_8(
-    way: Callable[[Path, Path, Path, str], None],
-    model: Path,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    way: Way, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(BAD)
@@ -136,14 +132,9 @@ def test_what_is_not_utf_8(
 
 @pytest.mark.parametrize("texts", [["a", None], ["a", float("nan")]])
 def test_missing_values(texts: list[Any], model: Path, tmp_path: Path) -> None:
-    for read in (
-        text_dataset,
-        lambda texts: compute_features(
-            ElmoEmbeddingLayer(model, "pooled_layers"), texts, tmp_path / "out.npy"
-        ),
-    ):
+    for way in (of_text_dataset, of_compute_features):
         with pytest.raises(ValueError, match=r"texts\[1\] is missing"):
-            read(texts)
+            way(texts, model, tmp_path, "space")
 
 
 FRAME = {"text": ["A fine film .", "Dull ."], "label": [1, 0]}

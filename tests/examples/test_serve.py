@@ -151,8 +151,7 @@ def test_wrong_requests(
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(rest)
     status, content, _ = send(service, method="GET", path="/health", headers={})
-    assert (status, content["status"]) == (200, "ready")
-    assert content["outputs"] == ["default", "elmo", "lstm_outputs1", "word_emb"]
+    assert (status, content) == (200, {"status": "ready", "outputs": sorted(OUTPUTS)})
 
 
 @pytest.mark.parametrize(
@@ -164,16 +163,13 @@ def test_wrong_requests(
         (b'{"sentences": [NaN]}', 400, "must be JSON in UTF-8"),
         (b"[" * 2000 + b"]" * 2000, 400, "must be JSON in UTF-8"),
         (b"null", 422, "must be an object with 'sentences' or 'tokens'"),
-        (b"{}", 422, "must be an object with"),
         (b'{"sentences": ["a"], "tokens": [["a"]]}', 422, "must be an object with"),
-        (b'{"sentence": ["a"]}', 422, "must be an object with"),
         (b'{"sentences": "a"}', 422, "sentences must be a list"),
         (b'{"sentences": ["a", 1]}', 422, "sentences[1] must be a string"),
         (b'{"tokens": ["a"]}', 422, "tokens[0] must be a list"),
         (b'{"tokens": [["a"], ["b", true]]}', 422, "tokens[1] must have strings"),
         (b'{"tokens": [["a", ""]]}', 422, "tokens[0] must have strings that are not emp"),
-        (b'{"sentences": ["a"], "output": "x"}', 422, "output must be one of default, el"),
-        (b'{"sentences": ["a"], "output": [1]}', 422, "output must be one of"),
+        (b'{"sentences": ["a"], "output": [1]}', 422, "output must be one of default, el"),
         ({"sentences": ["a"] * 9}, 413, "sentences: 9; at most 8."),
         ({"sentences": ["a " * 31] * 2}, 413, "tokens: 62; at most 60"),
         ({"tokens": [["a"], ["a"] * 51]}, 413, "tokens_of_sentence: 5"),
