@@ -59,9 +59,6 @@ def of_compute_features(path: Any, model: Path, folder: Path, split: Any) -> Non
     layer = ElmoEmbeddingLayer(model, "pooled_layers")
     found = compute_features(layer, path, folder / "a.npy", progress=False, split=split)
     check_vectors(found, layer, split)
-    layer = ElmoEmbeddingLayer(model, "pooled_layers", split=split)  # and by itself
-    found = compute_features(layer, path, folder / "b.npy", progress=False)
-    check_vectors(found, layer, split)
 
 
 def of_embed(path: Path, model: Path, folder: Path, split: Any) -> None:
