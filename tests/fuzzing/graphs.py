@@ -94,7 +94,8 @@ class Graph(Target):
     def read(self, folder: Path) -> Any:
         context.context().enable_run_metadata()
         try:
-            return _module_outputs(folder / "module", _TOKENS, _MASK)
+            found = _module_outputs(folder / "module", _TOKENS, _MASK)
+            return dict(sorted(found.items()))
         finally:
             ran = context.context().export_run_metadata()
             context.context().disable_run_metadata()
