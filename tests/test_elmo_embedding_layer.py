@@ -265,10 +265,9 @@ def test_keep_sentence_boundaries(source: str, mode: str, input_mode: str) -> No
         "elmo": layers.mean(axis=2),
         "layers": layers,
     }[mode]
-    inputs = to_tensor(padded)
-    if input_mode == "character_ids":
-        inputs = batch_to_character_ids(padded)
-        inputs[np.array(padded) == ""] = 0
+    inputs = batch_to_character_ids(padded)
+    inputs[np.array(padded) == ""] = 0
+    inputs = to_tensor(padded if input_mode == "tokens" else inputs)
     layer = ElmoEmbeddingLayer(source, mode, input_mode, keep_sentence_boundaries=True)
     output = layer(inputs)
     np.testing.assert_allclose(to_numpy(output), expected, atol=1e-6)
