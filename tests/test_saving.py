@@ -113,6 +113,8 @@ def test_config_round_trip(source: str) -> None:
         "max_tokens": 7,
         "stateful": True,
         "engine": "native",
+        "output_sequence_length": None,
+        "keep_sentence_boundaries": True,
         "name": "my_elmo",
         "trainable": False,
     }

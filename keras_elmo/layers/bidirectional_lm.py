@@ -213,7 +213,8 @@ class BidirectionalLM(keras.Layer):
             differentiable: Whether to work in a way that is fast to differentiate.
 
         Returns:
-            The layers (batch, time, n_layers + 1, 2 * projection_dim).
+            The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
+            steps if the packing keeps boundaries.
         """
         directions = []
         both_lstms = (self.forward_lstms, self.backward_lstms)

@@ -29,6 +29,7 @@ class NativeEngine(keras.Layer):
         input_mode: InputMode,
         fine_tune: FineTune,
         stateful: Stateful,
+        keep_sentence_boundaries: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -45,7 +46,13 @@ class NativeEngine(keras.Layer):
         self.output_dim = config.output_dim
         self.max_characters_per_token = config.max_characters_per_token
         self.bilm = ElmoBiLM(
-            config, depth, fine_tune, stateful, name="bilm", dtype=self.dtype_policy
+            config,
+            depth,
+            fine_tune,
+            stateful,
+            keep_sentence_boundaries=keep_sentence_boundaries,
+            name="bilm",
+            dtype=self.dtype_policy,
         )
         self.vocabulary_cache = VocabularyCache(
             config.projection_dim, name="vocabulary_cache", dtype=self.dtype_policy

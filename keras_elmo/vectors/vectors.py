@@ -75,7 +75,10 @@ def _elmo_layers(layer: keras.Layer) -> Iterator[ElmoEmbeddingLayer]:
 
 def _with_output_mode(layer: ElmoEmbeddingLayer, options: Options) -> ElmoEmbeddingLayer:
     mode = options.output_mode
-    if layer.output_mode == mode and layer.input_mode == "sentences" and not layer.stateful:
+    is_plain = layer.n_steps is None and not (
+        layer.stateful or layer.keep_sentence_boundaries
+    )
+    if layer.output_mode == mode and layer.input_mode == "sentences" and is_plain:
         return layer
     if layer.engine == "hub":
         raise ValueError(
@@ -89,6 +92,9 @@ def _with_output_mode(layer: ElmoEmbeddingLayer, options: Options) -> ElmoEmbedd
             f"one with output_mode={layer.output_mode!r}."
         )
     config = {**layer.get_config(), "output_mode": mode, "input_mode": "sentences"}
+    # No padding is kept, so that a length of the time axis is a number of tokens.
+    config |= {"max_tokens": layer.max_tokens or layer.n_steps}
+    config |= {"output_sequence_length": None, "keep_sentence_boundaries": False}
     result = ElmoEmbeddingLayer.from_config(
         {**config, "stateful": False, "fine_tune": "aggregation", "trainable": False}
     )

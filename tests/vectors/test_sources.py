@@ -97,6 +97,18 @@ def test_other_backends(
         compute_features(layer, SENTENCES, tmp_path / "a.npy", **QUIET)
 
 
+def test_a_layer_with_a_length_and_boundaries(tmp_path: Path) -> None:
+    """Sentences are cut; there is neither padding nor a boundary in a file."""
+    arguments = {"output_sequence_length": 4, "keep_sentence_boundaries": True}
+    layer = ElmoEmbeddingLayer(LEAST, "layers", **arguments)
+    fresh = ElmoEmbeddingLayer(LEAST, "layers", max_tokens=2)
+    fresh.set_weights(layer.get_weights())
+    found = compute_features(layer, ["a b c", "d"], tmp_path / "a.npy", **QUIET)
+    expected = np.asarray(fresh(["a b c", "d"]))
+    for vectors, row in zip(found, (expected[0], expected[1, :1]), strict=True):
+        np.testing.assert_allclose(vectors, row, atol=1e-6)
+
+
 def test_a_stateful_layer(tmp_path: Path) -> None:
     """What it carries from batch to batch is left behind."""
     layer = ElmoEmbeddingLayer(LEAST, "layers", stateful=True)
