@@ -33,7 +33,7 @@ class CharacterIds(keras.Layer):
     """Turns sentences or tokens into character ids.
 
     A token becomes its UTF-8 bytes + 1 between a begin-word and an end-word mark,
-    padded or cut to ``max_characters_per_token``; see :mod:`keras_elmo.text.characters`. A
+    padded or cut to ``max_characters_per_token``; see ``keras_elmo.text.characters``. A
     sentence is split on the space character only, and empty pieces are dropped, as in
     the ``default`` signature of the TF1 Hub modules: other white space belongs to the
     tokens. Any bytes are accepted. Strings need the TensorFlow backend.

@@ -169,7 +169,7 @@ def test_the_file_is_what_is_drawn(
 def test_each_is_shown_with_an_alternative_text() -> None:
     shown = {}
     for page in (DOCS / "stages").glob("*.md"):
-        image = r"```\{image\} \.\./images/stages/(\w+)\.svg\n---\nalt: >-\n(.*?)\n---\n"
+        image = r"```\{figure\} \.\./images/stages/(\w+)\.svg\n---\nalt: >-\n(.*?)\n---\n"
         shown |= dict(re.findall(image, page.read_text("utf-8"), re.DOTALL))
     assert shown.keys() == PICTURES.keys() == {path.stem for path in FOLDER.iterdir()}
     assert all(len(text.split()) > 8 for text in shown.values())
