@@ -27,10 +27,11 @@ import keras
 
 import keras_elmo
 
-URLS = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text())[
-    "project"
-]["urls"]
 _LOGGER = logging.getLogger(__name__)
+
+sys.path.insert(0, str(Path(__file__).parent))  # the extension "notebooks"
+_PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+URLS = tomllib.loads(_PYPROJECT.read_text("utf-8"))["project"]["urls"]
 
 project = "keras-elmo"
 author = "The keras-elmo developers"
@@ -39,6 +40,7 @@ version = release = keras_elmo.__version__
 
 extensions = [
     "myst_nb",
+    "notebooks",
     "notfound.extension",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -66,7 +68,12 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 pygments_dark_style = "github-dark"
 html_title = f"keras-elmo {version}"
-html_theme_options = {"source_repository": URLS["Homepage"]}
+html_theme_options = {
+    "footer_icons": [
+        {"name": "Source", "url": URLS["Homepage"], "html": "Source", "class": ""}
+    ],
+    "top_of_page_buttons": ["view"],  # a download of the page as a notebook
+}
 html_show_sphinx = False
 
 # What search engines and messengers read.

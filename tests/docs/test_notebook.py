@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from notebooks import cells
 
 from tests.docs.notebook import METADATA, ROOT, divided, executed, outputs
 
@@ -20,6 +21,44 @@ def test_divided() -> None:
         "epoch #: #, -#e#",
         ["2", "0.50", "1.5", "3"],
     )
+
+
+def test_a_page_becomes_cells() -> None:
+    page = """(label)=
+# A {doc}`page`
+
+`````{tab-set}
+````{tab-item} JAX
+:sync: jax
+````
+`````
+```{doctest}
+>>> x = 1
+>>> for _ in range(2):
+...     print(x)
+1
+1
+>>> 1 / 0
+Traceback (most recent call last):
+    ...
+ZeroDivisionError: division by zero
+>>> y = 2
+```
+{func}`~a.b`
+```{figure} c.svg
+:alt: None
+```
+"""
+    _, *found = cells(page, lambda role: f"<{role[1]} {role[2]}>")
+    assert [cell.source for cell in found] == [
+        "# A <doc page>\n\n**JAX**",
+        "x = 1\nfor _ in range(2):\n    print(x)",
+        "1 / 0",
+        "y = 2",
+        "<func a.b>",
+    ]
+    assert found[1].outputs[0].text == "1\n1\n"
+    assert found[2].metadata.tags == ["raises-exception"]
 
 
 @pytest.mark.slow
