@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import os
 import re
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.utils.math import MathError, latex2mathml
+from fontTools import subset
 from sphinx.application import Sphinx
 from sphinx.util import inspect, logging
 from sphinx.writers.html5 import HTML5Translator
@@ -26,6 +29,10 @@ import keras_elmo
 
 _LOGGER = logging.getLogger(__name__)
 
+sys.path.insert(0, str(Path(__file__).parent))  # the extension "notebooks"
+_PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+URLS = tomllib.loads(_PYPROJECT.read_text("utf-8"))["project"]["urls"]
+
 project = "keras-elmo"
 author = "The keras-elmo developers"
 project_copyright = "The keras-elmo developers"
@@ -33,12 +40,20 @@ version = release = keras_elmo.__version__
 
 extensions = [
     "myst_nb",
+    "notebooks",
+    "notfound.extension",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_sitemap",
+    "sphinxext.opengraph",
 ]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 nitpicky = True
 
 # Pages are Markdown (MyST). Notebooks show the outputs that they were saved with; a test
@@ -50,12 +65,36 @@ html_theme = "furo"
 # Equations are MathML, made when the pages are built: nothing is fetched to show them.
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
-html_css_files = ["equations.css"]
+html_css_files = ["site.css"]
+pygments_dark_style = "github-dark"
 html_title = f"keras-elmo {version}"
+html_theme_options = {
+    "footer_icons": [
+        {"name": "Source", "url": URLS["Homepage"], "html": "Source", "class": ""}
+    ],
+    "top_of_page_buttons": ["view"],  # a download of the page as a notebook
+}
+html_show_sphinx = False
 
-# Signatures
+# What search engines and messengers read.
+html_baseurl = os.environ.get(
+    "READTHEDOCS_CANONICAL_URL", f"{URLS['Documentation']}/en/latest/"
+)
+sitemap_url_scheme = "{link}"
+sitemap_excludes = ["404.html", "genindex.html", "py-modindex.html", "search.html"]
+ogp_site_url = html_baseurl
+ogp_image = "_images/word_senses.png"
+ogp_social_cards = {"enable": False}
 
+# Copied code has neither prompts nor output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+# A page for each name that docs/api/index.md lists; those with docstrings are its members.
+
+autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
 # By these names, and not by what they stand for, types appear on the pages.
@@ -128,11 +167,24 @@ _folder.cleanup()
 
 
 def setup(app: Sphinx) -> None:
+    app.connect("build-finished", _math_font)
     app.add_html_math_renderer("mathml", (_equation, None), (_equation, None))
     app.connect("autodoc-process-signature", _signature)
     # Before and after napoleon, which reads "One thing: another" as the type "One thing".
     app.connect("autodoc-process-docstring", partial(_replace, ":", "\0"), priority=400)
     app.connect("autodoc-process-docstring", partial(_replace, "\0", ":"), priority=600)
+
+
+def _math_font(app: Sphinx, error: Exception | None) -> None:
+    """Writes what equations need of STIX Two Math, which a package of the extra has."""
+    package = importlib.util.find_spec("ziamath")
+    if package and package.origin and app.builder.name == "html" and not error:
+        font = Path(package.origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"
+        characters = (
+            "--unicodes=20-7E,A0-FF,370-3FF,2000-22FF,2308-230B,27E8-27E9,1D400-1D7FF"
+        )
+        file = app.outdir / "_static" / "math.woff2"
+        subset.main([str(font), characters, "--flavor=woff2", f"--output-file={file}"])
 
 
 def _equation(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> None:

@@ -37,7 +37,7 @@ class CharacterIds(keras.Layer):
     """Turns sentences or tokens into character ids.
 
     A token becomes its UTF-8 bytes + 1 between a begin-word and an end-word mark,
-    padded or cut to ``max_characters_per_token``; see :mod:`keras_elmo.text.characters`.
+    padded or cut to ``max_characters_per_token``; see ``keras_elmo.text.characters``.
     Any bytes are accepted. Strings need the TensorFlow backend.
 
     Args:

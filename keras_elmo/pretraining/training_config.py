@@ -23,7 +23,7 @@ _SMALLEST = {
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The settings of :func:`train`. All of them together make a run repeatable.
+    """The settings of a training. All of them together make a run repeatable.
 
     The learning rate rises from 0 over ``warmup_steps`` and then falls along a half
     cosine, to 0 at the end.

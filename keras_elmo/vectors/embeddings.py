@@ -25,7 +25,7 @@ DAMAGED = (
 
 
 class Embeddings(Sequence[Floats]):
-    """The arrays of a file of embeddings; made by :func:`open_embeddings`.
+    """The arrays of a file that :func:`~keras_elmo.vectors.open_embeddings` opened.
 
     ``embeddings[i]`` is the array of sentence ``i``: (tokens, n_layers + 1, D), without the
     second axis for one layer or a mix, and without the first if pooled. It is read when you

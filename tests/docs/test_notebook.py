@@ -6,6 +6,7 @@ import re
 
 import nbformat
 import pytest
+from notebooks import cells
 
 from tests.docs.notebook import METADATA, ROOT, executed, outputs
 
@@ -13,6 +14,44 @@ ARTICLE = ROOT / "docs" / "gallery" / "article.ipynb"
 # Processors and versions round differently, and of 80 test reviews each counts 0.0125.
 TOLERANCE = 0.08
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def test_a_page_becomes_cells() -> None:
+    page = """(label)=
+# A {doc}`page`
+
+`````{tab-set}
+````{tab-item} JAX
+:sync: jax
+````
+`````
+```{doctest}
+>>> x = 1
+>>> for _ in range(2):
+...     print(x)
+1
+1
+>>> 1 / 0
+Traceback (most recent call last):
+    ...
+ZeroDivisionError: division by zero
+>>> y = 2
+```
+{func}`~a.b`
+```{figure} c.svg
+:alt: None
+```
+"""
+    _, *found = cells(page, lambda role: f"<{role[1]} {role[2]}>")
+    assert [cell.source for cell in found] == [
+        "# A <doc page>\n\n**JAX**",
+        "x = 1\nfor _ in range(2):\n    print(x)",
+        "1 / 0",
+        "y = 2",
+        "<func a.b>",
+    ]
+    assert found[1].outputs[0].text == "1\n1\n"
+    assert found[2].metadata.tags == ["raises-exception"]
 
 
 @pytest.mark.slow
