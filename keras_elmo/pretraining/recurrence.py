@@ -16,9 +16,9 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs a cell over (batch, steps, features), in reverse from the last step.
 
-    Keeps the gates and goes back through the steps for their gradient only; each kernel's
-    gradient is one product over all steps. Kernels of inputs and state are one matrix,
-    since an array with the inputs' part in all gates would not fit into the caches.
+    Keeps the sums of the gates and goes back through the steps for their gradient only;
+    each kernel's gradient is one product over all steps. Kernels of inputs and state are
+    one matrix, since an array with the inputs' part in all gates would not fit into caches.
 
     Returns:
         The outputs (batch, steps, projection_dim) and the last h and c.
@@ -41,41 +41,41 @@ def lstm(
         def step(carry: tuple[Tensor, ...], x: Tensor) -> tuple[Any, Any]:
             h, c, *_ = carry
             read = ops.concatenate([x, ops.cast(h, dtype)], axis=-1)
-            gates = equations.gates_of_inputs(read, kernels)  # (batch, 4 * units)
-            projected, c = equations.step(gates, c, kernels)
-            carry = (equations.clipped(projected), c, gates, projected)
+            sums = equations.sums_of_inputs(read, kernels)  # (batch, 4 * units)
+            projected, c = equations.step(equations.gates(sums), c, kernels)
+            carry = (equations.clipped(projected), c, sums, projected)
             return carry, carry
 
         # On TensorFlow, Keras expects that a step returns just what it carries.
-        no_gates = ops.zeros((x.shape[1], kernel.shape[-1]), wide)
-        _, (hs, cs, gates, projected) = ops.scan(
-            step, (h, c, no_gates, h), x, reverse=reverse
+        no_sums = ops.zeros((x.shape[1], kernel.shape[-1]), wide)
+        _, (hs, cs, sums, projected) = ops.scan(
+            step, (h, c, no_sums, h), x, reverse=reverse
         )
 
         def gradient(*given: Any, upstream: Tensor = None) -> tuple[Tensor, ...]:
             d_states = given[-1] if upstream is None else upstream
             hs_before, cs_before = _before(h, hs, reverse), _before(c, cs, reverse)
-            transposed = kernels.transposed()
 
             def back(carry: tuple[Tensor, ...], xs: tuple[Tensor, ...]) -> Any:
-                (dh, dc, *_), (gates, c, projected, d) = carry, xs
+                (dh, dc, *_), (sums, c, projected, d) = carry, xs
                 dh, dc = dh + d[:, :size], dc + d[:, size:]
-                by = equations.step_gradient(gates, c, projected, dh, dc, transposed)
+                gates = equations.gates(sums)
+                by = equations.step_gradient(gates, c, projected, dh, dc, kernels)
                 # (batch, features + size)
-                d_read = equations.product(by.gates, transposed.inputs)
+                d_read = equations.product_back(by.sums, kernels.inputs)
                 products = (ops.cast(part, dtype) for part in by if part is not by.c)
                 carry = (d_read[:, -size:], by.c, d_read[:, :-size], *products)
                 return carry, carry
 
             zeros = [ops.zeros_like(part) for part in (h, c, ops.cast(x[0], wide))]
-            zeros += [ops.cast(part, dtype) for part in (no_gates, h, c)]
-            xs = (gates, cs_before, projected, d_states)
-            (dh, dc, *_), (*_, dx, d_gates, d_projected, outputs) = ops.scan(
+            zeros += [ops.cast(part, dtype) for part in (no_sums, h, c)]
+            xs = (sums, cs_before, projected, d_states)
+            (dh, dc, *_), (*_, dx, d_sums, d_projected, outputs) = ops.scan(
                 back, tuple(zeros), xs, reverse=not reverse
             )
             read = ops.concatenate([x, ops.cast(hs_before, dtype)], axis=-1)
-            d_bias = ops.sum(ops.cast(d_gates, wide), axis=(0, 1))  # (4 * units,)
-            d_weights = [_over_steps(read, d_gates), d_bias]
+            d_bias = ops.sum(ops.cast(d_sums, wide), axis=(0, 1))  # (4 * units,)
+            d_weights = [_over_steps(read, d_sums), d_bias]
             if projection:
                 d_weights.append(_over_steps(outputs, d_projected))
             return (ops.cast(dx, dtype), dh, dc, *d_weights)
