@@ -18,23 +18,26 @@ class Kernels(NamedTuple):
     bias: Tensor  # (4 * units,), 1 added for the forget gate
     projection: Tensor | None = None  # (units, projection_dim)
 
-    def transposed(self) -> Kernels:
-        """For gradients. A product that transposes a matrix itself takes twice as long."""
-        matrices = (self.inputs, self.state, self.projection)
-        inputs, state, projection = (m if m is None else ops.transpose(m) for m in matrices)
-        return Kernels(inputs, state, self.bias, projection)
+
+class Gates(NamedTuple):
+    """Opened gates and the candidate, (batch, units) each, in the order of the kernels."""
+
+    i: Tensor
+    j: Tensor  # the candidate
+    f: Tensor
+    o: Tensor
 
 
 class StepGradient(NamedTuple):
     """Gradients by what a step reads, and what the gradients of its kernels are made of.
 
-    Each kernel's gradient is one product over all steps: of the inputs and ``gates``, of
-    the h before each step and ``gates``, of ``output`` and ``projected``; the bias's is the
-    sum of ``gates``. The gradient by the inputs or by the h before is the product of
-    ``gates`` and the transposed kernel.
+    Each kernel's gradient is one product over all steps: of the inputs and ``sums``, of the
+    h before each step and ``sums``, of ``output`` and ``projected``; the bias's is the sum
+    of ``sums``. The gradient by the inputs or by the h before is
+    :meth:`LSTMEquations.product_back` of ``sums`` and the kernel.
     """
 
-    gates: Tensor  # (batch, 4 * units)
+    sums: Tensor  # of which the gates were made, (batch, 4 * units)
     c: Tensor  # by the cell state before, (batch, units)
     projected: Tensor  # (batch, projection_dim)
     output: Tensor  # of the cells, no gradient: what was projected, (batch, units)
@@ -58,23 +61,30 @@ class LSTMEquations:
         product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
         return ops.cast(product, self.compute_dtype)
 
-    def gates_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
+    def product_back(self, d_product: Tensor, kernel: Tensor) -> Tensor:
+        """The gradient of a product's left side.
+
+        Transposes what is small: fast for few rows, and kernels stay where they are.
+        """
+        d_product = ops.transpose(ops.cast(d_product, self.product_dtype))
+        d = ops.transpose(ops.matmul(kernel, d_product))
+        return ops.cast(d, self.compute_dtype)
+
+    def sums_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
         """The inputs' part in the gates, of any number of steps, (rows, 4 * units)."""
         return self.product(inputs, kernels.inputs) + kernels.bias
 
-    def step(self, gates: Tensor, c: Tensor, kernels: Kernels) -> tuple[Tensor, Tensor]:
-        """Takes one step.
+    def gates(self, sums: Tensor) -> Gates:
+        """Of the inputs' part plus ``product(h, kernels.state)``, (batch, 4 * units)."""
+        i, j, f, o = ops.split(sums, 4, axis=-1)  # (batch, units) each
+        return Gates(ops.sigmoid(i), ops.tanh(j), ops.sigmoid(f), ops.sigmoid(o))
 
-        Args:
-            gates: The inputs' part and ``product(h, kernels.state)``, (batch, 4 * units).
-            c: Cell state (batch, units).
-            kernels: The matrices.
+    def step(self, gates: Gates, c: Tensor, kernels: Kernels) -> tuple[Tensor, Tensor]:
+        """From the cell state (batch, units) to the projected output and the new state.
 
-        Returns:
-            The projected output (batch, projection_dim), of which the new h is
-            :meth:`clipped`; and the new c.
+        The new h is the output (batch, projection_dim) :meth:`clipped`.
         """
-        i, j, f, o = _activated(gates)  # (batch, units) each
+        i, j, f, o = gates
         c = _clip(f * c + i * j, self.cell_clip)  # (batch, units)
         output = o * ops.tanh(c)  # (batch, units)
         if kernels.projection is None:
@@ -86,32 +96,32 @@ class LSTMEquations:
 
     def step_gradient(
         self,
-        gates: Tensor,
+        gates: Gates,
         c: Tensor,
         projected: Tensor,
         dh: Tensor,
         dc: Tensor,
-        transposed: Kernels,
+        kernels: Kernels,
     ) -> StepGradient:
         """From the gradients of what a step returned to those of what it read.
 
         Args:
-            gates: What :meth:`step` read, (batch, 4 * units).
+            gates: What :meth:`step` read.
             c: The cell state that it read, (batch, units).
             projected: What it returned, (batch, projection_dim).
-            dh: The gradient of h, (batch, projection_dim).
+            dh: The gradient of the new h, (batch, projection_dim).
             dc: That of the new c by way of all later steps, (batch, units).
-            transposed: :meth:`Kernels.transposed`.
+            kernels: The matrices.
         """
-        i, j, f, o = _activated(gates)  # (batch, units) each
+        i, j, f, o = gates
         c_new = f * c + i * j  # (batch, units)
         tanh_c = ops.tanh(_clip(c_new, self.cell_clip))  # (batch, units)
         d_projected = d_output = _unclipped(dh, projected, self.projection_clip)
-        if transposed.projection is not None:
-            d_output = self.product(d_projected, transposed.projection)  # (batch, units)
+        if kernels.projection is not None:
+            d_output = self.product_back(d_projected, kernels.projection)  # (batch, units)
         dc = dc + d_output * o * (1 - tanh_c * tanh_c)  # (batch, units)
         dc = _unclipped(dc, c_new, self.cell_clip)
-        d_gates = ops.concatenate(
+        d_sums = ops.concatenate(
             [
                 dc * j * i * (1 - i),
                 dc * i * (1 - j * j),
@@ -120,12 +130,7 @@ class LSTMEquations:
             ],
             axis=-1,
         )  # (batch, 4 * units)
-        return StepGradient(d_gates, dc * f, d_projected, o * tanh_c)
-
-
-def _activated(gates: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    i, j, f, o = ops.split(gates, 4, axis=-1)  # (batch, units) each
-    return ops.sigmoid(i), ops.tanh(j), ops.sigmoid(f), ops.sigmoid(o)
+        return StepGradient(d_sums, dc * f, d_projected, o * tanh_c)
 
 
 def _clip(x: Tensor, limit: float | None) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from keras_elmo.layers.lstm_equations import Kernels, LSTMEquations
+from keras_elmo.layers.lstm_equations import Gates, Kernels, LSTMEquations
 from keras_elmo.types import Tensor
 
 # Inputs of so many rows are multiplied with the kernel at once: enough for the matrix
@@ -16,14 +16,6 @@ _WORDS_AT_ONCE = 4096
 
 _RowsOf = Callable[[Tensor, Tensor], Tensor]
 """From where a step begins and ends to its inputs' part in the gates."""
-
-
-class _Steps(NamedTuple):
-    """What all steps computed, in packed order."""
-
-    projected: Tensor  # before clipping, (packed, projection_dim)
-    gates: Tensor  # (packed, 4 * units)
-    c: Tensor  # (packed, units)
 
 
 def packed_lstm(
@@ -67,8 +59,9 @@ def packed_lstm(
         outputs = equations.clipped(steps[0])  # (packed, projection_dim)
 
         def gradient(d_outputs: Tensor) -> list[Tensor]:
-            kept = _Steps(*map(tf.stop_gradient, steps if differentiable else _run(*read)))
-            return [_last(d) for d in _gradient(*read, kept, outputs, d_outputs)]
+            # A persistent tape would also differentiate what is kept.
+            kept = map(tf.stop_gradient, steps if differentiable else _run(*read))
+            return [_last(d) for d in _gradient(*read, [*kept], outputs, d_outputs)]
 
         return outputs, gradient
 
@@ -84,16 +77,16 @@ def _run(
     places: Tensor | None,
     keep: bool = True,
 ) -> list[Tensor]:
-    """The parts of :class:`_Steps`, or the first of them only."""
+    """All steps' projected outputs and, to ``keep``, cell states and gates, packed."""
     import tensorflow as tf
 
-    def gates_between(begin: Tensor, end: Tensor) -> _RowsOf:
+    def sums_between(begin: Tensor, end: Tensor) -> _RowsOf:
         if places is None:
-            gates = equations.gates_of_inputs(inputs[begin:end], kernels)
-            return lambda start, stop: gates[start - begin : stop - begin]
+            sums = equations.sums_of_inputs(inputs[begin:end], kernels)
+            return lambda start, stop: sums[start - begin : stop - begin]
         words, rows = tf.unique(places[begin:end])  # (words here,), (end - begin,)
-        gates = equations.gates_of_inputs(tf.gather(inputs, words), kernels)
-        return lambda start, stop: tf.gather(gates, rows[start - begin : stop - begin])
+        sums = equations.sums_of_inputs(tf.gather(inputs, words), kernels)
+        return lambda start, stop: tf.gather(sums, rows[start - begin : stop - begin])
 
     # States have fewer rows from step to step. TensorFlow, which would find out their
     # number if the batch is a constant, must not expect that it stays.
@@ -104,40 +97,38 @@ def _run(
     steps_at_once = tf.maximum(rows_at_once // tf.maximum(n_rows, 1), 1)
 
     def take(
-        step: Tensor, gates: Tensor, c: Tensor, arrays: tuple[Any, ...]
+        step: Tensor, sums: Tensor, c: Tensor, arrays: tuple[Any, ...]
     ) -> tuple[Any, ...]:
+        gates = equations.gates(sums)
         projected, c = equations.step(gates, c, kernels)
-        values = (tf.cast(projected, equations.product_dtype), gates, c)
+        values = (tf.cast(projected, equations.product_dtype), c, *gates)
         arrays = tuple(a.write(step, v) for a, v in zip(arrays, values, strict=False))
         return equations.clipped(projected), c, *arrays
 
-    def loop(
-        first: Tensor, last: Tensor, gates_of: _RowsOf, *state: Any
-    ) -> tuple[Any, ...]:
+    def loop(first: Tensor, last: Tensor, sums_of: _RowsOf, *state: Any) -> tuple[Any, ...]:
         def one_step(step: Tensor, h: Tensor, c: Tensor, *arrays: Any) -> tuple[Any, ...]:
             start, stop = offsets[step], offsets[step + 1]
             n = stop - start
-            gates = gates_of(start, stop) + equations.product(h[:n], kernels.state)
-            return step + 1, *take(step, gates, c[:n], arrays)
+            sums = sums_of(start, stop) + equations.product(h[:n], kernels.state)
+            return step + 1, *take(step, sums, c[:n], arrays)
 
         start = (first, *state)
         return tuple(tf.while_loop(lambda step, *_: step < last, one_step, start))
 
     def several_steps(first: Tensor, *state: Any) -> tuple[Any, ...]:
         last = tf.minimum(first + steps_at_once, n_steps)
-        return loop(first, last, gates_between(offsets[first], offsets[last]), *state)
+        return loop(first, last, sums_between(offsets[first], offsets[last]), *state)
 
-    n_gates = kernels.state.shape[1]
-    arrays = [_array(equations.product_dtype, n_steps, kernels.state.shape[0])]
+    size, units = _sizes(kernels)
+    arrays = [_array(equations.product_dtype, n_steps, size)]
     if keep:
-        arrays.append(_array(equations.compute_dtype, n_steps, n_gates))
-        arrays.append(_array(equations.compute_dtype, n_steps, n_gates // 4))
+        arrays += [_array(equations.compute_dtype, n_steps, units) for _ in range(5)]
     # The first step has no h to multiply.
     last = tf.minimum(steps_at_once, n_steps)
-    gates_of = gates_between(offsets[0], offsets[last])
-    c = tf.zeros([n_rows, n_gates // 4], equations.compute_dtype)
-    state = take(0, gates_of(offsets[0], n_rows), c, tuple(arrays))
-    state = loop(1, last, gates_of, *state)
+    sums_of = sums_between(offsets[0], offsets[last])
+    c = tf.zeros([n_rows, units], equations.compute_dtype)
+    state = take(0, sums_of(offsets[0], n_rows), c, tuple(arrays))
+    state = loop(1, last, sums_of, *state)
     _, _, _, *arrays = tf.while_loop(lambda step, *_: step < n_steps, several_steps, state)
     return [array.concat() for array in arrays]
 
@@ -148,18 +139,20 @@ def _gradient(
     inputs: Tensor,
     offsets: Tensor,
     places: Tensor | None,
-    steps: _Steps,
+    steps: list[Tensor],
     outputs: Tensor,
     d_outputs: Tensor,
 ) -> list[Tensor]:
-    """The gradients of the inputs and of each kernel."""
+    """The gradients of the inputs and of each kernel, from what :func:`_run` returned."""
     import tensorflow as tf
+
+    # (packed, projection_dim), (packed, units), and as many for each gate
+    projected, states, *gates = steps
 
     offsets = tf.raw_ops.PlaceholderWithDefault(input=offsets, shape=[None])
     n_steps = tf.shape(offsets)[0] - 1
     n_rows = offsets[1]  # those of the first step
-    size, n_gates = kernels.state.shape
-    transposed = kernels.transposed()
+    size, units = _sizes(kernels)
 
     def back(
         step: Tensor, dh: Tensor, dc: Tensor, c: Tensor, arrays: tuple[Any, ...]
@@ -169,33 +162,38 @@ def _gradient(
         # Sentences that end here have no later steps.
         ended = [[0, stop - start - tf.shape(dh)[0]], [0, 0]]
         dh = tf.pad(dh, ended) + tf.cast(d_outputs[start:stop], dh.dtype)
-        projected = tf.cast(steps.projected[start:stop], dh.dtype)
-        gates = steps.gates[start:stop]  # (rows, 4 * units)
-        d = equations.step_gradient(gates, c, projected, dh, tf.pad(dc, ended), transposed)
-        values = (d.gates, d.projected, d.output)
+        d = equations.step_gradient(
+            Gates(*(gate[start:stop] for gate in gates)),  # (rows, units) each
+            c,
+            tf.cast(projected[start:stop], dh.dtype),
+            dh,
+            tf.pad(dc, ended),
+            kernels,
+        )
+        values = (d.sums, d.projected, d.output)
         arrays = tuple(a.write(step, v) for a, v in zip(arrays, values, strict=False))
-        return d.gates, d.c, arrays
+        return d.sums, d.c, arrays
 
     def one_step(step: Tensor, dh: Tensor, dc: Tensor, *arrays: Any) -> tuple[Any, ...]:
         before = offsets[step - 1]
-        c = steps.c[before : before + offsets[step + 1] - offsets[step]]  # (rows, units)
-        d_gates, dc, arrays = back(step, dh, dc, c, arrays)
-        return step - 1, equations.product(d_gates, transposed.state), dc, *arrays
+        c = states[before : before + offsets[step + 1] - offsets[step]]  # (rows, units)
+        d_sums, dc, arrays = back(step, dh, dc, c, arrays)
+        return step - 1, equations.product_back(d_sums, kernels.state), dc, *arrays
 
-    sizes = [n_gates, size, n_gates // 4]
+    sizes = [4 * units, size, units]
     arrays = [
         _array(equations.compute_dtype, n_steps, n)
         for n in (sizes[:1] if kernels.projection is None else sizes)
     ]
     n_last = offsets[-1] - offsets[-2]  # rows of the last step
     dh = tf.zeros([n_last, size], equations.compute_dtype)
-    dc = tf.zeros([n_last, n_gates // 4], equations.compute_dtype)
+    dc = tf.zeros([n_last, units], equations.compute_dtype)
     _, dh, dc, *arrays = tf.while_loop(
         lambda step, *_: step > 0, one_step, (n_steps - 1, dh, dc, *arrays)
     )
     # The first step has read no states.
-    *_, arrays = back(0, dh, dc, tf.zeros([n_rows, n_gates // 4], dc.dtype), arrays)
-    d_gates, *of_projection = (array.concat() for array in arrays)
+    *_, arrays = back(0, dh, dc, tf.zeros([n_rows, units], dc.dtype), arrays)
+    d_sums, *of_projection = (array.concat() for array in arrays)
 
     def of_kernel(read: Tensor, d_result: Tensor) -> Tensor:
         read, d_result = (tf.cast(x, equations.product_dtype) for x in (read, d_result))
@@ -203,16 +201,21 @@ def _gradient(
 
     counts = offsets[1:] - offsets[:-1]  # (steps,)
     before = tf.range(n_rows, offsets[-1]) - tf.repeat(counts[:-1], counts[1:])
-    d_state = of_kernel(tf.gather(outputs, before), d_gates[n_rows:])
-    d_bias = tf.reduce_sum(d_gates, axis=0)  # (4 * units,)
+    d_state = of_kernel(tf.gather(outputs, before), d_sums[n_rows:])
+    d_bias = tf.reduce_sum(d_sums, axis=0)  # (4 * units,)
     if places is not None:
-        d_gates = tf.math.unsorted_segment_sum(d_gates, places, tf.shape(inputs)[0])
-    d_inputs = equations.product(d_gates, transposed.inputs)  # as the inputs
-    gradients = [tf.cast(d_inputs, inputs.dtype), of_kernel(inputs, d_gates), d_state]
+        d_sums = tf.math.unsorted_segment_sum(d_sums, places, tf.shape(inputs)[0])
+    d_inputs = equations.product_back(d_sums, kernels.inputs)  # as the inputs
+    gradients = [tf.cast(d_inputs, inputs.dtype), of_kernel(inputs, d_sums), d_state]
     if of_projection:
         d_projected, output = of_projection
         return [*gradients, d_bias, of_kernel(output, d_projected)]
     return [*gradients, d_bias]
+
+
+def _sizes(kernels: Kernels) -> tuple[int, int]:
+    size, n_gates = kernels.state.shape
+    return size, n_gates // 4  # projection_dim, units
 
 
 def _array(dtype: str, n_steps: Tensor, size: int) -> Any:

@@ -107,9 +107,9 @@ class ProjectedLSTMCell(keras.Layer):
     def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         equations, kernels = self.equations, self.kernels()
         h, c = states  # (batch, projection_dim), (batch, units)
-        gates = equations.gates_of_inputs(inputs, kernels)  # (batch, 4 * units)
-        gates = gates + equations.product(h, kernels.state)
-        projected, c = equations.step(gates, c, kernels)
+        sums = equations.sums_of_inputs(inputs, kernels)  # (batch, 4 * units)
+        sums = sums + equations.product(h, kernels.state)
+        projected, c = equations.step(equations.gates(sums), c, kernels)
         h = equations.clipped(projected)  # (batch, projection_dim)
         return h, [h, c]
 
