@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_elmo.layers.lstm_equations import Kernels
+from keras_elmo.layers.lstm_equations import Gates, Kernels
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Tensor
 
@@ -41,41 +41,41 @@ def lstm(
         def step(carry: tuple[Tensor, ...], x: Tensor) -> tuple[Any, Any]:
             h, c, *_ = carry
             read = ops.concatenate([x, ops.cast(h, dtype)], axis=-1)
-            gates = equations.gates_of_inputs(read, kernels)  # (batch, 4 * units)
+            gates = equations.gates(equations.sums_of_inputs(read, kernels))
             projected, c = equations.step(gates, c, kernels)
-            carry = (equations.clipped(projected), c, gates, projected)
+            carry = (equations.clipped(projected), c, projected, *gates)
             return carry, carry
 
         # On TensorFlow, Keras expects that a step returns just what it carries.
-        no_gates = ops.zeros((x.shape[1], kernel.shape[-1]), wide)
-        _, (hs, cs, gates, projected) = ops.scan(
-            step, (h, c, no_gates, h), x, reverse=reverse
+        _, (hs, cs, projected, *gates) = ops.scan(
+            step, (h, c, h, c, c, c, c), x, reverse=reverse
         )
 
         def gradient(*given: Any, upstream: Tensor = None) -> tuple[Tensor, ...]:
             d_states = given[-1] if upstream is None else upstream
             hs_before, cs_before = _before(h, hs, reverse), _before(c, cs, reverse)
-            transposed = kernels.transposed()
 
             def back(carry: tuple[Tensor, ...], xs: tuple[Tensor, ...]) -> Any:
-                (dh, dc, *_), (gates, c, projected, d) = carry, xs
+                (dh, dc, *_), (d, c, projected, *gates) = carry, xs
                 dh, dc = dh + d[:, :size], dc + d[:, size:]
-                by = equations.step_gradient(gates, c, projected, dh, dc, transposed)
+                by = equations.step_gradient(Gates(*gates), c, projected, dh, dc, kernels)
                 # (batch, features + size)
-                d_read = equations.product(by.gates, transposed.inputs)
+                d_read = equations.product_back(by.sums, kernels.inputs)
                 products = (ops.cast(part, dtype) for part in by if part is not by.c)
                 carry = (d_read[:, -size:], by.c, d_read[:, :-size], *products)
                 return carry, carry
 
-            zeros = [ops.zeros_like(part) for part in (h, c, ops.cast(x[0], wide))]
-            zeros += [ops.cast(part, dtype) for part in (no_gates, h, c)]
-            xs = (gates, cs_before, projected, d_states)
-            (dh, dc, *_), (*_, dx, d_gates, d_projected, outputs) = ops.scan(
-                back, tuple(zeros), xs, reverse=not reverse
+            start = [ops.zeros_like(part) for part in (h, c, ops.cast(x[0], wide))]
+            start += [
+                ops.cast(part, dtype) for part in (ops.concatenate([c] * 4, axis=-1), h, c)
+            ]
+            xs = (d_states, cs_before, projected, *gates)
+            (dh, dc, *_), (*_, dx, d_sums, d_projected, outputs) = ops.scan(
+                back, tuple(start), xs, reverse=not reverse
             )
             read = ops.concatenate([x, ops.cast(hs_before, dtype)], axis=-1)
-            d_bias = ops.sum(ops.cast(d_gates, wide), axis=(0, 1))  # (4 * units,)
-            d_weights = [_over_steps(read, d_gates), d_bias]
+            d_bias = ops.sum(ops.cast(d_sums, wide), axis=(0, 1))  # (4 * units,)
+            d_weights = [_over_steps(read, d_sums), d_bias]
             if projection:
                 d_weights.append(_over_steps(outputs, d_projected))
             return (ops.cast(dx, dtype), dh, dc, *d_weights)
