@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_elmo.layers.lstm_equations import Kernels
+from keras_elmo.layers.lstm_equations import Gates, Kernels
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Tensor
 
@@ -16,9 +16,9 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs a cell over (batch, steps, features), in reverse from the last step.
 
-    Keeps the sums of the gates and goes back through the steps for their gradient only;
-    each kernel's gradient is one product over all steps. Kernels of inputs and state are
-    one matrix, since an array with the inputs' part in all gates would not fit into caches.
+    Keeps the gates and goes back through the steps for their gradient only; each kernel's
+    gradient is one product over all steps. Kernels of inputs and state are one matrix,
+    since an array with the inputs' part in all gates would not fit into the caches.
 
     Returns:
         The outputs (batch, steps, projection_dim) and the last h and c.
@@ -41,15 +41,14 @@ def lstm(
         def step(carry: tuple[Tensor, ...], x: Tensor) -> tuple[Any, Any]:
             h, c, *_ = carry
             read = ops.concatenate([x, ops.cast(h, dtype)], axis=-1)
-            sums = equations.sums_of_inputs(read, kernels)  # (batch, 4 * units)
-            projected, c = equations.step(equations.gates(sums), c, kernels)
-            carry = (equations.clipped(projected), c, sums, projected)
+            gates = equations.gates(equations.sums_of_inputs(read, kernels))
+            projected, c = equations.step(gates, c, kernels)
+            carry = (equations.clipped(projected), c, projected, *gates)
             return carry, carry
 
         # On TensorFlow, Keras expects that a step returns just what it carries.
-        no_sums = ops.zeros((x.shape[1], kernel.shape[-1]), wide)
-        _, (hs, cs, sums, projected) = ops.scan(
-            step, (h, c, no_sums, h), x, reverse=reverse
+        _, (hs, cs, projected, *gates) = ops.scan(
+            step, (h, c, h, c, c, c, c), x, reverse=reverse
         )
 
         def gradient(*given: Any, upstream: Tensor = None) -> tuple[Tensor, ...]:
@@ -57,21 +56,22 @@ def lstm(
             hs_before, cs_before = _before(h, hs, reverse), _before(c, cs, reverse)
 
             def back(carry: tuple[Tensor, ...], xs: tuple[Tensor, ...]) -> Any:
-                (dh, dc, *_), (sums, c, projected, d) = carry, xs
+                (dh, dc, *_), (d, c, projected, *gates) = carry, xs
                 dh, dc = dh + d[:, :size], dc + d[:, size:]
-                gates = equations.gates(sums)
-                by = equations.step_gradient(gates, c, projected, dh, dc, kernels)
+                by = equations.step_gradient(Gates(*gates), c, projected, dh, dc, kernels)
                 # (batch, features + size)
                 d_read = equations.product_back(by.sums, kernels.inputs)
                 products = (ops.cast(part, dtype) for part in by if part is not by.c)
                 carry = (d_read[:, -size:], by.c, d_read[:, :-size], *products)
                 return carry, carry
 
-            zeros = [ops.zeros_like(part) for part in (h, c, ops.cast(x[0], wide))]
-            zeros += [ops.cast(part, dtype) for part in (no_sums, h, c)]
-            xs = (sums, cs_before, projected, d_states)
+            start = [ops.zeros_like(part) for part in (h, c, ops.cast(x[0], wide))]
+            start += [
+                ops.cast(part, dtype) for part in (ops.concatenate([c] * 4, axis=-1), h, c)
+            ]
+            xs = (d_states, cs_before, projected, *gates)
             (dh, dc, *_), (*_, dx, d_sums, d_projected, outputs) = ops.scan(
-                back, tuple(zeros), xs, reverse=not reverse
+                back, tuple(start), xs, reverse=not reverse
             )
             read = ops.concatenate([x, ops.cast(hs_before, dtype)], axis=-1)
             d_bias = ops.sum(ops.cast(d_sums, wide), axis=(0, 1))  # (4 * units,)
