@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_elmo import ElmoEmbeddingLayer, text_dataset, tokenize
+from keras_elmo import ElmoEmbeddingLayer, text_dataset
 from keras_elmo.text.imdb import load_imdb
 from keras_elmo.text.reviews import load_reviews
 
@@ -46,16 +47,10 @@ args.output.mkdir(parents=True, exist_ok=True)
 # The model: ELMo's mean over the tokens, then two Dense layers. Only the TensorFlow
 # backend has strings; on the others text_dataset makes character ids of the reviews.
 has_strings = keras.backend.backend() == "tensorflow"
-elmo = ElmoEmbeddingLayer(
-    args.source,
-    input_mode="sentences" if has_strings else "character_ids",
-    fine_tune=args.fine_tune,
-    name="elmo",
-)
-if has_strings:
-    review = keras.Input((), dtype="string")  # (batch,)
-else:
-    review = keras.Input((None, elmo.max_characters_per_token), dtype="int32")
+reads: Any = {"split": "words"} if has_strings else {"input_mode": "character_ids"}
+elmo = ElmoEmbeddingLayer(args.source, fine_tune=args.fine_tune, name="elmo", **reads)
+shape = () if has_strings else (None, elmo.max_characters_per_token)
+review = keras.Input(shape, dtype="string" if has_strings else "int32")
 hidden = keras.layers.Dense(256, activation="relu")(elmo(review))  # (batch, 256)
 positive = keras.layers.Dense(1, activation="sigmoid")(hidden)  # (batch, 1)
 model = keras.Model(review, positive)
@@ -74,16 +69,15 @@ print(
     f"are trained ({count(elmo.trainable_weights):,} of them in ELMo)"
 )
 
-# The reviews in random order, with spaces between words and punctuation marks. A tenth of
-# the training reviews validates each epoch.
+# The reviews in random order. A tenth of the training reviews validates each epoch.
 rng = np.random.default_rng(args.seed)
 parts = []
 for texts, labels in load_imdb(args.data) if args.data else load_reviews():
     order = rng.permutation(len(texts))[: args.limit]
-    parts.append(([" ".join(tokenize(text)) for text in texts[order]], labels[order]))
+    parts.append((texts[order], labels[order]))
 (reviews, labels), test = parts
 n = max(1, round(len(reviews) / 10))
-settings = {"batch_size": args.batch_size, "max_tokens": args.max_tokens}
+settings = {"batch_size": args.batch_size, "max_tokens": args.max_tokens, "split": "words"}
 validation = text_dataset(reviews[:n], labels[:n], **settings)
 training = text_dataset(reviews[n:], labels[n:], shuffle=True, seed=args.seed, **settings)
 print(f"Training on {len(reviews) - n:,} reviews, validating on {n:,} others")
@@ -112,7 +106,7 @@ print(f"Wrote model.keras, history.json and training_curves.png to {args.output}
 
 if args.sentence:
     model = keras.saving.load_model(args.output / "model.keras")  # nothing else is needed
-    sentence = text_dataset([" ".join(tokenize(args.sentence))])
+    sentence = text_dataset([args.sentence], split="words")
     probability = float(model.predict(sentence, verbose=0)[0, 0])
     verdict = "positive" if probability >= 0.5 else "negative"
     print(f"{args.sentence!r} is {verdict} (p(positive) = {probability:.4f})")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo import ElmoEmbeddingLayer, compute_features, tokenize
+from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.text.imdb import load_imdb
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -25,14 +25,13 @@ Floats = NDArray[np.floating]
 def main() -> None:
     args = make_parser().parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    layer = ElmoEmbeddingLayer(args.source, output_mode="pooled_layers")
+    layer = ElmoEmbeddingLayer(args.source, "pooled_layers", split="words")
     halves = []
     for name, (texts, labels) in zip(("train", "test"), load_imdb(args.data), strict=True):
-        # In random order, the first words of each, as the model's own text was tokenized.
+        # In random order, the first words of each.
         order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
-        words = [text.split()[: args.words] for text in texts[order]]
-        tokenized = [" ".join(tokenize(" ".join(row))) for row in words]
-        pooled = compute_features(layer, tokenized, args.output / f"{name}.npy")
+        cut = [" ".join(text.split()[: args.words]) for text in texts[order]]
+        pooled = compute_features(layer, cut, args.output / f"{name}.npy")
         flat = np.asarray(pooled).reshape(len(order), -1)  # (n, (n_layers + 1) * D)
         # Layer 0 is the token vector twice; once is enough.
         halves.append((flat[:, layer.output_dim // 2 :], 2 * labels[order] - 1))

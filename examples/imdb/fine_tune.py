@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_elmo import ElmoEmbeddingLayer, text_dataset, tokenize
+from keras_elmo import ElmoEmbeddingLayer, text_dataset
 from keras_elmo.text.imdb import load_imdb
 
 # The classifier reads features whose spread is that of so many reviews before training.
@@ -31,11 +31,11 @@ def main() -> None:
     halves = []
     for texts, labels in load_imdb(args.data):
         order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
-        words = [text.split()[: args.words] for text in texts[order]]
-        halves.append(([" ".join(tokenize(" ".join(row))) for row in words], labels[order]))
+        cut = [" ".join(text.split()[: args.words]) for text in texts[order]]
+        halves.append((cut, labels[order]))
     (reviews, labels), test = halves
     n = max(1, round(len(reviews) / 10))
-    settings = {"batch_size": args.batch_size, "group_by_length": True}
+    settings = {"batch_size": args.batch_size, "group_by_length": True, "split": "words"}
     training = text_dataset(
         reviews[n:], labels[n:], shuffle=True, seed=args.seed, **settings
     )

@@ -78,9 +78,8 @@ def read_reviews(data: str | None, limit: int) -> list[tuple[Any, Any]]:
         order = random.permutation(len(texts))
         halves = [order[labels[order] == label][: n // 2] for label in (0, 1)]
         order = random.permutation(np.concatenate(halves))
-        cut = (text.split()[:WORDS] for text in texts[order])
-        tokens = [" ".join(tokenize(" ".join(words))) for words in cut]
-        chosen.append((tokens, labels[order]))
+        cut = [" ".join(tokenize(" ".join(text.split()[:WORDS]))) for text in texts[order]]
+        chosen.append((cut, labels[order]))
     return chosen
 
 

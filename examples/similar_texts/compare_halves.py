@@ -35,7 +35,7 @@ from halves import (
 from sklearn.decomposition import PCA
 from sklearn.metrics.pairwise import cosine_similarity
 
-from keras_elmo import ElmoEmbeddingLayer, compute_features, tokenize
+from keras_elmo import ElmoEmbeddingLayer, compute_features
 
 SENTENCES = (
     "The acting is terrible.",
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("sentences", nargs="*", help="find the nearest ones in the reviews")
     args = parser.parse_args()
     reference, test = read_halves(args)
-    layer = ElmoEmbeddingLayer(args.source, "pooled_layers", trainable=False)
+    layer = ElmoEmbeddingLayer(args.source, "pooled_layers", split="words", trainable=False)
     args.output.mkdir(parents=True, exist_ok=True)
     known = half_features(layer, reference, args.output / "reference.npy")
     pooled = half_features(layer, test, args.output / "test.npy")
@@ -76,7 +76,7 @@ def main() -> None:
     candidates = sentences_of(test)
     features = compute_features(layer, candidates, args.output / "sentences.npy")
     pooled_candidates = np.asarray(features)  # (candidates, n_layers + 1, D)
-    asked = [" ".join(tokenize(sentence)) for sentence in args.sentences or SENTENCES]
+    asked = args.sentences or SENTENCES
     pooled_asked = layer(keras.ops.convert_to_tensor(asked))  # (asked, n_layers + 1, D)
     both = (keras.ops.convert_to_numpy(pooled_asked), pooled_candidates)
     words = tfidf([*reference.first, *reference.second, *candidates]).transform

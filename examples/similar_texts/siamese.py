@@ -32,7 +32,7 @@ from halves import (
 )
 from keras import layers, ops
 
-from keras_elmo import ElmoEmbeddingLayer, ScalarMix, tokenize
+from keras_elmo import ElmoEmbeddingLayer, ScalarMix
 from keras_elmo.training import join_head
 
 # These were chosen by the validation reviews.
@@ -56,7 +56,7 @@ def main() -> None:
     add("--size", type=int, default=512, help="of the vectors, at most that of ELMo's")
     args = parser.parse_args()
     reference, test = read_halves(args)
-    layer = ElmoEmbeddingLayer(args.source, "pooled_layers", trainable=False)
+    layer = ElmoEmbeddingLayer(args.source, "pooled_layers", split="words", trainable=False)
     args.output.mkdir(parents=True, exist_ok=True)
     known = half_features(layer, reference, args.output / "reference.npy")
     pooled = half_features(layer, test, args.output / "test.npy")
@@ -178,7 +178,7 @@ def encoded(head: keras.Model, pair: Pair) -> Pair:
 def print_similarity(path: Path, texts: Sequence[str], found: Floats) -> None:
     """Loads the saved model, which needs nothing but its file, and compares two texts."""
     model = keras.saving.load_model(path)
-    pair = [ops.convert_to_tensor([" ".join(tokenize(text))]) for text in texts]
+    pair = [ops.convert_to_tensor([text]) for text in texts]
     ((cosine,),) = model.predict_on_batch(pair)
     own = np.eye(found.shape[-1], dtype=bool)  # (candidates, candidates)
     print(f"The saved model on {texts[0]!r} and {texts[1]!r}: similarity {cosine:.3f}")

@@ -35,7 +35,7 @@ def test_sentiment(data: Path, source: str, tmp_path: Path) -> None:
     n_elmo = sum(int(np.prod(v.shape)) for v in model.get_layer("elmo").weights)
     n_all = n_elmo + 16 * 256 + 256 + 256 + 1
     assert f"{n_all:,}, of which {n_all:,} are trained ({n_elmo:,} of them" in printed
-    sentence = np.array(["A warm , clever film"], dtype=object)
+    sentence = np.array(["A warm, clever film"], dtype=object)
     probability = number(r"film' is \w+ \(p\(positive\) = ([\d.]+)\)$", printed)
     predicted = float(model.predict(sentence, verbose=0)[0, 0])
     assert probability == pytest.approx(predicted, abs=1e-4)

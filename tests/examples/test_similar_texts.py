@@ -119,7 +119,7 @@ def test_whole_programs(tmp_path: Path) -> None:
     assert all(0 < float(mrr) <= 1 for *_, mrr in rows)
     (chosen,) = re.findall(r"Best on the reference reviews: (.*)\n", printed)
     assert chosen in [name for name, *_ in rows]
-    assert "\nNearest to: Fine music !\n  ELMo " in printed
+    assert "\nNearest to: Fine music!\n  ELMo " in printed
     assert printed.count("\n  ELMo ") == printed.count("\n  TF-IDF ") == 3
     out = tmp_path / "text_halves_output"
     assert (out / "similarities.png").read_bytes().startswith(b"\x89PNG\r\n")
@@ -137,7 +137,7 @@ def test_whole_programs(tmp_path: Path) -> None:
     model = keras.saving.load_model(out / "siamese.keras")
     counted = re.findall(r"once for both inputs: ([\d,]+)\n", printed)
     assert counted == [f"{model.count_params():,}"]
-    texts = np.array(["A fine film .", "Dull !"], dtype=object)
+    texts = np.array(["A fine film.", "Dull!"], dtype=object)
     (similarity,) = re.findall(r"'A fine film.' and 'Dull!': similarity (\S+)\n", printed)
     found = np.asarray(model([texts[:1], texts[1:]]))  # (1, 1)
     assert found[0, 0] == pytest.approx(float(similarity), abs=1e-3)
