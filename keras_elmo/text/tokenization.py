@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from keras_elmo.types import Split
+
 # A word may have apostrophes inside; a mark repeated is one token ("...", "!!!").
 _TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|([^\w\s]|_)\1*")
 
@@ -32,3 +34,12 @@ def tokenize(text: str) -> list[str]:
         ['It', "isn't", 'bad', '...', '(', '8', '/', '10', ')']
     """
     return [match.group() for match in _TOKEN.finditer(text)]
+
+
+def split_text(text: str, split: Split) -> list[str]:
+    """The tokens that the layer makes of a sentence in its graph."""
+    if split == "space":
+        return [token for token in text.split(" ") if token]
+    if split == "words":
+        return tokenize(text)
+    return [character for character in text if not character.isspace()]

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.encoding import Floats
+from keras_elmo.text.batching import plan_batches
 from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, make_sentence
 from keras_elmo.text.records import Record
-from keras_elmo.vectors.batching import plan_batches
-from keras_elmo.vectors.embedder import Embedder, Floats
+from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.vectors import embedding_layer
 
