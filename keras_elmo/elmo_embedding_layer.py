@@ -340,7 +340,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             >>> layer.encode(["A river bank .", "Hello !"], verbose=0).shape
             (2, 512)
         """
-        return encode(self, texts, batch_size, verbose)
+        return encode(self, texts, batch_size, verbose, "space", self.max_tokens)
 
     @cached_property
     def _program(self) -> Program:

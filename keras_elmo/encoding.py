@@ -28,10 +28,16 @@ class Program:
     """A layer's outputs of token lists, compiled once for all sizes of batches.
 
     On JAX, which compiles a program for each shape, batches are padded to few of them.
+
+    Attributes:
+        pooled: Whether a text has one vector, or several, or each of its tokens.
+        shape: That of the output of a text, or of a token.
     """
 
     def __init__(self, layer: Any) -> None:
-        self._pooled = layer.masked_mean is not None
+        self.pooled = layer.masked_mean is not None
+        shapes = layer.compute_output_shape((None, None, layer.max_characters_per_token))
+        self.shape = shapes[1 if self.pooled else 2 :]
         self._id_length = None
         shape: tuple[int | None, ...] = (None, None)
         if layer.input_mode == "character_ids":
@@ -48,7 +54,7 @@ class Program:
         empty: list[TokenList] = [[]] * (n_rows - len(texts))
         outputs, mask = self._run(self._batch([*texts, *empty], n_steps))
         outputs, mask = outputs[: len(texts)], mask[: len(texts)]
-        if self._pooled:
+        if self.pooled:
             return list(outputs)
         return [rows[kept] for rows, kept in zip(outputs, mask, strict=True)]
 
@@ -106,8 +112,15 @@ class Batches:
         self.token_budget = n_texts // 2 * max(n_tokens, 1)
 
 
-def encode(layer: Any, texts: Any, batch_size: int, verbose: Any) -> Any:
-    """What ``ElmoEmbeddingLayer.encode`` does."""
+def encode(
+    layer: Any,
+    texts: Any,
+    batch_size: int,
+    verbose: Any,
+    split: Split,
+    max_tokens: int | None,
+) -> Any:
+    """What ``ElmoEmbeddingLayer.encode`` does, with strings split in any way."""
     if layer.stateful:
         raise ValueError(
             f"encode: with stateful={layer.stateful!r} vectors depend on earlier batches. "
@@ -118,15 +131,11 @@ def encode(layer: Any, texts: Any, batch_size: int, verbose: Any) -> Any:
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
     batches = Batches(layer, batch_size, _STEPS_OF_A_TEXT * batch_size)
     pad_token = layer.pad_token if layer.input_mode == "tokens" else ""
-    split: Split = getattr(layer, "split", "space")
-    token_lists, n_texts = read_token_lists(texts, split, pad_token, layer.max_tokens)
+    token_lists, n_texts = read_token_lists(texts, split, pad_token, max_tokens)
     bar = keras.utils.Progbar(
         n_texts, verbose=1 if verbose == "auto" else verbose, unit_name="text"
     )
-    pooled = layer.masked_mean is not None
-    # Without the axes of texts and tokens.
-    shape = layer.compute_output_shape((None, None, layer.max_characters_per_token))
-    shape = shape[1 if pooled else 2 :]
+    pooled, shape = layer._program.pooled, layer._program.shape
     result: Any = np.zeros((0, *shape), np.float32) if pooled else []
     n_done = 0
     limits = (_CHUNK_TEXTS, _CHUNK_TOKENS)

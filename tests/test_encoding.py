@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoEmbeddingLayer, encoding
+from keras_elmo import ElmoEmbeddingLayer, compute_features, encoding
 from keras_elmo.types import OutputMode
 from tests.any_backend import BACKEND, INPUT_MODES, to_numpy
 from tests.any_backend import given as given_tokens
@@ -25,6 +25,7 @@ TOKENS = [["the", "cat", "sat"], ["naïve", "café", "北京"], [], ["a"], ["x",
 TEXTS = [" ".join(tokens) for tokens in TOKENS]
 MODE = "sentences" if BACKEND == "tensorflow" else "character_ids"
 quiet: dict[str, Any] = {"verbose": 0}
+QUIET: dict[str, Any] = {"progress": False, "batch_size": 2}
 
 
 @functools.cache
@@ -149,6 +150,15 @@ def test_weights_of_the_moment() -> None:
     after = layer.encode(TEXTS, **quiet)
     check(after, one_by_one(layer, TOKENS))
     assert np.abs(after[0] - before[0]).max() > 1e-3
+
+
+def test_compute_features_on_any_backend(source: str, tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(source, "layers", MODE)
+    expected = layer.encode(TEXTS, **quiet)
+    for features_of in (source, layer):  # the second time it is opened
+        check(compute_features(features_of, TEXTS, tmp_path / "a.npy", **QUIET), expected)
+    average = compute_features(layer, TEXTS, tmp_path / "b.npy", layers="average", **QUIET)
+    check(average, [array.mean(axis=1) for array in expected])
 
 
 def test_half_precision() -> None:

@@ -62,7 +62,7 @@ def test_few_lengths_where_each_is_compiled() -> None:
 def test_text_dataset_in_another_order_in_each_iteration() -> None:
     texts = [f"t{i} " * (1 + i % 9) for i in range(30)]
 
-    def orders(seed: int, initial_epoch: int = 0) -> list[list[int]]:
+    def orders(seed: int | None, initial_epoch: int = 0) -> list[list[int]]:
         dataset = text_dataset(
             *(texts, np.arange(30)),
             batch_size=4,
@@ -86,6 +86,8 @@ def test_text_dataset_in_another_order_in_each_iteration() -> None:
     assert first[0] != first[1] != first[2]
     assert all(sorted(order) == list(range(30)) for order in first)
     assert orders(7) == first
+    assert orders(8)[0] != first[0]
+    assert orders(None)[0] != orders(None)[0]
     assert orders(7, initial_epoch=1)[:2] == first[1:]
 
 

@@ -15,7 +15,9 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 Fingerprint = dict[str, Any]
 
 # These do not change the vectors; all others might, those of later versions too.
-_NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype")
+_NO_MATTER = (
+    *("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype", "input_mode"),
+)
 
 
 def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Fingerprint:

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.encoding import Program
@@ -102,27 +101,28 @@ def test_full_in_the_last_step(
     assert not [name for name in contents(tmp_path) if ".part" in name]
 
 
-@pytest.mark.parametrize("limit", [1, 4, 7])
-@pytest.mark.parametrize(
-    "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "no memory")]
-)
-def test_memory_runs_out(
-    limit: int,
-    error: Exception,
-    layer: ElmoEmbeddingLayer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Batches of too many steps are divided, and no larger ones are tried again."""
+def limit_memory(patch: pytest.MonkeyPatch, too_much: Callable[[Any], bool]) -> list[int]:
+    """Lets batches fail whose texts are too much; returns the steps of those tried."""
     run, tried = Program.__call__, []
 
     def limited(self: Program, texts: Any) -> Any:
         tried.append(len(texts) * max(map(len, texts)))
-        if len(texts) > 1 and tried[-1] > limit:
-            raise error
+        if too_much(texts):
+            raise MemoryError
         return run(self, texts)
 
-    monkeypatch.setattr(Program, "__call__", limited)
+    patch.setattr(Program, "__call__", limited)
+    return tried
+
+
+@pytest.mark.parametrize("limit", [1, 4, 7])
+def test_memory_runs_out(
+    limit: int, layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of too many steps are divided, and no larger ones are tried again."""
+    tried = limit_memory(
+        monkeypatch, lambda texts: len(texts) > 1 and len(texts) * len(texts[0]) > limit
+    )
     monkeypatch.setattr("keras_elmo.vectors.corpus.CHUNK_SENTENCES", 4)
     found = compute_features(layer, SENTENCES, tmp_path / "out.npy", progress=False)
     check_tokens(found, layer(SENTENCES))
@@ -137,16 +137,9 @@ def test_memory_runs_out(
 def test_no_memory_for_one_sentence(
     layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Program.__call__
-
-    def limited(self: Program, texts: Any) -> Any:
-        if any(len(text) == 4 for text in texts):
-            raise MemoryError
-        return run(self, texts)
-
     path = tmp_path / "out.npy"
     with monkeypatch.context() as patch:
-        patch.setattr(Program, "__call__", limited)
+        limit_memory(patch, lambda texts: any(len(text) == 4 for text in texts))
         with pytest.raises(MemoryError, match=r"one sentence of 4 tokens\. Choose a sm"):
             compute_features(layer, SENTENCES, path, progress=False)
     assert json.loads((tmp_path / "out.npy.json").read_text())["n_done"] == 1
