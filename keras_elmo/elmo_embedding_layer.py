@@ -31,6 +31,7 @@ from keras_elmo.types import (
     OutputMode,
     PathLike,
     Shape,
+    Split,
     Stateful,
     Tensor,
     check_one_of,
@@ -82,8 +83,7 @@ class ElmoEmbeddingLayer(keras.Layer):
               ``"layers"``.
         input_mode: The input:
 
-            - ``"sentences"``: strings (batch,) or (batch, 1), split on the space
-              character.
+            - ``"sentences"``: strings (batch,) or (batch, 1), which ``split`` splits.
             - ``"tokens"``: strings (batch, time), dense or ragged; a token may contain
               spaces.
             - ``"character_ids"``: integers (batch, time, max_characters_per_token), 0
@@ -116,6 +116,14 @@ class ElmoEmbeddingLayer(keras.Layer):
             own graph, frozen, under the layer's mix: for modules whose weights cannot be
             read as arrays. It takes strings, trains the mix only, and needs the
             TensorFlow backend.
+        split: How sentences are split into tokens, in the graph, so that it is saved,
+            exported and served with the model:
+
+            - ``"space"``: at the space character only, as the TF1 Hub modules do.
+            - ``"words"``: raw text, into words and punctuation marks, as
+              :func:`~keras_elmo.tokenize` does.
+            - ``"character"``: each character that is not white space is a token: for
+              proteins, or text without spaces between words.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``.
 
     Call arguments:
@@ -159,6 +167,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         max_tokens: int | None = None,
         stateful: Stateful = False,
         engine: EngineName = "native",
+        split: Split = "space",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -178,8 +187,10 @@ class ElmoEmbeddingLayer(keras.Layer):
             pad_token,
             max_tokens,
             self.max_characters_per_token,
+            split,
             name="character_ids",
         )
+        self.split = split
         self.pad_token, self.max_tokens = pad_token, self.character_ids.max_tokens
         self.supports_jit = self.character_ids.supports_jit
         self.scalar_mix: ScalarMix | None = None
@@ -340,7 +351,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             >>> layer.encode(["A river bank .", "Hello !"], verbose=0).shape
             (2, 512)
         """
-        return encode(self, texts, batch_size, verbose, "space", self.max_tokens)
+        return encode(self, texts, batch_size, verbose, self.split, self.max_tokens)
 
     @cached_property
     def _program(self) -> Program:
@@ -411,6 +422,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             "max_tokens": self.max_tokens,
             "stateful": self.stateful,
             "engine": self.engine,
+            "split": self.split,
         }
 
     @classmethod

@@ -83,6 +83,16 @@ def test_strings_and_tokens_for_every_input_mode(input_mode: str) -> None:
     assert np.abs(raw[0][1] - raw[2][1]).max() > 1e-3
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("split", ["words", "character"])
+def test_raw_text_is_split_as_in_the_graph(split: Any) -> None:
+    layer = made("elmo", split=split)
+    texts = ["It isn't bad... (8/10)", "", "北京 e\u0301t", b"\xffa b"]
+    expected, mask = layer(texts, return_mask=True)
+    kept = [rows[m] for rows, m in zip(to_numpy(expected), to_numpy(mask), strict=True)]
+    check(layer.encode(texts, **quiet), kept)
+
+
 @settings(max_examples=5 if BACKEND == "jax" else 15)  # which compiles for each shape
 @given(
     lengths=st.lists(st.integers(0, 9), max_size=12),

@@ -15,11 +15,15 @@ from keras_elmo import ElmoEmbeddingLayer, compute_features, text_dataset
 from keras_elmo.cli.main import main
 from tests.tiny_models import LEAST, saved_model
 
-TEXTS = ["the cat", "", "a dog ran", "", "café"]
+TEXTS = {
+    "space": ["the cat", "", "a dog. ran", "", "café"],
+    "words": ["the cat", "", "a dog . ran", "", "café"],
+    "character": ["t h e c a t", "", "a d o g . r a n", "", "c a f é"],
+}
 # A byte order mark, tabs, line ends of Windows, characters that end no line, no line end;
 # and compressed, without a name that says so.
 FILE = gzip.compress(
-    "\ufeffthe\tcat \r\n\r\na\u2028dog\x0c ran\n \t\ncafé".encode(),
+    "\ufeffthe\tcat \r\n\r\na\u2028dog.\x0c ran\n \t\ncafé".encode(),
 )
 BAD = b"fine\ncaf\xe9\n"
 
@@ -37,53 +41,56 @@ def run(*arguments: object) -> None:
         raise ValueError("see the standard error")
 
 
-def of_text_dataset(path: Path, model: Path, folder: Path) -> None:
-    batches = text_dataset(path, batch_size=2).as_numpy_iterator()
-    assert [text.decode() for batch in batches for text in batch] == TEXTS
+def of_text_dataset(path: Path, model: Path, folder: Path, split: Any) -> None:
+    batches = text_dataset(path, batch_size=2, split=split).as_numpy_iterator()
+    assert [text.decode() for batch in batches for text in batch] == TEXTS[split]
 
 
-def of_compute_features(path: Path, model: Path, folder: Path) -> None:
+def of_compute_features(path: Path, model: Path, folder: Path, split: Any) -> None:
     layer = ElmoEmbeddingLayer(model, "pooled_layers")
-    found = compute_features(layer, path, folder / "out.npy", progress=False)
-    check_vectors(found, layer)
+    found = compute_features(layer, path, folder / "a.npy", progress=False, split=split)
+    check_vectors(found, layer, split)
+    layer = ElmoEmbeddingLayer(model, "pooled_layers", split=split)  # and by itself
+    found = compute_features(layer, path, folder / "b.npy", progress=False)
+    check_vectors(found, layer, split)
 
 
-def of_embed(path: Path, model: Path, folder: Path) -> None:
+def of_embed(path: Path, model: Path, folder: Path, split: Any) -> None:
     out = folder / "out.npy"
-    run("embed", path, out, "--source", model, "--pooled", "--quiet")
-    check_vectors(np.load(out), ElmoEmbeddingLayer(model, "pooled_layers"))
+    run("embed", path, out, "--source", model, "--pooled", "--quiet", "--split", split)
+    check_vectors(np.load(out), ElmoEmbeddingLayer(model, "pooled_layers"), split)
 
 
-def check_vectors(found: Any, layer: ElmoEmbeddingLayer) -> None:
-    assert len(found) == len(TEXTS)
-    for array, expected in zip(found, np.asarray(layer(TEXTS)), strict=True):
+def check_vectors(found: Any, layer: ElmoEmbeddingLayer, split: str) -> None:
+    for array, expected in zip(found, np.asarray(layer(TEXTS[split])), strict=True):
         pooled = array  # (n_layers + 1, D), or with an axis of tokens before
         if array.ndim == 3:
             pooled = array.mean(axis=0) if len(array) else np.zeros_like(expected)
         np.testing.assert_allclose(pooled, expected, atol=1e-6)
 
 
-def of_train(path: Path, model: Path, folder: Path) -> None:
-    trained(path, folder / "trained")
+def of_train(path: Path, model: Path, folder: Path, split: Any) -> None:
+    trained(path, folder / "trained", "--split", split)
     words = (folder / "trained" / "vocabulary.txt").read_text("utf-8").split("\n")
-    assert {*" ".join(TEXTS).split()} == {*words[3:]} - {""}
+    assert {*" ".join(TEXTS[split]).split()} == {*words[3:]} - {""}
 
 
-def trained(path: Path, out: Path) -> None:
+def trained(path: Path, out: Path, *options: str) -> None:
     config = out.with_suffix(".json")
     settings = {**TRAINING, "warmup_steps": 0, "n_samples": None}
     config.write_text(json.dumps({"model": LEAST.to_options(), "training": settings}))
-    run("train", path, "--config", config, "--out", out, "--quiet")
+    run("train", path, "--config", config, "--out", out, "--quiet", *options)
 
 
-def of_evaluate(path: Path, model: Path, folder: Path) -> None:
+def of_evaluate(path: Path, model: Path, folder: Path, split: Any) -> None:
     from keras_elmo.pretraining import evaluate
 
     clean = folder / "clean.txt"
-    clean.write_text("\n".join(TEXTS), encoding="utf-8")
+    clean.write_text("\n".join(TEXTS[split]), encoding="utf-8")
     trained(clean, folder / "trained")
-    run("evaluate", folder / "trained", path)
-    found, expected = (evaluate(folder / "trained", [p]) for p in (path, clean))
+    run("evaluate", folder / "trained", path, "--split", split)
+    found = evaluate(folder / "trained", [path], split=split)
+    expected = evaluate(folder / "trained", [clean])
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -96,18 +103,19 @@ WAYS = [
 ]
 
 
+@pytest.mark.parametrize("split", TEXTS)
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_read(
-    way: Callable[[Path, Path, Path], None], model: Path, tmp_path: Path
+    way: Callable[[Path, Path, Path, str], None], split: str, model: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(FILE)
-    way(path, model, tmp_path)
+    way(path, model, tmp_path, split)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_not_utf_8(
-    way: Callable[[Path, Path, Path], None],
+    way: Callable[[Path, Path, Path, str], None],
     model: Path,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -115,7 +123,7 @@ def test_what_is_not_utf_8(
     path = tmp_path / "file"
     path.write_bytes(BAD)
     with pytest.raises((ValueError, SystemExit), match=r"on_error|standard error|2"):
-        way(path, model, tmp_path)
+        way(path, model, tmp_path, "space")
     assert f"{str(path)!r}, line 2: not UTF-8 (byte 4)" in caplog.messages
 
 

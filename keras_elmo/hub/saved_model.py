@@ -24,7 +24,7 @@ def export_saved_model(layer: Any, path: PathLike) -> None:
 
     Signatures, with D twice ``projection_dim``:
 
-    - ``default``: ``text``, strings (batch,), split on the space character.
+    - ``default``: ``text``, strings (batch,), split as the layer's ``split`` says.
     - ``tokens``: ``tokens``, strings (batch, time), and ``sequence_len``, int32 (batch,):
       the number of a row's tokens. What follows them is padding, and is not read. No token
       before them is padding, whatever it is; the empty string is a word without
@@ -86,7 +86,7 @@ def servable(layer: Any) -> Any:
             "layer: with engine='hub' it runs a module's own graph, which has these "
             "signatures itself. Use engine='native'; or model.export, for one endpoint."
         )
-    splitting = CharacterIds("sentences", max_tokens=layer.max_tokens)
+    splitting = CharacterIds("sentences", max_tokens=layer.max_tokens, split=layer.split)
     pooling = MaskedMean(dtype="float32")
 
     def function(*inputs: Any) -> Callable[[Any], Any]:

@@ -13,9 +13,9 @@ from typing import get_args
 import pytest
 
 import keras_elmo
-from keras_elmo.cli import convert, embed
+from keras_elmo.cli import arguments, convert, embed
 from keras_elmo.cli.main import COMMANDS, main
-from keras_elmo.types import InputMode, OutputMode
+from keras_elmo.types import InputMode, OutputMode, Split
 from keras_elmo.vectors.formats import FORMATS
 from tests.cli.conftest import Run, names
 from tests.processes import run_python
@@ -190,6 +190,7 @@ def test_choices_are_those_of_the_library() -> None:
     assert get_args(OutputMode) == convert.OUTPUT_MODES
     assert get_args(InputMode) == convert.INPUT_MODES
     assert tuple(FORMATS) == embed.SUFFIXES
+    assert get_args(Split) == arguments.SPLITS
 
 
 @pytest.mark.parametrize(

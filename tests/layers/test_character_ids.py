@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from keras_elmo import batch_to_character_ids
 from keras_elmo.layers import CharacterIds
+from keras_elmo.text.imdb import LABELED, read_imdb
+from keras_elmo.text.tokenization import split_text
 from tests.layer_checks import check_layer
 
 TOKENS = st.binary(min_size=1, max_size=12).filter(lambda t: t not in (b"<S>", b"</S>"))
@@ -26,6 +30,55 @@ def test_sentences(tmp_path: Path) -> None:
     ]
     layer = CharacterIds(max_characters_per_token=6)
     check_layer(layer, tf.constant([" ab  é ", "c", ""]), tmp_path, expected)
+
+
+@pytest.mark.parametrize("split", ["words", "character"])
+def test_splits(split: Any, tmp_path: Path) -> None:
+    texts = ["It isn't bad... हिन्दी", "", "MKV\tLLA\u3000。\x85"]
+    expected = batch_to_character_ids([split_text(text, split) for text in texts])
+    check_layer(CharacterIds(split=split), tf.constant(texts), tmp_path, expected)
+    short = CharacterIds(split=split, max_tokens=2)(texts)
+    np.testing.assert_array_equal(short, expected[:, :2])
+
+
+def of_graph(texts: list[bytes], split: Any) -> list[list[bytes]]:
+    rows = CharacterIds(split=split).tokens(tf.constant(texts)).numpy().tolist()
+    return [[token for token in row if token] for row in rows]
+
+
+def of_python(text: bytes, split: Any) -> list[bytes]:
+    """A byte that is not UTF-8 is a token."""
+    tokens = split_text(text.decode("utf-8", "surrogateescape"), split)
+    return [token.encode("utf-8", "surrogateescape") for token in tokens]
+
+
+@given(
+    st.lists(
+        st.binary(max_size=20)
+        | st.text().map(str.encode)
+        | st.text("ab1'\u2019_.!… \n\x85\u200d\u0301é\u093f🙂\ufe0f").map(str.encode),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_graph_splits_as_python_does(texts: list[bytes]) -> None:
+    for split in ("words", "character", "space"):
+        assert of_graph(texts, split) == [of_python(text, split) for text in texts]
+
+
+@pytest.mark.slow
+def test_the_graph_splits_reviews_and_tweets_as_python_does(shared: Path) -> None:
+    reviews = read_imdb(shared / "data/aclImdb_v1.tar.gz", [*LABELED, "train/unsup"])
+    texts = [text.encode() for folder in reviews.values() for text in folder]
+    assert len(texts) == 100_000
+    for path in sorted((shared / "data/wnut17").glob("*[dl]")):  # not its README
+        tweets = path.read_bytes().split(b"\n\n")
+        texts += [re.sub(rb"\t.*", b"", tweet) for tweet in tweets]  # words, without tags
+    texts.sort(key=len)  # batches are padded
+    for split, chosen in (("words", texts), ("character", texts[::50])):
+        for start in range(0, len(chosen), 500):
+            some = chosen[start : start + 500]
+            assert of_graph(some, split) == [of_python(text, split) for text in some]
 
 
 def test_tokens(tmp_path: Path) -> None:
@@ -206,6 +259,8 @@ def test_refuses_inputs_of_models_and_functions() -> None:
     ("arguments", "error", "message"),
     [
         ({"input_mode": "words"}, ValueError, "input_mode must be one of 'sentences', 't"),
+        ({"split": "words", "input_mode": "tokens"}, ValueError, "split='words' splits se"),
+        ({"split": "word"}, ValueError, "split must be one of 'space', 'words', 'charac"),
         ({"input_mode": None}, ValueError, "input_mode must be one of .* got None"),
         ({"pad_token": 0}, TypeError, "pad_token must be a string; got 0"),
         ({"max_tokens": 0}, ValueError, "max_tokens must be a positive integer; got 0"),
