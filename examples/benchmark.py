@@ -34,10 +34,13 @@ MIX = (np.zeros(3, np.float32), np.float32(1))
 # At these scales of the weights gates, clips and activations all have an effect. At larger
 # ones the recurrence is chaotic, and differences of rounding grow.
 SCALE, SMALL_SCALE = 0.03, 0.25
+SIZES = {"pairs": 5, "load_pairs": 3, "batch_size": 32, "large_batch_size": 128}
+SIZES |= {"n_short": 10, "n_job": 128, "epochs": 5}
+SMALL_SIZES = {"pairs": 2, "load_pairs": 1, "batch_size": 4, "large_batch_size": 8}
+SMALL_SIZES |= {"n_short": 2, "n_job": 8, "epochs": 2}
 
 
 def main() -> None:
-    """Measures, prints a table, and writes numbers and a chart."""
     args = make_parser().parse_args()
     os.environ["KERAS_ELMO_VERIFY"] = "0"  # outputs are compared here anyway
     if args.threads is not None:
@@ -47,7 +50,6 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describes the command line."""
     parser = argparse.ArgumentParser(
         description="Compare this layer with a TF1 Hub module's own graph, pair by pair."
     )
@@ -68,8 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace, folder: Path) -> None:
     """Makes modules and texts, runs the workloads and reports what they measure."""
-    small = args.small
-    config, scale = (SMALL_CONFIG, SMALL_SCALE) if small else (ElmoConfig(), SCALE)
+    config, scale = (SMALL_CONFIG, SMALL_SCALE) if args.small else (ElmoConfig(), SCALE)
     module = args.module or folder / "module"
     if not module.exists():
         print(f"Making a TF1 Hub module of {config.n_parameters:,} parameters", flush=True)
@@ -80,33 +81,18 @@ def run(args: argparse.Namespace, folder: Path) -> None:
     modules = {"lean graph": module}
     if "e" in args.workloads:
         arrays = random_arrays(layer.config, args.seed, scale)
-        style, path = Style(constants=True), folder / "large"
-        modules["weights in the graph"] = write_module(
-            path, layer.config, arrays, style, MIX
-        )
-    pairs = args.pairs or (2 if small else 5)
-    n_job = args.reviews or (8 if small else 128)
-    n_words = max(args.words or (12 if small else 150), SHORT_SENTENCE)
-    large_batch_size = 8 if small else 128
-    n_reviews = max(2 * n_job, pairs * large_batch_size)
+        modules["weights in the graph"] = folder / "large"
+        write_module(folder / "large", layer.config, arrays, Style(constants=True), MIX)
+    sizes = dict(SMALL_SIZES if args.small else SIZES)
+    sizes["pairs"] = args.pairs or sizes["pairs"]
+    sizes["n_job"] = args.reviews or sizes["n_job"]
+    n_words = max(args.words or (12 if args.small else 150), SHORT_SENTENCE)
+    n_reviews = max(2 * sizes["n_job"], sizes["pairs"] * sizes["large_batch_size"])
     if args.data is None:
         reviews = seeded_reviews(n_reviews, n_words, args.seed)
     else:
         reviews = real_reviews(args.data, n_reviews, n_words, args.seed)
-    setting = Setting(
-        modules=modules,
-        config=layer.config,
-        reviews=reviews,
-        pairs=pairs,
-        load_pairs=1 if small else 3,
-        batch_size=4 if small else 32,
-        large_batch_size=large_batch_size,
-        n_short=2 if small else 10,
-        n_job=n_job,
-        epochs=2 if small else 5,
-        threads=args.threads,
-        seed=args.seed,
-    )
+    setting = Setting(modules, layer.config, reviews, args.threads, args.seed, **sizes)
     sides = make_sides(module) if NEED_SIDES & set(args.workloads) else []
     comparisons = [c for w in args.workloads for c in WORKLOADS[w](setting, sides)]
     report(args, layer.config, comparisons)
@@ -115,7 +101,6 @@ def run(args: argparse.Namespace, folder: Path) -> None:
 def report(
     args: argparse.Namespace, config: ElmoConfig, comparisons: list[Comparison]
 ) -> None:
-    """Prints the tables, and writes the files that were asked for."""
     machine = description()
     print()
     for name, value in machine.items():

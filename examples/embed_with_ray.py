@@ -39,7 +39,6 @@ VECTOR_OPTIONS = ("column", "layers", "pooled", "dtype", "on_error", "max_tokens
 
 
 def main() -> None:
-    """Embeds those of the files that are not done yet."""
     args = make_parser().parse_args()
     if duplicates := len(args.inputs) - len({path.name for path in args.inputs}):
         sys.exit(f"{duplicates} of the files have the name of another one.")
@@ -58,7 +57,6 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describes the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -21,7 +21,6 @@ DISTANCES = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 1
 
 
 def main() -> None:
-    """Measures and prints."""
     parser = argparse.ArgumentParser(
         description="Compare the vectors of a long text whole and in pieces.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

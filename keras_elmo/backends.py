@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 import keras
+
+KERAS_2 = (
+    "Models of tf_keras, which TF_USE_LEGACY_KERAS=1 makes tf.keras, cannot hold layers of "
+    "Keras 3: build the model by `import keras` and keras.Input, keras.Model and so on."
+)
+
+
+def warn_of_keras_2() -> None:
+    """Warns of models that are about to refuse the layer with an obscure message."""
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true")
+    if legacy and "tf_keras" in sys.modules:
+        warnings.warn(KERAS_2, stacklevel=3)
 
 
 def is_tensorflow() -> bool:
@@ -14,6 +28,15 @@ def is_tensorflow() -> bool:
 def has_static_shapes() -> bool:
     """Whether Keras runs on JAX, where shapes cannot depend on values."""
     return str(keras.backend.backend()) == "jax"
+
+
+def is_in_tensorflow_graph() -> bool:
+    """Whether TensorFlow traces a function now, for example to export a model."""
+    if not is_tensorflow():
+        return False
+    import tensorflow as tf
+
+    return not tf.executing_eagerly()
 
 
 def shapes_may_depend_on_values(training: bool | None) -> bool:

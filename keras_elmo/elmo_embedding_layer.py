@@ -18,8 +18,11 @@ from keras_elmo.layers import CharacterIds, MaskedMean, ScalarMix
 from keras_elmo.layers.arrays import assign_mix
 from keras_elmo.layers.character_ids import PAD_TOKEN
 from keras_elmo.layers.engine import Engine
+from keras_elmo.layers.inputs import compute_policy
 from keras_elmo.layers.native_engine import NativeEngine
 from keras_elmo.layers.output_modes import OUTPUTS
+from keras_elmo.layers.sentence_boundaries import around_tokens
+from keras_elmo.layers.sequence_length import with_length
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.types import (
     Arrays,
@@ -29,10 +32,13 @@ from keras_elmo.types import (
     OutputMode,
     PathLike,
     Shape,
+    Split,
     Stateful,
     Tensor,
+    check_integer,
     check_one_of,
     check_stateful,
+    check_true_or_false,
 )
 from keras_elmo.weights.sources import save_model
 
@@ -80,8 +86,7 @@ class ElmoEmbeddingLayer(keras.Layer):
               ``"layers"``.
         input_mode: The input:
 
-            - ``"sentences"``: strings (batch,) or (batch, 1), split on the space
-              character.
+            - ``"sentences"``: strings (batch,) or (batch, 1), which ``split`` splits.
             - ``"tokens"``: strings (batch, time), dense or ragged; a token may contain
               spaces.
             - ``"character_ids"``: integers (batch, time, max_characters_per_token), 0
@@ -114,7 +119,26 @@ class ElmoEmbeddingLayer(keras.Layer):
             own graph, frozen, under the layer's mix: for modules whose weights cannot be
             read as arrays. It takes strings, trains the mix only, and needs the
             TensorFlow backend.
-        **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``.
+        split: How sentences are split into tokens, in the graph, so that it is saved,
+            exported and served with the model:
+
+            - ``"space"``: at the space character only, as the TF1 Hub modules do.
+            - ``"words"``: raw text, into words and punctuation marks, as
+              :func:`~keras_elmo.tokenize` does.
+            - ``"character"``: each character that is not white space is a token: for
+              proteins, or text without spaces between words.
+        output_sequence_length: The time axis has exactly this length: sentences are cut or
+            padded to it, as by ``keras.layers.TextVectorization``, and symbolic shapes have
+            it, which ``Flatten`` and labels of one length need. It counts steps, padding
+            between tokens and kept boundaries included. A pooled output is the mean of what
+            is left of the sentence. ``None`` for the length of the longest one.
+        keep_sentence_boundaries: Whether token-level outputs and their masks include the
+            begin of the sentence, right before its first token, and its end, right after
+            the last one, as in AllenNLP: two steps more. A sentence without tokens has
+            both at its start.
+        **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``. The
+            dtype is what the layer computes in; that of its inputs, as ``hub.KerasLayer``
+            took it (``dtype=tf.string``), is accepted and says nothing.
 
     Call arguments:
         inputs: As ``input_mode`` describes: a tensor, a symbolic tensor, a NumPy array or
@@ -157,8 +181,13 @@ class ElmoEmbeddingLayer(keras.Layer):
         max_tokens: int | None = None,
         stateful: Stateful = False,
         engine: EngineName = "native",
+        split: Split = "space",
+        output_sequence_length: int | None = None,
+        keep_sentence_boundaries: bool = False,
         **kwargs: Any,
     ) -> None:
+        backends.warn_of_keras_2()
+        kwargs["dtype"] = compute_policy(kwargs.get("dtype"), input_mode)
         super().__init__(**kwargs)
         self.output_mode = check_one_of("output_mode", output_mode, get_args(OutputMode))
         self.fine_tune = check_one_of("fine_tune", fine_tune, get_args(FineTune))
@@ -167,6 +196,27 @@ class ElmoEmbeddingLayer(keras.Layer):
         self.input_mode = check_one_of("input_mode", input_mode, get_args(InputMode))
         self.source = source
         self._output = OUTPUTS[output_mode]
+        self.keep_sentence_boundaries = check_true_or_false(
+            "keep_sentence_boundaries", keep_sentence_boundaries
+        )
+        if keep_sentence_boundaries and self._output.pooled:
+            raise ValueError(
+                "keep_sentence_boundaries=True is for outputs with a time axis; "
+                f"output_mode={output_mode!r} is a mean over tokens. Leave it out, or use "
+                "output_mode='elmo'."
+            )
+        self.output_sequence_length = output_sequence_length
+        if output_sequence_length is not None:
+            self.output_sequence_length = check_integer(
+                "output_sequence_length",
+                output_sequence_length,
+                at_least=3 if keep_sentence_boundaries else 1,
+            )
+            if max_tokens is not None:
+                raise ValueError(
+                    "output_sequence_length cuts sentences, as max_tokens does; got both. "
+                    "Leave max_tokens out."
+                )
         self._engine, arrays = self._load_engine(source)
         self.config: ElmoConfig | None = getattr(self._engine, "config", None)
         self.n_layers, self.output_dim = self._engine.n_layers, self._engine.output_dim
@@ -176,8 +226,10 @@ class ElmoEmbeddingLayer(keras.Layer):
             pad_token,
             max_tokens,
             self.max_characters_per_token,
+            split,
             name="character_ids",
         )
+        self.split = split
         self.pad_token, self.max_tokens = pad_token, self.character_ids.max_tokens
         self.supports_jit = self.character_ids.supports_jit
         self.scalar_mix: ScalarMix | None = None
@@ -193,7 +245,12 @@ class ElmoEmbeddingLayer(keras.Layer):
     def _load_engine(self, source: Any) -> tuple[Engine, dict[str, NDArray[np.float32]]]:
         """The engine without weights, and the arrays of the source."""
         if self.engine == "hub":
-            HubEngine.check(self.fine_tune, self.stateful, self.input_mode)
+            HubEngine.check(
+                self.fine_tune,
+                self.stateful,
+                self.input_mode,
+                self.keep_sentence_boundaries,
+            )
             return HubEngine.load(source, self.dtype_policy)
         # Reports what the backend cannot do before anything is read or downloaded.
         backends.check_input_mode(self.input_mode)
@@ -208,6 +265,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             self.input_mode,
             self.fine_tune,
             self.stateful,
+            self.keep_sentence_boundaries,
             name="native",
             dtype=self.dtype_policy,
         )
@@ -254,7 +312,7 @@ class ElmoEmbeddingLayer(keras.Layer):
     def call(
         self, inputs: Tensor, training: bool | None = None, return_mask: bool = False
     ) -> Any:
-        tokens = self.character_ids.tokens(inputs)  # (batch, time), ids with characters
+        tokens = self.with_length(self.character_ids.tokens(inputs))
         mask = token_mask(tokens)  # (batch, time)
         # (batch, time, n_layers + 1, D), or one layer (batch, time, D)
         output = self._output.selected(self.layers_of_tokens(tokens, mask, training))
@@ -263,7 +321,21 @@ class ElmoEmbeddingLayer(keras.Layer):
             output = self.masked_mean(output, mask=mask)  # (batch, n_layers + 1, D)
         if self.scalar_mix is not None:
             output = self.scalar_mix(output)  # (batch, time, D) or (batch, D)
-        return (output, mask) if return_mask else output
+        return (output, self._output_mask(mask)) if return_mask else output
+
+    @property
+    def n_steps(self) -> int | None:
+        """How many steps of a sentence there are room for; ``None`` for any number."""
+        if self.output_sequence_length is None:
+            return None
+        return self.output_sequence_length - 2 * self.keep_sentence_boundaries
+
+    def with_length(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, time), ids with a third axis, cut or padded to ``n_steps``."""
+        return tokens if self.n_steps is None else with_length(tokens, self.n_steps)
+
+    def _output_mask(self, mask: Tensor) -> Tensor:
+        return around_tokens(mask)[1] if self.keep_sentence_boundaries else mask
 
     def layers_of_tokens(
         self, tokens: Tensor, mask: Tensor, training: bool | None = None
@@ -277,15 +349,16 @@ class ElmoEmbeddingLayer(keras.Layer):
             training: Whether the result will be differentiated.
 
         Returns:
-            (batch, time, n_layers + 1, D), or fewer layers if the output needs fewer.
-            Padding is zeros.
+            (batch, time, n_layers + 1, D), or fewer layers if the output needs fewer; with
+            ``keep_sentence_boundaries``, time + 2 steps. Padding is zeros.
         """
         return self._engine(tokens, mask, training=training)
 
     def compute_mask(self, inputs: Any, previous_mask: Tensor = None) -> Tensor | None:
         if self._output.pooled or isinstance(inputs, keras.KerasTensor):
             return None  # a symbolic mask comes out of the call itself
-        return token_mask(self.character_ids.tokens(self.character_ids.checked(inputs)))
+        tokens = self.character_ids.tokens(self.character_ids.checked(inputs))
+        return self._output_mask(token_mask(self.with_length(tokens)))
 
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None, return_mask: bool = False
@@ -296,6 +369,9 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         batch, time, _ = self.character_ids.compute_output_shape(input_shape)
+        time = time if self.n_steps is None else self.n_steps
+        if time is not None and self.keep_sentence_boundaries:
+            time += 2
         return self._output.shape(batch, time, self.n_layers, self.output_dim)
 
     def cache_vocabulary(self, words: Iterable[str]) -> None:
@@ -361,6 +437,9 @@ class ElmoEmbeddingLayer(keras.Layer):
             "max_tokens": self.max_tokens,
             "stateful": self.stateful,
             "engine": self.engine,
+            "split": self.split,
+            "output_sequence_length": self.output_sequence_length,
+            "keep_sentence_boundaries": self.keep_sentence_boundaries,
         }
 
     @classmethod

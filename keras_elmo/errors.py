@@ -1,4 +1,4 @@
-"""The library's own exceptions."""
+"""The library's own exceptions, and its warning."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ class NotFiniteError(ValueError):
 
 class RefusedEmbeddingsError(ValueError):
     """A file of embeddings is damaged, or may do harm; the message names it."""
+
+
+class InputTip(UserWarning):
+    """Sentences are read as they are, and probably mean something else.
+
+    Each tip is given once in a process. To turn them off:
+    ``warnings.simplefilter("ignore", keras_elmo.errors.InputTip)``.
+    """
 
 
 class DiskFullError(OSError):

@@ -1,7 +1,6 @@
 """What has to happen when somebody imports Keras or TensorFlow, without importing either.
 
-``keras.saving.load_model`` looks classes up in a registry. ``import keras_elmo`` does not
-import the modules that register ours, so stand-ins enter the registry first.
+Keras looks classes up in a registry, which stand-ins enter before ours are imported.
 """
 
 from __future__ import annotations

@@ -36,6 +36,9 @@ OutputMode = Literal[
 InputMode = Literal["sentences", "tokens", "character_ids"]
 """Inputs of it."""
 
+Split = Literal["space", "words", "character"]
+"""How it splits sentences."""
+
 FineTune = Literal["aggregation", "lstm", "all"]
 """What its ``trainable=True`` trains."""
 

@@ -17,17 +17,16 @@ import numpy as np
 
 import keras_elmo
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, text_dataset
-from tests.any_backend import symbolic
+from tests.any_backend import model_of
 
 STEPS = 4
 
 
 def classifier(config: ElmoConfig, input_mode: str = "character_ids") -> keras.Model:
     """All outputs that train something: the mix over time and over layers."""
-    inputs = symbolic(input_mode)
     layer = ElmoEmbeddingLayer(config, "elmo", input_mode, fine_tune="all", name="elmo")
-    x = keras.layers.LSTM(4, name="lstm")(layer(inputs))
-    return keras.Model(inputs, keras.layers.Dense(1, name="dense")(x))
+    head = keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(1, name="dense")
+    return model_of(layer, *head)
 
 
 def trained_losses(model: keras.Model, ids: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ strings, or what has nothing to do with the backend.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -47,6 +48,21 @@ def symbolic(input_mode: str, rows: int | None = None) -> keras.KerasTensor:
     shape = {"sentences": (), "tokens": (None,), "character_ids": (None, 50)}[input_mode]
     dtype = "int32" if input_mode == "character_ids" else "string"
     return keras.Input(batch_shape=(rows, *shape), dtype=dtype)
+
+
+def model_of(
+    layer: keras.Layer, *more: Callable[[Any], Any], rows: int | None = None
+) -> keras.Model:
+    """A functional model of ELMo and of what comes after it."""
+    inputs = outputs = symbolic(layer.input_mode, rows)
+    for each in (layer, *more):
+        outputs = each(outputs)
+    return keras.Model(inputs, outputs)
+
+
+def reloaded(model: keras.Model, folder: Path) -> keras.Model:
+    model.save(folder / "model.keras")
+    return keras.saving.load_model(folder / "model.keras")
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

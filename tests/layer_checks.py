@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tests.any_backend import to_numpy, to_tensor
+from tests.any_backend import reloaded, to_numpy, to_tensor
 
 
 def check_layer(
@@ -16,14 +16,7 @@ def check_layer(
 ) -> np.ndarray:
     """Checks values, config, symbolic call, static shape, saving and mixed precision.
 
-    Args:
-        layer: A layer with one input and one output.
-        inputs: A tensor or array for it.
-        folder: Where a model may be saved.
-        expected: The values of its output, padding included.
-
-    Returns:
-        The values that were found.
+    Of a layer with one input and one output; ``expected`` are its values, padding included.
     """
     inputs = inputs if keras.ops.is_tensor(inputs) else to_tensor(inputs)
     values = to_numpy(layer(inputs))
@@ -44,9 +37,8 @@ def check_layer(
         assert static in (None, actual)
     np.testing.assert_allclose(to_numpy(model(inputs)), values, rtol=1e-6, atol=1e-6)
 
-    model.save(folder / "model.keras")
-    loaded = keras.saving.load_model(folder / "model.keras")
-    np.testing.assert_array_equal(to_numpy(loaded(inputs)), to_numpy(model(inputs)))
+    found = reloaded(model, folder)(inputs)
+    np.testing.assert_array_equal(to_numpy(found), to_numpy(model(inputs)))
 
     if values.dtype == np.float32:
         half = type(layer).from_config({**layer.get_config(), "dtype": "mixed_float16"})

@@ -27,30 +27,20 @@ class NumpyElmo:
     def layers(self, tokens: Sequence[bytes], state: State | None = None) -> Array:
         """The layers (time + 2, n_layers + 1, 2 * projection_dim), boundaries included.
 
-        Args:
-            tokens: The sentence.
-            state: Where the LSTMs start, and afterwards where they ended; zeros at first.
+        ``state`` is where the LSTMs start, and afterwards where they ended; zeros at first.
         """
         words = [[256], *(list(token) for token in tokens), [257]]
-        vectors = [self.token_vector(word) for word in words]
+        vectors = np.stack([self.token_vector(word) for word in words])
         state = {} if state is None else state
-        outputs = [np.stack([np.concatenate([v, v]) for v in vectors])]
-        forward, backward = vectors, vectors[::-1]
+        outputs = [np.concatenate([vectors, vectors], axis=-1)]
+        directions = [vectors, vectors[::-1]]
         for layer in range(self.config.n_layers):
-            new_forward = self.lstm(forward, layer, 0, state)
-            new_backward = self.lstm(backward, layer, 1, state)
-            if self.config.use_skip_connections and layer > 0:
-                new_forward = [a + b for a, b in zip(new_forward, forward, strict=True)]
-                new_backward = [a + b for a, b in zip(new_backward, backward, strict=True)]
-            forward, backward = new_forward, new_backward
-            outputs.append(
-                np.stack(
-                    [
-                        np.concatenate(pair)
-                        for pair in zip(forward, backward[::-1], strict=True)
-                    ]
-                )
-            )
+            for direction, x in enumerate(directions):
+                directions[direction] = self.lstm(x, layer, direction, state)
+                if self.config.use_skip_connections and layer > 0:
+                    directions[direction] += x
+            forward, backward = directions
+            outputs.append(np.concatenate([forward, backward[::-1]], axis=-1))
         return np.stack(outputs, axis=1)
 
     def token_vector(self, word: Sequence[int]) -> Array:
@@ -79,10 +69,8 @@ class NumpyElmo:
             x = x @ self.arrays["CNN_proj/W_proj"] + self.arrays["CNN_proj/b_proj"]
         return x
 
-    def lstm(
-        self, inputs: Sequence[Array], layer: int, direction: int, state: State
-    ) -> list[Array]:
-        """One LSTM over inputs in the order it reads them."""
+    def lstm(self, inputs: Array, layer: int, direction: int, state: State) -> Array:
+        """One LSTM over inputs (time, projection_dim) in the order it reads them."""
         prefix = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell/"
         kernel, bias = self.arrays[prefix + "W_0"], self.arrays[prefix + "B"]
         projection = self.arrays.get(prefix + "W_P_0")
@@ -98,7 +86,7 @@ class NumpyElmo:
                 h = _clip(h @ projection, self.config.projection_clip)
             outputs.append(h)
         state[layer, direction] = h, c
-        return outputs
+        return np.stack(outputs)
 
 
 def scalar_mix(layers: Array, weights: Sequence[float], gamma: float) -> Array:

@@ -21,15 +21,6 @@ pytestmark = pytest.mark.slow
 Report = Callable[[str, float], None]
 Numbers = dict[str, np.ndarray]
 
-OTHERS = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec(name) is None, reason=f"{name} is not installed"
-        ),
-    )
-    for name in ("jax", "torch")
-]
 TEXTS = ["the cat sat on the mat", "a", "naïve café 北京 🙂", "one two three four five six"]
 LABELS = np.array([1.0, 0.0, 1.0, 0.0])
 
@@ -75,8 +66,10 @@ def on_tensorflow(folder: Path) -> Numbers:
     return run_on("tensorflow", folder)
 
 
-@pytest.fixture(scope="module", params=OTHERS)
+@pytest.fixture(scope="module", params=["jax", "torch"])
 def backend(request: pytest.FixtureRequest) -> str:
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
     return request.param
 
 
@@ -130,9 +123,7 @@ def test_the_weights_of_a_model_that_takes_strings(
 
 def test_modules_are_read_with_tensorflow(folder: Path, found: Numbers) -> None:
     message = str(found["module"])
-    assert (
-        f"source {str(folder / 'module')!r}: TF1 Hub modules are read with Ten" in message
-    )
+    assert f"source {str(folder / 'module')!r}: TF1 Hub modules are read with" in message
     assert "pip install tensorflow" in message
 
 

@@ -177,7 +177,7 @@ def test_a_sentence_depends_on_itself_alone(
 @pytest.mark.tensorflow
 def test_nothing_is_ever_nan(source: str) -> None:
     layer = ElmoEmbeddingLayer(source)
-    for sentences in ([""], ["", " "], ["\0"], ["a" * 10_000], ["\ud800"]):
+    for sentences in ([""], ["", " "], ["\0"], to_tensor(["a" * 10_000]), ["\ud800"]):
         assert np.isfinite(layer(sentences)).all()
     assert layer(np.array([], dtype=object)).shape == (0, 16)
     model = keras.Model(inputs := symbolic("sentences"), layer(inputs))
@@ -209,6 +209,80 @@ def test_max_tokens(source: str, input_mode: str) -> None:
     mask = to_numpy(output._keras_mask)
     np.testing.assert_array_equal(mask[:, :2], MASK[:, :2])
     assert not mask[:, 2:].any()
+
+
+@pytest.mark.parametrize("length", [2, 9])
+@pytest.mark.parametrize("input_mode", INPUT_MODES)
+def test_output_sequence_length(
+    source: str, tmp_path: Path, input_mode: str, length: int
+) -> None:
+    """The vectors are those of cut sentences, and the length is known in advance."""
+    cut = [tokens[:length] for tokens in TOKENS]
+    expected = to_numpy(
+        ElmoEmbeddingLayer(source, "elmo", input_mode)(given(cut, input_mode))
+    )
+    expected = np.pad(expected, [(0, 0), (0, length - expected.shape[1]), (0, 0)])
+    mask = np.arange(length) < np.array([len(tokens) for tokens in cut])[:, None]
+    layer = ElmoEmbeddingLayer(source, "elmo", input_mode, output_sequence_length=length)
+    output = layer(given(TOKENS, input_mode))
+    np.testing.assert_allclose(to_numpy(output), expected, atol=1e-6)
+    np.testing.assert_array_equal(to_numpy(output._keras_mask), mask)
+    np.testing.assert_array_equal(
+        to_numpy(layer.compute_mask(given(TOKENS, input_mode))), mask
+    )
+    pooled = ElmoEmbeddingLayer(
+        *(source, "default", input_mode), output_sequence_length=length
+    )(given(TOKENS, input_mode))
+    n_tokens = np.maximum(mask.sum(axis=1), 1)[:, None]
+    np.testing.assert_allclose(to_numpy(pooled), expected.sum(axis=1) / n_tokens, atol=1e-6)
+    inputs = symbolic(input_mode)
+    outputs, symbolic_mask = layer(inputs, return_mask=True)
+    assert outputs.shape == (None, length, 16)
+    assert symbolic_mask.shape == (None, length)
+    model = keras.Model(inputs, outputs)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    found = loaded.predict(fed(TOKENS, input_mode), verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("input_mode", STRINGS_OR_IDS)
+@pytest.mark.parametrize("mode", ["word_emb", "lstm_outputs1", "elmo", "layers"])
+def test_keep_sentence_boundaries(source: str, mode: str, input_mode: str) -> None:
+    """Right around the tokens, wherever these stand; test_oracles.py has more values."""
+    padded = [["", "a", "", "b", "", ""], ["c", "d", "", "", "", ""], [""] * 6]
+    places = [[1, 2, 4, 5], [0, 1, 2, 3], [0, 1]]
+    reference = NumpyElmo(TINY, random_arrays(TINY))
+    layers = np.zeros((3, 8, 3, 16))
+    mask = np.zeros((3, 8), bool)
+    for row, tokens in enumerate(padded):
+        found = reference.layers([t.encode() for t in tokens if t])  # boundaries included
+        layers[row, places[row]] = found
+        mask[row, places[row]] = True
+    expected = {
+        "word_emb": layers[:, :, 0, :8],
+        "lstm_outputs1": layers[:, :, 1],
+        "elmo": layers.mean(axis=2),
+        "layers": layers,
+    }[mode]
+    inputs = batch_to_character_ids(padded)
+    inputs[np.array(padded) == ""] = 0
+    inputs = to_tensor(padded if input_mode == "tokens" else inputs)
+    layer = ElmoEmbeddingLayer(source, mode, input_mode, keep_sentence_boundaries=True)
+    output = layer(inputs)
+    np.testing.assert_allclose(to_numpy(output), expected, atol=1e-6)
+    np.testing.assert_array_equal(to_numpy(output._keras_mask), mask)
+    np.testing.assert_array_equal(to_numpy(layer.compute_mask(inputs)), mask)
+    twin = ElmoEmbeddingLayer.from_config(
+        {**layer.get_config(), "name": "twin", "output_sequence_length": 6}
+    )
+    twin.set_weights(layer.get_weights())
+    model = keras.Model(x := symbolic(input_mode), [layer(x), twin(x)])
+    assert [output.shape[1] for output in model.outputs] == [None, 6]
+    for found in model.predict(inputs, verbose=0):
+        time = found.shape[1]
+        np.testing.assert_allclose(found, expected[:, :time], atol=1e-6)
+        assert not expected[:, time:].any()
 
 
 @pytest.mark.tensorflow
@@ -250,6 +324,31 @@ def test_fit_takes_what_keras_takes(shape: tuple[int, ...]) -> None:
     dataset = tf.data.Dataset.from_tensor_slices((strings, labels)).batch(3)
     found = model.predict(dataset, verbose=0)
     np.testing.assert_allclose(found, model(strings), atol=1e-6)
+
+
+@pytest.mark.parametrize("input_mode", INPUT_MODES)
+def test_the_dtype_of_the_inputs_is_no_policy(input_mode: str) -> None:
+    """As ``hub.KerasLayer`` took it; such a layer computes as one without it."""
+    dtype = symbolic(input_mode).dtype
+    layer = ElmoEmbeddingLayer(LEAST, "elmo", input_mode, dtype=dtype)
+    assert layer.dtype_policy == keras.config.dtype_policy()
+    assert keras.backend.standardize_dtype(layer(given(TOKENS, input_mode)).dtype) == (
+        "float32"
+    )
+
+
+@pytest.mark.tensorflow
+def test_models_of_keras_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning before what Keras 2 says of the layer itself."""
+    tf_keras = pytest.importorskip("tf_keras")
+    layer = ElmoEmbeddingLayer(LEAST)
+    with pytest.raises(
+        TypeError, match=r"inputs: this is a tensor of Keras 2\. Models of tf"
+    ):
+        layer(tf_keras.Input((), dtype="string"))
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    with pytest.warns(UserWarning, match=r"cannot hold layers of Keras 3: build the model"):
+        ElmoEmbeddingLayer(LEAST)
 
 
 @pytest.mark.tensorflow
@@ -300,7 +399,31 @@ ONE_LAYER = dataclasses.replace(TINY, n_layers=1)
     [
         ({"output_mode": "pooled"}, ValueError, "output_mode must be one of 'default', 'e"),
         ({"fine_tune": True}, ValueError, "fine_tune must be one of 'aggr.* got True"),
+        ({"dtype": "bool"}, ValueError, "dtype is what the layer computes in.* got 'bool'"),
+        ({"dtype": "string"}, ValueError, "as 'float32' or 'mixed_float16'; got 'string'"),
         ({"engine": "tf"}, ValueError, "engine must be one of 'native', 'hub'; got 'tf'"),
+        (
+            {"keep_sentence_boundaries": True},
+            ValueError,
+            "for outputs with a time axis; output_mode='default' is a mean over tokens",
+        ),
+        (
+            {"keep_sentence_boundaries": True, "output_mode": "elmo", "stateful": "pieces"},
+            ValueError,
+            "keep_sentence_boundaries=True: with stateful='pieces' only the first piece",
+        ),
+        (
+            {"keep_sentence_boundaries": True, "output_mode": "elmo"}
+            | {"output_sequence_length": 2},
+            ValueError,
+            "output_sequence_length must be an integer from 3 on; got 2",
+        ),
+        (
+            {"output_sequence_length": 4, "max_tokens": 4},
+            ValueError,
+            "output_sequence_length cuts sentences, as max_tokens does; got both",
+        ),
+        ({"output_sequence_length": 0}, ValueError, "output_sequence_length must be a pos"),
         ({"source": 3}, TypeError, "source must be a name, a path, a URL or an ElmoConfig"),
         (
             {"source": ONE_LAYER, "output_mode": "lstm_outputs2"},

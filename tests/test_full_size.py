@@ -20,34 +20,31 @@ COMMON = """
 import json, os, sys, time
 import numpy as np, tensorflow as tf
 path, out = sys.argv[1:]
-sentences = ["the cat is on the mat", "naïve café", "He sat on the bank of the river ."]
-tokens = [["New York", "is", "big"], ["ok", "", ""]]
+sentences = tf.constant(["the cat is on the mat", "naïve café", "He sat on the bank ."])
+tokens = tf.constant([["New York", "is", "big"], ["ok", "", ""]])
 def report(start):
     # Not getrusage, in which a new process starts with its parent's peak.
     status = open("/proc/self/status").read()
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1e6
     print(json.dumps({"processor seconds": time.process_time() - start, "gigabytes": peak}))
+outputs = {}
 """
 
 HUB = """
 import tensorflow_hub as hub
 start = time.process_time()
-module = hub.load(path)
+signatures = hub.load(path).signatures
 report(start)
-outputs = {}
-for name, value in module.signatures["default"](strings=tf.constant(sentences)).items():
-    outputs["sentences/" + name] = value.numpy()
-arguments = {"tokens": tf.constant(tokens), "sequence_len": tf.constant([3, 1])}
-for name, value in module.signatures["tokens"](**arguments).items():
-    outputs["tokens/" + name] = value.numpy()
-np.savez(out, **outputs)
+lengths = tf.constant([3, 1])
+outputs["sentences"] = signatures["default"](strings=sentences)
+outputs["tokens"] = signatures["tokens"](tokens=tokens, sequence_len=lengths)
+np.savez(out, **{f"{i}/{mode}": x for i in outputs for mode, x in outputs[i].items()})
 """
 
 OURS = """
 os.environ["KERAS_ELMO_VERIFY"] = "0"
-import functools, keras
-from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo import elmo_embedding_layer
+import functools
+from keras_elmo import ElmoEmbeddingLayer, elmo_embedding_layer
 start = time.process_time()
 layer = ElmoEmbeddingLayer(path)
 layer.build((None,))
@@ -55,11 +52,9 @@ report(start)
 # From here on nothing is measured, and one reading of the files is enough.
 load_verified = functools.cache(elmo_embedding_layer.load_verified)
 elmo_embedding_layer.load_verified = load_verified
-outputs = {}
 for mode in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
     for input_mode, inputs in (("sentences", sentences), ("tokens", tokens)):
-        output = ElmoEmbeddingLayer(path, mode, input_mode)(inputs)
-        outputs[input_mode + "/" + mode] = output.numpy()
+        outputs[f"{input_mode}/{mode}"] = ElmoEmbeddingLayer(path, mode, input_mode)(inputs)
 np.savez(out, **outputs)
 """
 

@@ -48,19 +48,16 @@ def test_shape() -> None:
 def test_perplexity(tmp_path: Path) -> None:
     """Film reviews are much more likely as they are than with their words shuffled."""
     (texts, _), _ = load_reviews()
-    rng = np.random.default_rng(0)
+    rng, path = np.random.default_rng(0), tmp_path / "a.txt"
     sentences = [tokenize(text) for text in texts[:40]]
-    shuffled = [rng.permutation(words) for words in sentences]
-    found = []
-    for name, lines in (("text", sentences), ("shuffled", shuffled)):
-        path = tmp_path / f"{name}.txt"
+    means = []
+    for lines in (sentences, [rng.permutation(words) for words in sentences]):
         path.write_text("\n".join(map(" ".join, lines)) + "\n", encoding="utf-8")
-        found.append(evaluate("mini", [path]))
-    assert found[0].mean < 200
-    assert found[1].mean > 5 * found[0].mean
-    for perplexities in found:
-        both = math.sqrt(perplexities.forward * perplexities.backward)
-        assert perplexities.mean == pytest.approx(both, rel=1e-5)
+        mean, forward, backward = evaluate("mini", [path])
+        assert mean == pytest.approx(math.sqrt(forward * backward), rel=1e-5)
+        means.append(mean)
+    assert means[0] < 200
+    assert means[1] > 5 * means[0]
 
 
 def test_context_counts() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
 from keras_elmo.layers import ProjectedLSTMCell
-from tests.any_backend import BACKEND, STRINGS_OR_IDS, fed, symbolic, to_numpy
+from tests.any_backend import BACKEND, STRINGS_OR_IDS, fed, model_of, reloaded, to_numpy
 from tests.tiny_models import LEAST, TINY
 
 pytestmark = pytest.mark.any_backend
@@ -88,10 +88,8 @@ def classifier(
 ) -> keras.Model:
     """A head on pooled vectors, with the same weights each time."""
     keras.utils.set_random_seed(0)
-    inputs = symbolic(input_mode)
     layer = ElmoEmbeddingLayer(LEAST, "default", input_mode, name="elmo", **arguments)
-    score = keras.layers.Dense(1, activation="sigmoid", dtype="float32")(layer(inputs))
-    model = keras.Model(inputs, score)
+    model = model_of(layer, keras.layers.Dense(1, "sigmoid", dtype="float32"))
     sgd = keras.optimizers.SGD(0.5)
     model.compile(sgd, "binary_crossentropy", jit_compile=jit_compile)
     return model
@@ -129,8 +127,7 @@ def test_gradients(input_mode: str, report_error: Report) -> None:
 @pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
 def test_files_keep_the_policy(policy: str, tmp_path: Path) -> None:
     model = classifier(dtype=policy)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = reloaded(model, tmp_path)
     assert loaded.get_layer("elmo").dtype_policy.name == policy
     ids = fed(TOKENS, "character_ids")
     np.testing.assert_array_equal(to_numpy(loaded(ids)), to_numpy(model(ids)))

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer
+from keras_elmo.text.tokenization import split_text
 from tests.any_backend import fed, symbolic
 from tests.processes import LOAD_AND_PREDICT, SERVE, run_python
 from tests.tiny_models import LEAST, saved_model
@@ -105,12 +106,15 @@ def test_one_layer_twice_in_a_file(tmp_path: Path, input_mode: str) -> None:
 def test_config_round_trip(source: str) -> None:
     arguments = {
         "output_mode": "elmo",
-        "input_mode": "tokens",
+        "input_mode": "sentences",
+        "split": "words",
         "fine_tune": "all",
         "pad_token": "<p>",
         "max_tokens": 7,
         "stateful": True,
         "engine": "native",
+        "output_sequence_length": None,
+        "keep_sentence_boundaries": True,
         "name": "my_elmo",
         "trainable": False,
     }
@@ -120,6 +124,27 @@ def test_config_round_trip(source: str) -> None:
     assert twin.config == layer.config
     assert {name: getattr(twin, name) for name in arguments} == arguments
     assert twin.dtype_policy.name == "mixed_float16"
+
+
+@pytest.mark.slow  # an export each
+@pytest.mark.parametrize(("split", "engine"), [("words", "native"), ("character", "hub")])
+def test_the_split_goes_with_the_model(
+    split: str, engine: str, module: Path, tmp_path: Path
+) -> None:
+    raw = ["It isn't bad... \u3000हिन्दी", "", "naïve café\n"]
+    text = keras.Input((), dtype="string")
+    layer = ElmoEmbeddingLayer(module, engine=engine, split=split)
+    if engine == "native":
+        layer.cache_vocabulary(["bad", "...", "b"])
+    model = keras.Model(text, layer(text))
+    plain = ElmoEmbeddingLayer(module)([" ".join(split_text(t, split)) for t in raw])
+    np.testing.assert_allclose(model(tf.constant(raw)), plain, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    model.export(tmp_path / "served", verbose=False)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    served = tf.saved_model.load(tmp_path / "served")
+    for function in (loaded, served.serve):
+        np.testing.assert_allclose(function(tf.constant(raw)), plain, atol=1e-5)
 
 
 @keras.saving.register_keras_serializable(package="tests")

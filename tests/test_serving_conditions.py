@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import gc
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids, text_dataset
 from keras_elmo.layers import ElmoBiLM
-from tests.any_backend import symbolic
+from tests.any_backend import model_of
 from tests.tiny_models import LEAST
 
+STATUS = Path("/proc/self/statm")
 N_THREADS = 8
 N_PREDICTIONS = 1000
 MOST_GROWTH = 8 << 20  # bytes, of a thousand predictions
@@ -38,9 +38,8 @@ BATCHES = [tf.constant(TEXTS[i : i + n]) for n in (1, 2, 3, 5, 8) for i in range
 def classifier(
     mode: str = "default", input_mode: str = "sentences", **arguments: object
 ) -> keras.Model:
-    inputs = symbolic(input_mode)
-    vectors = ElmoEmbeddingLayer(LEAST, mode, input_mode, **arguments)(inputs)
-    return keras.Model(inputs, keras.layers.Dense(1)(vectors))
+    layer = ElmoEmbeddingLayer(LEAST, mode, input_mode, **arguments)
+    return model_of(layer, keras.layers.Dense(1))
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +124,7 @@ def test_eight_threads_at_once(model: keras.Model, predictions: list[np.ndarray]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not STATUS.exists(), reason="memory is read from /proc")
 def test_a_thousand_predictions(
     model: keras.Model,
     predictions: list[np.ndarray],
@@ -136,24 +136,20 @@ def test_a_thousand_predictions(
     for i in range(100):
         model.predict_on_batch(BATCHES[i % len(BATCHES)])
     gc.collect()
-    before = _resident_bytes()
+    before = resident_bytes()
     for i in range(N_PREDICTIONS):
         found = model.predict_on_batch(BATCHES[i % len(BATCHES)])
         if i % 100 == 0:
             np.testing.assert_array_equal(found, predictions[i % len(BATCHES)])
     gc.collect()
     assert traces == []
-    growth = _resident_bytes() - before
+    growth = resident_bytes() - before
     report_figure("memory that 1,000 predictions keep", f"{growth / 1024:,.0f} KiB")
     assert growth < MOST_GROWTH
 
 
-def _resident_bytes() -> int:
-    status = Path("/proc/self/statm")
-    if status.exists():
-        return int(status.read_text().split()[1]) * resource.getpagesize()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def resident_bytes() -> int:
+    return int(STATUS.read_text().split()[1]) * resource.getpagesize()
 
 
 @pytest.mark.slow
@@ -163,10 +159,8 @@ def test_one_seed_gives_one_training() -> None:
 
     def trained() -> list[np.ndarray]:
         keras.utils.set_random_seed(7)
-        inputs = symbolic("sentences")
-        vectors = ElmoEmbeddingLayer(LEAST, fine_tune="all")(inputs)
-        outputs = keras.layers.Dense(1)(keras.layers.Dropout(0.5)(vectors))
-        model = keras.Model(inputs, outputs)
+        layer = ElmoEmbeddingLayer(LEAST, fine_tune="all")
+        model = model_of(layer, keras.layers.Dropout(0.5), keras.layers.Dense(1))
         model.compile("adam", "mse")
         model.fit(texts, np.arange(12.0), batch_size=4, epochs=1, verbose=0)
         return [np.asarray(weight) for weight in model.get_weights()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from keras_elmo.types import OutputMode
-from tests.any_backend import STRINGS_OR_IDS, fed, symbolic, to_numpy
+from tests.any_backend import STRINGS_OR_IDS, fed, model_of, reloaded, to_numpy
 
 pytestmark = pytest.mark.any_backend
 
@@ -46,12 +46,14 @@ def intended(mode: str, fine_tune: str) -> set[str]:
     return names
 
 
-def model_of(layer: ElmoEmbeddingLayer) -> keras.Model:
-    inputs = symbolic(layer.input_mode)
-    outputs = layer(inputs)
+def flat(outputs: Any) -> Any:
     if len(outputs.shape) > 2:
         outputs = keras.layers.Flatten()(keras.ops.sum(outputs, axis=1))
-    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(outputs))
+    return outputs
+
+
+def classifier(layer: ElmoEmbeddingLayer) -> keras.Model:
+    return model_of(layer, flat, keras.layers.Dense(1, activation="sigmoid"))
 
 
 # Each input mode with what the other leaves out: graphs take long to make.
@@ -66,7 +68,7 @@ EAGERLY = [
 
 def check_fit(layer: ElmoEmbeddingLayer, eagerly: bool) -> keras.Model:
     """Fits once; plain gradient descent moves nothing that has no gradient."""
-    model = model_of(layer)
+    model = classifier(layer)
     variables = {v.path.split("/", 1)[1]: v for v in layer.variables}
     before = {name: to_numpy(v).copy() for name, v in variables.items()}
     trainable = {name for name, v in variables.items() if v.trainable}
@@ -92,8 +94,7 @@ def test_fit_in_a_graph_and_a_file(
 ) -> None:
     layer = ElmoEmbeddingLayer(source, mode, input_mode, fine_tune=fine_tune)
     model = check_fit(layer, eagerly=False)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = reloaded(model, tmp_path)
     inputs = fed(TOKENS, input_mode)
     found, expected = (m.predict(inputs, verbose=0) for m in (loaded, model))
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -125,22 +126,12 @@ def test_trainable_can_be_switched(source: str) -> None:
     assert not any(v.trainable for v in layer.variables)
     layer.trainable = True
     assert len(layer.trainable_variables) == 18
-    model = model_of(layer)
+    model = classifier(layer)
     model.trainable = False
     assert model.trainable_variables == []
     model.trainable = True
     assert len(layer.trainable_variables) == 18
     assert not layer.bilm.token_encoder.trainable_variables
-
-
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("fine_tune", ["lstm", "all"])
-def test_fine_tuning_lowers_the_loss(source: str, fine_tune: str) -> None:
-    model = model_of(ElmoEmbeddingLayer(source, fine_tune=fine_tune))
-    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
-    texts = np.array(TEXTS, dtype=object)
-    losses = model.fit(texts, LABELS, epochs=15, verbose=0).history["loss"]
-    assert losses[-1] < 0.5 * losses[0]
 
 
 @pytest.mark.tensorflow

@@ -12,12 +12,7 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.weights.sources import save_model
 
 TINY = ElmoConfig(
-    char_dim=4,
-    filters=((1, 4), (2, 6), (3, 8)),
-    n_highway=2,
-    n_layers=2,
-    dim=12,
-    projection_dim=8,
+    char_dim=4, filters=((1, 4), (2, 6), (3, 8)), n_highway=2, dim=12, projection_dim=8
 )
 
 # For tests of what Keras makes of a layer: TensorFlow takes long over each graph.
@@ -38,13 +33,10 @@ def saved_model(directory: Path, config: ElmoConfig = TINY, seed: int = 0) -> Pa
 def configs(draw: st.DrawFn) -> ElmoConfig:
     """Small configurations of every kind that was ever released, and more."""
     clip = st.one_of(st.none(), st.floats(0.1, 3))
+    filters = st.tuples(st.integers(1, 4), st.integers(1, 5))
     return ElmoConfig(
         char_dim=draw(st.integers(1, 4)),
-        filters=draw(
-            st.lists(
-                st.tuples(st.integers(1, 4), st.integers(1, 5)), min_size=1, max_size=3
-            ).map(tuple)
-        ),
+        filters=tuple(draw(st.lists(filters, min_size=1, max_size=3))),
         n_highway=draw(st.integers(0, 2)),
         activation=draw(st.sampled_from(["relu", "tanh"])),
         max_characters_per_token=draw(st.integers(4, 12)),

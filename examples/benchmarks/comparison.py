@@ -25,29 +25,16 @@ side's.\
 
 @dataclass(frozen=True)
 class Comparison:
-    """Values of several sides, measured in turns; the first side is ours.
+    """Values of several sides, measured in turns; the first side is ours."""
 
-    Attributes:
-        workload: The letter of the workload.
-        title: What was measured.
-        unit: ``"s"`` or ``"GB"``.
-        values: Each side's values, one for each pair.
-        tokens: How many tokens each pair had.
-        work: The useful multiply-adds of each pair.
-        gemm: The machine's matrix-multiply rate around the workload, in floating point
-            operations per second.
-        differences: The largest absolute difference of each side's outputs from ours.
-        details: Further numbers.
-    """
-
-    workload: str
+    workload: str  # its letter
     title: str
-    unit: str
-    values: Mapping[str, Sequence[float]]
-    tokens: Sequence[int] = ()
-    work: Sequence[int] = ()
-    gemm: float = 0.0
-    differences: Mapping[str, float] = field(default_factory=dict)
+    unit: str  # "s" or "GB"
+    values: Mapping[str, Sequence[float]]  # of each side, one for each pair
+    tokens: Sequence[int] = ()  # of each pair
+    work: Sequence[int] = ()  # useful multiply-adds of each pair
+    gemm: float = 0.0  # matrix multiplication here, in floating point operations a second
+    differences: Mapping[str, float] = field(default_factory=dict)  # the largest, from ours
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property

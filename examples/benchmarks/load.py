@@ -19,7 +19,6 @@ STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
-    """Loads, embeds one sentence, and prints seconds, gigabytes and the vector."""
     side, module, sentence, threads = sys.argv[1:]
     tf.config.threading.set_intra_op_parallelism_threads(int(threads))
     # The check of outputs, which happens when a module is first used, is not loading.
@@ -48,7 +47,6 @@ def hub() -> Callable[[str], Any]:
 
 
 def ours() -> Callable[[str], Any]:
-    """How the layer is loaded."""
     from keras_elmo import ElmoEmbeddingLayer
 
     def load(module: str) -> Any:

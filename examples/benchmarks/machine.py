@@ -34,7 +34,6 @@ def description() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

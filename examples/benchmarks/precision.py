@@ -30,7 +30,6 @@ SENTENCE = "The river bank was quiet ."
 
 
 def main() -> None:
-    """Measures and prints."""
     parser = argparse.ArgumentParser(description="Measure precisions on this processor.")
     parser.add_argument("--small", action="store_true", help="a tiny model, to try it out")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each (default: 5)")

@@ -89,5 +89,4 @@ def random_letters(n: int, seed: int) -> Texts:
 
 
 def count_tokens(texts: Iterable[str]) -> int:
-    """How many tokens texts have in all."""
     return sum(len(text.split()) for text in texts)

@@ -33,7 +33,6 @@ barrier: Any = None  # of the workers: they start when all have loaded the layer
 
 
 def main() -> None:
-    """Measures and prints."""
     parser = argparse.ArgumentParser(
         description="Measure what a large corpus takes.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

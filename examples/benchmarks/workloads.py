@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ class Setting:
     modules: dict[str, Path]  # by style; all workloads but loading use the first
     config: ElmoConfig  # of their model
     reviews: Reviews  # to take batches from
+    threads: int | None  # of TensorFlow, for an operation
+    seed: int
     pairs: int  # how often each side is measured
     load_pairs: int  # and how often it loads each module in workload e
     batch_size: int
@@ -43,12 +46,9 @@ class Setting:
     n_short: int  # sentences that workload c embeds one by one in a measurement
     n_job: int  # reviews that workload g trains with, and as many to validate with
     epochs: int  # of workload g
-    threads: int | None  # of TensorFlow, for an operation
-    seed: int
 
     @property
     def module(self) -> Path:
-        """The module of all workloads but loading."""
         return next(iter(self.modules.values()))
 
 
@@ -64,7 +64,7 @@ def in_turns(names: Sequence[str], pairs: int, title: str) -> Iterator[tuple[int
 def embed_reviews(
     setting: Setting, sides: Sequence[Side], workload: str = "a"
 ) -> list[Comparison]:
-    """Workload a: batches of reviews."""
+    """Workloads a and d: batches of reviews, and large ones."""
     size = setting.batch_size if workload == "a" else setting.large_batch_size
     runs = [[batch] for batch in batches(setting.reviews[0], size, setting.pairs)]
     return [_embed(setting, sides, workload, f"batches of {size} reviews", runs)]
@@ -86,11 +86,6 @@ def embed_short_sentences(setting: Setting, sides: Sequence[Side]) -> list[Compa
     runs = [singles[i :: setting.pairs] for i in range(setting.pairs)]
     title = f"{setting.n_short} sentences of {SHORT_SENTENCE} tokens, one by one"
     return [_embed(setting, sides, "c", title, runs)]
-
-
-def embed_large_batches(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
-    """Workload d: large batches of reviews."""
-    return embed_reviews(setting, sides, "d")
 
 
 def _embed(
@@ -127,13 +122,9 @@ def _embed(
 
 def largest_differences(outputs: dict[str, list[Floats]]) -> dict[str, float]:
     """How far each side's vectors are from ours, at most."""
-    return {
-        name: max(
-            float(np.abs(a - b).max()) for a, b in zip(vectors, outputs[OURS], strict=True)
-        )
-        for name, vectors in outputs.items()
-        if name != OURS
-    }
+    ours = np.concatenate(outputs[OURS])
+    others = {name: np.concatenate(x) for name, x in outputs.items() if name != OURS}
+    return {name: float(np.abs(other - ours).max()) for name, other in others.items()}
 
 
 def load(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
@@ -221,15 +212,11 @@ def run_job(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
 
     def fit(model: keras.Model, training: Any, validation: Any) -> list[float]:
         # The reviews are in random order already, which has to be the same for both.
-        history = model.fit(
-            *training,
-            validation_data=validation,
-            epochs=setting.epochs,
-            batch_size=setting.batch_size,
-            shuffle=False,
-            verbose=0,
+        how = {"epochs": setting.epochs, "batch_size": setting.batch_size}
+        fitted = model.fit(
+            *training, validation_data=validation, shuffle=False, verbose=0, **how
         )
-        return [round(float(x), 4) for x in history.history["val_accuracy"]]
+        return [round(float(x), 4) for x in fitted.history["val_accuracy"]]
 
     layer = ElmoEmbeddingLayer(setting.module, output_mode="pooled_layers")
     through_hub = article_model(
@@ -282,7 +269,7 @@ WORKLOADS: dict[str, Callable[[Setting, Sequence[Side]], list[Comparison]]] = {
     "a": embed_reviews,
     "b": embed_letters,
     "c": embed_short_sentences,
-    "d": embed_large_batches,
+    "d": partial(embed_reviews, workload="d"),
     "e": load,
     "f": train_steps,
     "g": run_job,

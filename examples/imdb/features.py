@@ -23,7 +23,6 @@ Floats = NDArray[np.floating]
 
 
 def main() -> None:
-    """Computes features, fits a classifier and tests it."""
     args = make_parser().parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     layer = ElmoEmbeddingLayer(args.source, output_mode="pooled_layers")
@@ -47,7 +46,6 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describes the command line."""
     parser = argparse.ArgumentParser(
         description="Classify IMDB reviews by the pooled layers of a frozen ELMo.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

@@ -25,7 +25,6 @@ REVIEWS_TO_MEASURE = 2000
 
 
 def main() -> None:
-    """Trains and tests."""
     args = make_parser().parse_args()
     keras.utils.set_random_seed(args.seed)
     args.output.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,6 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describes the command line."""
     parser = argparse.ArgumentParser(
         description="Fine-tune all of an ELMo on the sentiment of IMDB reviews.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

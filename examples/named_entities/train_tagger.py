@@ -113,14 +113,9 @@ def batches(features: Any, rows: Sequence[Any], on_words: bool, seed: int | None
 
     With a seed, sentences of similar length come together in another order.
     """
-    data = feature_dataset(
-        features,
-        token_labels=rows,
-        batch_size=BATCH_SIZE,
-        group_by_length=seed is not None,
-        shuffle=seed is not None,
-        seed=seed,
-    )
+    other = seed is not None
+    order: Any = {"group_by_length": other, "shuffle": other, "seed": seed}
+    data = feature_dataset(features, token_labels=rows, batch_size=BATCH_SIZE, **order)
     if on_words:
         return data.map(lambda layers, ids: (ids[..., 0], ids[..., 1]))
     return data.map(lambda layers, ids: (layers, ids[..., 1]))

@@ -38,6 +38,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Rows = Sequence[Sequence[str]]
 Arrays = dict[str, NDArray[np.float32]]
@@ -54,7 +55,9 @@ class Limits:
     tokens_of_sentence: int = 1024
     characters: int = 1000  # of a token
     requests: int = 128  # at the same time, those included that wait
-    seconds: float = 30.0  # for a body to arrive, and for its vectors to be computed
+    # For a body to arrive, and for its vectors to be computed. A client may take three
+    # times as long over all of a request, and again over reading the answer.
+    seconds: float = 30.0
     # Computed at once: sentences times the tokens of the longest, which bounds the memory.
     # A longer sentence is a batch by itself.
     batch_steps: int = 4096
@@ -80,18 +83,44 @@ def main() -> None:
         parser.error("each limit must be greater than 0")
     compute, outputs = load_model(args.model)
     compute([["Ready"]])  # also makes TensorFlow prepare the graph
-    config = uvicorn.Config(
-        make_app(compute, outputs, limits),
-        args.host,
-        args.port,
-        access_log=False,
-        # Connections, idle ones included; the service itself counts requests.
-        limit_concurrency=8 * limits.requests,
-        timeout_graceful_shutdown=round(2 * limits.seconds),
-    )
+    app = make_app(compute, outputs, limits)
+    config = make_config(app, limits, host=args.host, port=args.port, access_log=False)
     # When all has ended in order, uvicorn sends itself the signal that made it end.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     uvicorn.Server(config).run()
+
+
+def make_config(app: Starlette, limits: Limits, **options: Any) -> uvicorn.Config:
+    """What uvicorn is to run."""
+    return uvicorn.Config(
+        app,
+        http=make_protocol(3 * limits.seconds),
+        # Connections, idle ones included; the service itself counts requests.
+        limit_concurrency=8 * limits.requests,
+        timeout_graceful_shutdown=round(2 * limits.seconds),
+        **options,
+    )
+
+
+def make_protocol(seconds: float) -> type[H11Protocol]:
+    """HTTP, where clients that send or read too slowly are cut off."""
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.timer = self.loop.call_later(seconds, transport.abort)
+
+        def on_response_complete(self) -> None:
+            # So long again to read the answer, and to send the next request.
+            self.timer.cancel()
+            self.timer = self.loop.call_later(seconds, self.transport.abort)
+            super().on_response_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.timer.cancel()
+            super().connection_lost(exc)
+
+    return Protocol
 
 
 def load_model(path: str) -> tuple[Compute, list[str]]:

@@ -81,10 +81,7 @@ def main() -> None:
     print(f"Layer weights: {' '.join(f'{x:.3f}' for x in shares)}; gamma: {gamma:.3f}")
     print_table({name: retrieval(similar) for name, similar in found.items()})
 
-    model = two_inputs(
-        join_head(layer, head),
-        lambda vectors: layers.Dot(axes=1)(vectors),  # (batch, 1)
-    )
+    model = two_inputs(join_head(layer, head), layers.Dot(axes=1))  # to (batch, 1)
     print(f"Numbers in the model, once for both inputs: {model.count_params():,}")
     model.save(args.output / "siamese.keras")
     plot({n: s for n, s in found.items() if n != START}, args.output / "siamese.png")
@@ -139,12 +136,8 @@ def two_inputs(encoder: keras.Model, join: Callable[[list[Any]], Any]) -> keras.
 def contrastive_loss(reviews: Any, pairs: Any) -> Any:
     """Each half must find the other half of its review among those of the batch.
 
-    Args:
-        reviews: The numbers of the reviews, (batch,).
-        pairs: Vectors of length 1 of both halves, (batch, 2, size).
-
-    Returns:
-        The mean of the cross-entropies of both directions, (batch,).
+    From the numbers of the reviews (batch,) and unit vectors of both halves (batch, 2,
+    size): the mean of the cross-entropies of both directions, (batch,).
     """
     first, second = pairs[:, 0], pairs[:, 1]  # (batch, size)
     logits = ops.matmul(first, ops.transpose(second)) / TEMPERATURE  # (batch, batch)

@@ -69,9 +69,8 @@ def of_layer(vectors: Floats, layer: str) -> Floats:
 def to_directions(vectors: Floats) -> Floats:
     """Where vectors (n, features) lie, seen from their mean: k-means then compares angles.
 
-    Returns:
-        Their first principal components, scaled to length 1, (n, components); zeros if
-        all vectors are the same.
+    Their first principal components, scaled to length 1, (n, components), or zeros if all
+    are the same.
     """
     centered = vectors - vectors.mean(axis=0)  # (n, features)
     if np.abs(centered).max() <= ROUNDING * np.abs(vectors).max():
@@ -81,11 +80,9 @@ def to_directions(vectors: Floats) -> Floats:
 
 
 def cluster(directions: Floats, n_clusters: int, seed: int = 0) -> Integers:
-    """Groups vectors (n, components) by k-means.
+    """The cluster of each vector (n, components) by k-means, 0 for the largest one.
 
-    Returns:
-        The cluster of each, (n,), 0 for the largest one. There are fewer clusters if fewer
-        vectors differ.
+    There are fewer clusters if fewer vectors differ.
     """
     n_clusters = min(n_clusters, len(np.unique(directions, axis=0)))
     kmeans = KMeans(n_clusters, n_init=N_STARTS, random_state=seed)

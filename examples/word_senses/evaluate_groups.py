@@ -49,11 +49,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add(
-        "data",
-        nargs="?",
-        help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'",
-    )
+    add("data", nargs="?", help="aclImdb_v1.tar.gz, what it unpacks to, or 'download'")
     add("--source", default="mini", help="the ELMo model, or 'random' for random weights")
     add("--limit", type=int, default=200, help="of each sense (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the choice, of k-means and random weights")

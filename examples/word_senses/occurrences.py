@@ -89,9 +89,7 @@ def characteristic(
 ) -> list[tuple[str, float, float]]:
     """The neighbors at an offset that distinguish some occurrences from others.
 
-    Returns:
-        At most ``n`` neighbors with their shares, from 0 to 1, inside and outside, those
-        with the largest difference first.
+    At most ``n``, with their shares inside and outside, the largest difference first.
     """
     here, there = (
         Counter(o.neighbor(offset) for o in group) for group in (inside, outside)

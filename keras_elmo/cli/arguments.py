@@ -10,6 +10,7 @@ SOURCE = (
     "directory, .zip archive or .hdf5 file, the directory or .tar.gz archive of a TF1 Hub "
     "module, the URL of such a file, or a handle on TF-Hub or Kaggle"
 )
+SPLITS = ("space", "words", "character")
 DOWNLOADS = "A model that is not on this machine is downloaded into the cache, once."
 
 
@@ -33,7 +34,17 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         nargs="+",
         help="a text file (.gz is unpacked), a directory with *.txt files, or a pattern; "
-        "one sentence in a line, its words separated by spaces",
+        "one sentence in a line",
+    )
+
+
+def add_split(parser: Any, default: str | None, text: str) -> None:
+    parser.add_argument(
+        "--split",
+        choices=SPLITS,
+        default=default,
+        help="split sentences at white space; or raw text into words and punctuation "
+        f"marks, or into characters (default: {text})",
     )
 
 

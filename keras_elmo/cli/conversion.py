@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +28,33 @@ class Conversion:
     sentences = ("The cat sat on the mat .", "Bank", "a naïve café in 北京")
 
     def __init__(self, source: str, output_mode: OutputMode, input_mode: InputMode) -> None:
+        import tensorflow as tf
+
         self.model = load_verified(source)
         try:
             self.layer = ElmoEmbeddingLayer(self.model.config, output_mode, input_mode)
         except ValueError as error:
             raise SourceError(f"source {source!r}: {error}") from error
         self.layer.use_arrays(self.model.arrays)
+        tokens = [sentence.split(" ") for sentence in self.sentences]
+        ids = batch_to_character_ids(tokens, self.layer.max_characters_per_token)
+        self._lengths = [len(row) for row in tokens]
+        self._probes = {  # the sentences in the forms that layers take
+            "sentences": tf.constant(self.sentences),
+            "tokens": tf.ragged.constant(tokens).to_tensor(""),
+            "character_ids": tf.constant(ids),
+        }
 
     def write(self, to: str, path: Path) -> float:
         """Writes a model, reads it again and returns by how much its output differs."""
         again: Callable[[Tensor], Tensor]
         differences: list[float] = []
         config, arrays, _ = self.model
+        probe = self._probes[self.layer.input_mode]
         if to == "hdf5":
             save_model(path, config, {name: arrays[name] for name in config.array_shapes()})
             again = ElmoEmbeddingLayer(path, "layers")
         elif to == "keras":
-            probe = self._probe
             shape = [None, *probe.shape[2:]][: probe.ndim - 1]
             text = keras.Input(shape, dtype=probe.dtype.name)
             keras.Model(text, self.layer(text), name="elmo").save(path)
@@ -54,7 +63,7 @@ class Conversion:
             # Without the loaded object its functions have no variables.
             loaded, differences = self._write_saved_model(path)
             again = loaded.serve
-        differences.append(_difference(again(self._probe), self.layer(self._probe)))
+        differences.append(_difference(again(probe), self.layer(probe)))
         difference = float(np.max(differences))  # NaN, if there is one
         if not difference <= _TOLERANCE:
             raise VerificationError(
@@ -71,39 +80,16 @@ class Conversion:
         functions = servable(self.layer)
         write_servable(functions, path)
         loaded = tf.saved_model.load(str(path))
-        lengths = [len(row) for row in self._tokens]
-        probes = {
-            "default": {"text": tf.constant(self.sentences)},
-            "tokens": {"tokens": self._padded, "sequence_len": tf.constant(lengths)},
-        }
+        tokens, lengths = self._probes["tokens"], tf.constant(self._lengths)
         differences = []
-        for name, probe in probes.items():
+        for name, probe in (
+            ("default", {"text": self._probes["sentences"]}),
+            ("tokens", {"tokens": tokens, "sequence_len": lengths}),
+        ):
             expected = getattr(functions, name)(**probe)
             found = loaded.signatures[name](**probe)
             differences += [_difference(found[key], expected[key]) for key in expected]
         return loaded, differences
-
-    @cached_property
-    def _probe(self) -> Tensor:
-        """The sentences in the form that the layer takes."""
-        import tensorflow as tf
-
-        if self.layer.input_mode == "sentences":
-            return tf.constant(self.sentences)
-        if self.layer.input_mode == "tokens":
-            return self._padded
-        characters = self.layer.max_characters_per_token
-        return tf.constant(batch_to_character_ids(self._tokens, characters))
-
-    @property
-    def _tokens(self) -> list[list[str]]:
-        return [sentence.split(" ") for sentence in self.sentences]
-
-    @property
-    def _padded(self) -> Tensor:
-        import tensorflow as tf
-
-        return tf.ragged.constant(self._tokens).to_tensor("")
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:

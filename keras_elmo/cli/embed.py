@@ -18,6 +18,7 @@ from keras_elmo.cli.arguments import (
     add_flag,
     add_number,
     add_quiet,
+    add_split,
     readable_size,
 )
 from keras_elmo.errors import BadLinesError
@@ -38,9 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "texts",
         metavar="INPUT",
-        help="a text file with a sentence in each line, its tokens separated by spaces; "
-        "JSON lines (.jsonl) or CSV (.csv, .tsv) with --column; plain or compressed by "
-        "gzip; or -, for standard input",
+        help="a text file with a sentence in each line; JSON lines (.jsonl) or CSV (.csv, "
+        ".tsv) with --column; plain or compressed by gzip; or -, for standard input",
     )
     parser.add_argument(
         "path",
@@ -111,6 +111,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--column", metavar="NAME", help="the field of JSON lines or CSV that is the text"
     )
+    add_split(parser, None, "space, or that of the layer in a .keras SOURCE")
     add_choice(
         parser,
         "--on-error",

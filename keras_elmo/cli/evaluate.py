@@ -12,11 +12,13 @@ from keras_elmo.cli.arguments import (
     add_json,
     add_number,
     add_source,
+    add_split,
     add_texts,
 )
 
 if TYPE_CHECKING:
     from keras_elmo.pretraining.windows import SentenceState
+    from keras_elmo.types import Split
 
 SUMMARY = "compute a model's perplexity on text files"
 DETAILS = (
@@ -28,6 +30,7 @@ DETAILS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_texts(parser)
+    add_split(parser, "space", "space")
     add_choice(
         parser,
         "--sentence-state",
@@ -44,11 +47,12 @@ def run(
     texts: Sequence[str],
     sentence_state: SentenceState,
     batch_size: int,
+    split: Split,
     as_json: bool,
 ) -> None:
     from keras_elmo.pretraining import evaluate
 
-    found = evaluate(source, texts, sentence_state, batch_size)._asdict()
+    found = evaluate(source, texts, sentence_state, batch_size, split=split)._asdict()
     if as_json:
         print(json.dumps({"source": source, "perplexity": found}, indent=2))
         return

@@ -1,8 +1,7 @@
-"""The command ``keras-elmo``: describes, converts, trains and uses models.
+"""The command ``keras-elmo``: each subcommand has a module of its name.
 
-Each command has a module of its name, with ``SUMMARY``, ``DETAILS``, ``add_arguments``
-and ``run``. They import the standard library only until ``run`` is called: Keras and
-TensorFlow take seconds, which neither help nor a wrong argument should cost.
+It has ``SUMMARY``, ``DETAILS``, ``add_arguments`` and ``run``. Only ``run`` imports more
+than the standard library, as Keras and TensorFlow take seconds.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from keras_elmo.cli.arguments import (
     UsageError,
     add_flag,
     add_quiet,
+    add_split,
     add_texts,
 )
 
@@ -29,6 +30,7 @@ DETAILS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
+    add_split(parser, "space", "space")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where the model goes"
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_elmo.errors import SourceError
 from keras_elmo.hub.wire import read_varint
 
 # An index is a table as LevelDB writes them: blocks of sorted keys and values, a block that
@@ -18,6 +19,8 @@ from keras_elmo.hub.wire import read_varint
 _FOOTER = 48  # bytes: two handles of up to 20, and the number below
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 _TRAILER = 5  # bytes after a block: its compression and its checksum
+
+_OBJECTS = b"_CHECKPOINTABLE_OBJECT_GRAPH"  # in checkpoints of TensorFlow 2
 
 # A real index lists under 200 variables in some tens of kilobytes.
 _MOST_BYTES = 1 << 20
@@ -63,6 +66,12 @@ def read_index(prefix: Path) -> dict[str, StoredVariable]:
         names = (f"{prefix.name}.data-{i:05}-of-{n_shards:05}" for i in range(n_shards))
         file_sizes = [prefix.with_name(name).stat().st_size for name in names]
         for key, value in entries:
+            if key == _OBJECTS:
+                raise SourceError(
+                    f"The SavedModel in {str(prefix.parents[1])!r} is of TensorFlow 2: "
+                    "only TF1 Hub modules of ELMo are read. If export_saved_model wrote "
+                    "it, use the model that it was made from, or what save_hdf5 writes."
+                )
             entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
             if problem := _problem(entry, file_sizes):
                 raise ValueError(f"in its index, {key[:100]!r} has {problem}")

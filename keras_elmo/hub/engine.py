@@ -50,7 +50,9 @@ class HubEngine(keras.Layer):
         return read_located(source, read)
 
     @staticmethod
-    def check(fine_tune: FineTune, stateful: Stateful, input_mode: InputMode) -> None:
+    def check(
+        fine_tune: FineTune, stateful: Stateful, input_mode: InputMode, keeps: bool
+    ) -> None:
         """Raises ValueError for what a frozen graph of TensorFlow cannot do."""
         backends.needs_tensorflow(
             "engine='hub' runs a TensorFlow graph and",
@@ -60,6 +62,7 @@ class HubEngine(keras.Layer):
             ("fine_tune", fine_tune, ("aggregation",)),
             ("stateful", stateful, (False,)),
             ("input_mode", input_mode, ("sentences", "tokens")),
+            ("keep_sentence_boundaries", keeps, (False,)),
         ):
             if value not in choices:
                 choice = " or ".join(map(repr, choices))

@@ -14,7 +14,7 @@ from keras_elmo import backends
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.hub.checkpoint_index import read_index
 from keras_elmo.hub.graph_safety import graph_problem
-from keras_elmo.hub.tf_hub import DAMAGED, is_state
+from keras_elmo.hub.tf_hub import is_state
 from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.types import Shape, Tensor
 
@@ -188,18 +188,18 @@ def load_module(directory: Path) -> Any:
     import tensorflow as tf
 
     try:
+        variables = directory / "variables" / "variables"
+        if variables.with_name("variables.index").is_file():  # not of constants alone
+            read_index(variables)
         if problem := graph_problem(directory):
             raise SourceError(
                 f"Refusing to load the TF1 Hub module in {str(directory)!r}: it {problem}. "
                 "No published ELMo does: get the module from another place."
             )
-        variables = directory / "variables" / "variables"
-        if variables.with_name("variables.index").is_file():  # not of constants alone
-            read_index(variables)
         module = tf.saved_model.load(str(directory), tags=[])
     except SourceError:
         raise
-    except (*DAMAGED, tf.errors.OpError) as error:
+    except Exception as error:  # TensorFlow has classes of its own that derive from it
         raise DamagedSourceError(
             f"Cannot load the TF1 Hub module in {str(directory)!r} "
             f"({type(error).__name__}: {error!s:.300}). Its files are missing, damaged or "

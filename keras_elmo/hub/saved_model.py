@@ -24,7 +24,7 @@ def export_saved_model(layer: Any, path: PathLike) -> None:
 
     Signatures, with D twice ``projection_dim``:
 
-    - ``default``: ``text``, strings (batch,), split on the space character.
+    - ``default``: ``text``, strings (batch,), split as the layer's ``split`` says.
     - ``tokens``: ``tokens``, strings (batch, time), and ``sequence_len``, int32 (batch,):
       the number of a row's tokens. What follows them is padding, and is not read. No token
       before them is padding, whatever it is; the empty string is a word without
@@ -86,7 +86,7 @@ def servable(layer: Any) -> Any:
             "layer: with engine='hub' it runs a module's own graph, which has these "
             "signatures itself. Use engine='native'; or model.export, for one endpoint."
         )
-    splitting = CharacterIds("sentences", max_tokens=layer.max_tokens)
+    splitting = CharacterIds("sentences", max_tokens=layer.max_tokens, split=layer.split)
     pooling = MaskedMean(dtype="float32")
 
     def function(*inputs: Any) -> Callable[[Any], Any]:
@@ -99,6 +99,8 @@ def servable(layer: Any) -> Any:
     def outputs(tokens: Tensor, mask: Tensor) -> dict[str, Tensor]:
         # (batch, time, depth + 1, D), zeros at padding
         layers = layer.layers_of_tokens(tokens, mask)
+        if layer.keep_sentence_boundaries:  # which these signatures do not have
+            layers = layers[:, 1:-1] * tf.cast(mask, layers.dtype)[..., None, None]
         found = {"word_emb": layers[:, :, 0, : layer.output_dim // 2]}
         for k in range(1, layers.shape[2]):
             found[f"lstm_outputs{k}"] = layers[:, :, k]  # (batch, time, D)
@@ -110,7 +112,7 @@ def servable(layer: Any) -> Any:
 
     @function(tf.TensorSpec((None,), tf.string, "text"))
     def default(text: Tensor) -> dict[str, Tensor]:
-        tokens = splitting.tokens(text)  # (batch, time)
+        tokens = layer.with_length(splitting.tokens(text))  # (batch, time)
         return outputs(tokens, tokens != "")
 
     @function(any_tokens, tf.TensorSpec((None,), tf.int32, "sequence_len"))
@@ -120,7 +122,7 @@ def servable(layer: Any) -> Any:
             tf.shape(tokens)[0],
             "sequence_len must hold one length for each row of tokens",
         )
-        tokens = tokens[:, : layer.max_tokens]  # (batch, time)
+        tokens = layer.with_length(tokens[:, : layer.max_tokens])  # (batch, time)
         return outputs(tokens, tf.sequence_mask(sequence_len, tf.shape(tokens)[1]))
 
     module = tf.Module()

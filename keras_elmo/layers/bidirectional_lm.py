@@ -213,7 +213,8 @@ class BidirectionalLM(keras.Layer):
             differentiable: Whether to work in a way that is fast to differentiate.
 
         Returns:
-            The layers (batch, time, n_layers + 1, 2 * projection_dim).
+            The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
+            steps if the packing keeps boundaries.
         """
         directions = []
         both_lstms = (self.forward_lstms, self.backward_lstms)
@@ -223,11 +224,14 @@ class BidirectionalLM(keras.Layer):
             x = ops.take(vectors, places, axis=0)  # (packed, projection_dim)
             layers = [x]
             for i, lstm in enumerate(lstms):
-                if i == 0 and not differentiable:
-                    y = packed_lstm(lstm.cell, vectors, packing.offsets, places)
-                else:
-                    y = packed_lstm(lstm.cell, x, packing.offsets)
-                # (packed, projection_dim)
+                y = packed_lstm(
+                    lstm.cell.equations,
+                    lstm.cell.kernels(),
+                    vectors if i == 0 else x,
+                    packing.offsets,
+                    places if i == 0 else None,
+                    differentiable,
+                )  # (packed, projection_dim)
                 x = x + y if self.use_skip_connections and i > 0 else y
                 layers.append(x)
             stacked = ops.stack(layers, axis=1)  # (packed, n_layers + 1, projection_dim)

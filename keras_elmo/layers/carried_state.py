@@ -16,8 +16,7 @@ from keras_elmo.types import Shape, Tensor
 class CarriedState(keras.Layer):
     """Variables of the given ``sizes`` for the state that each row of a batch ended in.
 
-    There are as many rows as the batch has that the layer is built for. A batch with fewer
-    rows uses the first ones and leaves the others as they are.
+    A batch with fewer rows than that of ``build`` uses the first ones.
     """
 
     def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
@@ -42,16 +41,15 @@ class CarriedState(keras.Layer):
         ]
 
     def first_rows(self, n_rows: int | Tensor) -> list[Tensor]:
-        """The states of the first rows, each (n_rows, size).
-
-        With too many, raises ``ValueError``, or in a TensorFlow graph
-        ``InvalidArgumentError``.
-        """
+        """The states of the first rows, each (n_rows, size)."""
         message = f"The state was built for batches of up to {self.rows} rows"
         if not isinstance(n_rows, int):
             import tensorflow as tf
 
-            tf.debugging.assert_less_equal(n_rows, self.rows, message)
+            # Before the assignment of what is too large, whose error would say less.
+            check = tf.debugging.assert_less_equal(n_rows, self.rows, message)
+            with tf.control_dependencies([check]):
+                n_rows = tf.identity(n_rows)
         elif n_rows > self.rows:
             raise ValueError(
                 f"{message}; got {n_rows}. Build the layer with the largest batch."

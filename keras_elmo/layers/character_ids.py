@@ -15,10 +15,14 @@ from keras_elmo.text.characters import (
     CHARACTER_PADDING_ID,
     END_WORD_ID,
     MAX_CHARACTERS_PER_TOKEN,
+    N_CHARACTERS,
 )
+from keras_elmo.text.tips import give_tips
+from keras_elmo.text.tokenization import WHITE_SPACE, re2_pattern
 from keras_elmo.types import (
     InputMode,
     Shape,
+    Split,
     Tensor,
     check_characters_per_token,
     check_one_of,
@@ -33,10 +37,8 @@ class CharacterIds(keras.Layer):
     """Turns sentences or tokens into character ids.
 
     A token becomes its UTF-8 bytes + 1 between a begin-word and an end-word mark,
-    padded or cut to ``max_characters_per_token``; see ``keras_elmo.text.characters``. A
-    sentence is split on the space character only, and empty pieces are dropped, as in
-    the ``default`` signature of the TF1 Hub modules: other white space belongs to the
-    tokens. Any bytes are accepted. Strings need the TensorFlow backend.
+    padded or cut to ``max_characters_per_token``; see ``keras_elmo.text.characters``.
+    Any bytes are accepted. Strings need the TensorFlow backend.
 
     Args:
         input_mode: ``"sentences"``, ``"tokens"`` (a token may contain spaces) or
@@ -45,6 +47,17 @@ class CharacterIds(keras.Layer):
         max_tokens: Keep the first ``max_tokens`` tokens of each sentence, not counting
             padding; ``None`` for all.
         max_characters_per_token: Length of a token's row of ids.
+        split: How ``"sentences"`` are split:
+
+            - ``"space"``: at the space character only, and empty pieces are dropped, as
+              in the ``default`` signature of the TF1 Hub modules: other white space
+              belongs to the tokens.
+            - ``"words"``: raw text, into words and punctuation marks, as
+              :func:`~keras_elmo.tokenize` does.
+            - ``"character"``: each character of Unicode that is not white space is a
+              token: for proteins, or text without spaces between words.
+
+            With the last two, a byte that is not UTF-8 is a token.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -71,6 +84,7 @@ class CharacterIds(keras.Layer):
         pad_token: str = PAD_TOKEN,
         max_tokens: int | None = None,
         max_characters_per_token: int = MAX_CHARACTERS_PER_TOKEN,
+        split: Split = "space",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,6 +99,12 @@ class CharacterIds(keras.Layer):
         self.max_characters_per_token = check_characters_per_token(
             "max_characters_per_token", max_characters_per_token
         )
+        self.split = check_one_of("split", split, get_args(Split))
+        if split != "space" and input_mode != "sentences":
+            raise ValueError(
+                f"split={split!r} splits sentences; input_mode={input_mode!r} takes tokens "
+                "that are split already. Leave it out, or use input_mode='sentences'."
+            )
         self.supports_jit = input_mode == "character_ids"  # XLA has no strings
         self.built = True
 
@@ -93,7 +113,14 @@ class CharacterIds(keras.Layer):
 
     def checked(self, inputs: Any) -> Tensor:
         """Lists, arrays and ragged tensors as tensors; raises as the call does."""
-        return checked_inputs(inputs, self.input_mode, self.max_characters_per_token)
+        most = self.max_characters_per_token
+        tensor = checked_inputs(inputs, self.input_mode, most)
+        # Lists and arrays come from people who call the layer by hand; in a graph, their
+        # tensors have no values yet.
+        is_by_hand = tensor is not inputs and hasattr(tensor, "numpy")
+        if is_by_hand and self.input_mode == "sentences":
+            give_tips(tensor.numpy().ravel(), self.split, most - 2, stacklevel=3)
+        return tensor
 
     def call(self, inputs: Tensor) -> Tensor:
         tokens = self.tokens(inputs)
@@ -112,8 +139,10 @@ class CharacterIds(keras.Layer):
             Strings (batch, time), where ``""`` is padding; or ids as the call returns them.
         """
         if self.input_mode == "character_ids":
-            # Below 0 is padding too, as in many pipelines.
-            ids = ops.maximum(ops.cast(inputs, "int32"), 0)  # (batch, time, length)
+            # Below 0 is padding too, as in many pipelines. What no int32 holds would wrap:
+            # it becomes the first id that no embedding has.
+            ids = ops.clip(inputs, 0, N_CHARACTERS + 1)  # (batch, time, length)
+            ids = ops.cast(ids, "int32")
             if self.max_tokens is not None:
                 kept, time = _first_tokens(token_mask(ids), self.max_tokens)
                 ids = ops.where(kept[..., None], ids, 0)[:, :time]
@@ -122,7 +151,8 @@ class CharacterIds(keras.Layer):
         import tensorflow as tf
 
         if self.input_mode == "sentences":
-            return _with_a_step(_split(inputs, self.max_tokens))  # (batch, time)
+            tokens = _split(inputs, self.split, self.max_tokens)  # (batch, time)
+            return _with_a_step(tokens)
         tokens = tf.where(inputs == self.pad_token, "", inputs)  # (batch, time)
         if self.max_tokens is not None:
             kept, time = _first_tokens(token_mask(tokens), self.max_tokens)
@@ -148,6 +178,7 @@ class CharacterIds(keras.Layer):
             "pad_token": self.pad_token,
             "max_tokens": self.max_tokens,
             "max_characters_per_token": self.max_characters_per_token,
+            "split": self.split,
         }
 
 
@@ -167,12 +198,16 @@ def word_ids(words: Tensor, length: int) -> Tensor:
     return tf.pad(ids, before, constant_values=BEGIN_WORD_ID)  # (..., length)
 
 
-def _split(sentences: Tensor, max_tokens: int | None) -> Tensor:
+def _split(sentences: Tensor, split: Split, max_tokens: int | None) -> Tensor:
     """Splits sentences (batch,) or (batch, 1) into tokens (batch, time), "" after them."""
     import tensorflow as tf
 
     if sentences.shape.rank == 2:
         sentences = tf.squeeze(sentences, 1)  # (batch,)
+    if split != "space":
+        sentences = tf.strings.regex_replace(sentences, WHITE_SPACE, " ")
+        # The whole match, and a space after it.
+        sentences = tf.strings.regex_replace(sentences, re2_pattern(split), r"\0 ")
     pieces = tf.strings.split(sentences, sep=" ")  # (batch, ragged)
     pieces = tf.ragged.boolean_mask(pieces, tf.not_equal(pieces, ""))
     return pieces[:, :max_tokens].to_tensor("")  # (batch, time)

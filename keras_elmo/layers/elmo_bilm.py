@@ -13,7 +13,7 @@ from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
 from keras_elmo.layers.distinct_words import distinct_words
 from keras_elmo.layers.packing import pack
-from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
+from keras_elmo.layers.sentence_boundaries import SentenceBoundaries, around_tokens
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.types import FineTune, Shape, Stateful, Tensor, check_one_of, check_stateful
@@ -33,6 +33,8 @@ class ElmoBiLM(keras.Layer):
             the begin of a sentence once and its end never. The batch size must be known
             when the layer is built.
         kernel_initializer: A Keras initializer for the LSTMs' kernels and projections.
+        keep_sentence_boundaries: Whether the layers include those of the two boundaries,
+            right before the first and right after the last token.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -52,13 +54,20 @@ class ElmoBiLM(keras.Layer):
         fine_tune: FineTune = "all",
         stateful: Stateful = False,
         kernel_initializer: Any = "glorot_uniform",
+        keep_sentence_boundaries: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.config = config
+        self.keep_sentence_boundaries = keep_sentence_boundaries
         self.depth = config.n_layers if depth is None else depth
         self.fine_tune = check_one_of("fine_tune", fine_tune, get_args(FineTune))
         self.stateful = check_stateful(stateful)
+        if keep_sentence_boundaries and stateful == "pieces":
+            raise ValueError(
+                "keep_sentence_boundaries=True: with stateful='pieces' only the first "
+                "piece of a text has a begin, and none an end. Leave one of the two out."
+            )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
         self.token_encoder = TokenEncoder(
@@ -80,6 +89,7 @@ class ElmoBiLM(keras.Layer):
                 config.projection_clip,
                 config.use_skip_connections,
                 self.kernel_initializer,
+                return_boundaries=keep_sentence_boundaries,
                 return_state=True,
                 name="lstms",
                 dtype=self.dtype_policy,
@@ -170,7 +180,7 @@ class ElmoBiLM(keras.Layer):
             ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
             places = ops.concatenate([places, ends], axis=1)  # (batch, time + 2)
             return self._through_lstms(ops.take(vectors, places, axis=0), mask)
-        packing = pack(places, mask, begin=0, end=end)
+        packing = pack(places, mask, 0, end, self.keep_sentence_boundaries)
         differentiable = bool(training) and not self._frozen
         return self._finished(self.lstms.run_packed(vectors, packing, differentiable))
 
@@ -190,20 +200,30 @@ class ElmoBiLM(keras.Layer):
     def _through_lstms(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """The layers of token vectors (batch, time + 2, projection_dim)."""
         if self.lstms is None:
-            vectors = vectors[:, 1:-1] * ops.cast(mask, vectors.dtype)[..., None]
-            return ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
+            layers = ops.concatenate([vectors, vectors], axis=-1)[:, :, None]
+            if self.keep_sentence_boundaries:
+                return self._moved(layers, mask)
+            return layers[:, 1:-1] * ops.cast(mask, layers.dtype)[..., None, None]
         # As numbers: booleans that tf2onnx pads are not loaded by ONNX Runtime.
         bounded = ops.pad(ops.cast(mask, "int32"), [[0, 0], [1, 1]], constant_values=1)
         bounded = bounded != 0  # (batch, time + 2)
         if self.carried_state is None:
-            return self._finished(self.lstms(vectors, mask=bounded)[0])
+            return self._finished(self._moved(self.lstms(vectors, mask=bounded)[0], mask))
         states = self.carried_state.first_rows(ops.shape(vectors)[0])
         if self.stateful == "pieces":
             layers, states = self.lstms.run_piece(vectors, mask, states)
         else:
             layers, states = self.lstms(vectors, mask=bounded, initial_state=states)
         self.carried_state.update(states)
-        return self._finished(layers)
+        return self._finished(self._moved(layers, mask))
+
+    def _moved(self, layers: Tensor, mask: Tensor) -> Tensor:
+        """The layers with the boundaries at the tokens, if these are kept."""
+        if not self.keep_sentence_boundaries:
+            return layers
+        sources, mask = around_tokens(mask)  # (batch, time + 2)
+        layers = ops.take_along_axis(layers, sources[..., None, None], axis=1)
+        return layers * ops.cast(mask, layers.dtype)[..., None, None]
 
     @property
     def _frozen(self) -> bool:
@@ -215,7 +235,10 @@ class ElmoBiLM(keras.Layer):
         return ops.stop_gradient(layers) if self._frozen else layers
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        return (*input_shape[:2], self.depth + 1, self.config.output_dim)
+        batch, time, _ = input_shape
+        if time is not None and self.keep_sentence_boundaries:
+            time += 2
+        return (batch, time, self.depth + 1, self.config.output_dim)
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""
@@ -230,6 +253,7 @@ class ElmoBiLM(keras.Layer):
             "fine_tune": self.fine_tune,
             "stateful": self.stateful,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "keep_sentence_boundaries": self.keep_sentence_boundaries,
         }
 
     @classmethod

@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
+from keras_elmo import backends
 from keras_elmo.text.characters import N_CHARACTERS
+from keras_elmo.text.sources import described, items_of
 from keras_elmo.types import Tensor
 
 _EXPECTED = {
@@ -26,6 +28,8 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
     ``""`` fills up ragged rows of strings. Raises ``TypeError`` for values of another type
     than the mode takes, ``ValueError`` for a wrong rank or shape.
     """
+    if type(inputs).__module__.startswith("tf_keras."):
+        raise TypeError(f"inputs: this is a tensor of Keras 2. {backends.KERAS_2}")
     if hasattr(inputs, "row_splits") and hasattr(inputs, "to_tensor"):
         inputs = inputs.to_tensor()  # a ragged tensor, filled up with "" or 0: padding
     elif not (isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)):
@@ -33,9 +37,57 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
             inputs = _integers_from_python(inputs)
         else:
             inputs = _strings_from_python(inputs, input_mode)
-    _check_dtype(inputs, input_mode)
+    elif _is_placeholder(inputs):
+        inputs = _stand_in(inputs, input_mode)
+    else:
+        _check_dtype(inputs, input_mode, max_characters)
     _check_shape(inputs, input_mode, max_characters)
     return inputs
+
+
+def compute_policy(dtype: Any, input_mode: str) -> Any:
+    """What the argument ``dtype`` says of how a layer computes.
+
+    In ``hub.KerasLayer(..., dtype=tf.string)`` it was the inputs' type, which the input
+    mode says here: that is as if it were left out.
+    """
+    policy = keras.dtype_policies.get(dtype)
+    found = policy.compute_dtype
+    if keras.backend.is_float_dtype(found):
+        return policy
+    if found in (_INTEGERS if input_mode == "character_ids" else ("string",)):
+        return None
+    raise ValueError(
+        "dtype is what the layer computes in, such as 'float32' or 'mixed_float16'; got "
+        f"{found!r}. Leave it out."
+    )
+
+
+def _is_placeholder(inputs: Tensor) -> bool:
+    """Whether Keras made it up to learn a shape, so that its dtype means nothing.
+
+    It calls subclassed models and ``Lambda`` layers with floats of the right shape, and
+    takes the outputs of other layers for floats if they do not say what they are. What a
+    model's ``Input`` declares, however, is meant.
+    """
+    if not keras.backend.is_float_dtype(inputs.dtype):
+        return False
+    if isinstance(inputs, keras.KerasTensor):
+        history = getattr(inputs, "_keras_history", None)
+        return not isinstance(getattr(history, "operation", None), keras.layers.InputLayer)
+    with keras.SymbolicScope() as scope:
+        return scope.original_scope is not None
+
+
+def _stand_in(inputs: Tensor, input_mode: str) -> Tensor:
+    """A placeholder of the same shape that the layer can compute with."""
+    if isinstance(inputs, keras.KerasTensor):
+        return inputs  # only its shape is read
+    if input_mode == "character_ids":
+        return keras.ops.zeros_like(inputs, "int32")
+    import tensorflow as tf
+
+    return tf.ensure_shape(tf.fill(tf.shape(inputs), ""), inputs.shape)
 
 
 def _refuse(
@@ -45,15 +97,21 @@ def _refuse(
     raise error(f"inputs: {expected}; got {found}.{hint}")
 
 
-def _check_dtype(inputs: Tensor, input_mode: str) -> None:
+def _check_dtype(inputs: Tensor, input_mode: str, characters: int) -> None:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    if dtype in (_INTEGERS if input_mode == "character_ids" else ("string",)):
+    ids = input_mode == "character_ids"
+    if dtype in (_INTEGERS if ids else ("string",)):
         return
     hint = ""
-    # A Sequential model whose input is not declared assumes numbers.
-    if isinstance(inputs, keras.KerasTensor) and input_mode != "character_ids":
-        shape = "()" if input_mode == "sentences" else "(None,)"
-        hint = f" Declare the model's input: keras.Input(shape={shape}, dtype='string')."
+    shape = {"sentences": (), "tokens": (None,)}.get(input_mode, (None, characters))
+    right = repr("int32" if ids else "string")
+    # Keras assumes numbers wherever nobody says what a model takes.
+    if isinstance(inputs, keras.KerasTensor) or backends.is_in_tensorflow_graph():
+        hint = (
+            f" Declare the model's input: keras.Input(shape={shape}, dtype={right}); or, "
+            "to export a subclassed model, model.export(path, input_signature="
+            f"[keras.InputSpec(shape={(None, *shape)}, dtype={right})])."
+        )
     _refuse(input_mode, f"{dtype} of shape {inputs.shape}", hint, TypeError)
 
 
@@ -87,28 +145,35 @@ def _integers_from_python(inputs: Any) -> Tensor:
     except ValueError:
         hint = " Pad them with zeros."
         _refuse("character_ids", "rows of different lengths", hint)
-    if ids.dtype.kind not in "iu" and ids.size:
+    if ids.size == 0:
+        ids = ids.astype(np.int32)
+    if ids.dtype.name not in _INTEGERS:
         found = f"{ids.dtype} of shape {ids.shape}"
         _refuse("character_ids", found, error=TypeError)
-    if ids.size and (ids.min() < 0 or ids.max() > N_CHARACTERS):
+    # Larger ones would wrap. As in tensors, below 0 is padding.
+    if ids.size and ids.max() > N_CHARACTERS:
         found = f"{ids.min()} to {ids.max()}"
         raise ValueError(f"inputs: character ids go from 0 to {N_CHARACTERS}; got {found}.")
-    return keras.ops.convert_to_tensor(ids.astype(np.int32))
+    return keras.ops.convert_to_tensor(np.maximum(ids, 0).astype(np.int32))
 
 
 def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
     import tensorflow as tf
 
-    rows = inputs.tolist() if isinstance(inputs, np.ndarray) else inputs
-    if isinstance(rows, str | bytes) or not hasattr(rows, "__iter__"):
-        _refuse(input_mode, f"{rows!r:.100}", " Put a single one into a list.")
-    rows = list(rows)
-    n_nested = sum(not isinstance(r, str | bytes) and hasattr(r, "__iter__") for r in rows)
-    if n_nested == 0 and (rows or input_mode != "tokens"):
+    if isinstance(inputs, str | bytes | int | float):
+        _refuse(input_mode, f"{inputs!r:.100}", " Put a single one into a list.")
+    rows = items_of(inputs)
+    if rows is None:
+        _refuse(input_mode, described(inputs), error=TypeError)
+    nested = [None if isinstance(row, str | bytes) else items_of(row) for row in rows]
+    if not any(row is not None for row in nested) and (rows or input_mode != "tokens"):
         return tf.constant(list(map(_encoded, rows)), tf.string, (len(rows),))
-    if n_nested != len(rows):
+    encoded = [
         _refuse(input_mode, "strings and sequences of strings mixed")
-    encoded = [list(map(_encoded, row)) for row in rows]
+        if row is None
+        else list(map(_encoded, row))
+        for row in nested
+    ]
     width = max(map(len, encoded), default=0)
     padded = [row + [b""] * (width - len(row)) for row in encoded]
     return tf.constant(padded, tf.string, (len(rows), width))

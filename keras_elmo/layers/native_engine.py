@@ -29,6 +29,7 @@ class NativeEngine(keras.Layer):
         input_mode: InputMode,
         fine_tune: FineTune,
         stateful: Stateful,
+        keep_sentence_boundaries: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -45,7 +46,13 @@ class NativeEngine(keras.Layer):
         self.output_dim = config.output_dim
         self.max_characters_per_token = config.max_characters_per_token
         self.bilm = ElmoBiLM(
-            config, depth, fine_tune, stateful, name="bilm", dtype=self.dtype_policy
+            config,
+            depth,
+            fine_tune,
+            stateful,
+            keep_sentence_boundaries=keep_sentence_boundaries,
+            name="bilm",
+            dtype=self.dtype_policy,
         )
         self.vocabulary_cache = VocabularyCache(
             config.projection_dim, name="vocabulary_cache", dtype=self.dtype_policy
@@ -80,12 +87,9 @@ class NativeEngine(keras.Layer):
 
     def _word_vectors(self, words: Tensor) -> Tensor:
         """Token vectors of words and boundaries, from the cache if they are there."""
-        rows = None  # (words,)
-        if not self.bilm.token_encoder.trainable:
-            rows = self.vocabulary_cache.rows(words)
-        if rows is None:
+        if self.bilm.token_encoder.trainable:
             return self._encode(words)
-        return self.vocabulary_cache.completed(rows, self._encode(words[rows == 0]))
+        return self.vocabulary_cache.word_vectors(words, self._encode)
 
     def _encode(self, words: Tensor) -> Tensor:
         return self.bilm.word_vectors(word_ids(words, self.max_characters_per_token))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from keras_elmo.layers.sentence_boundaries import around_tokens
 from keras_elmo.types import Tensor
 
 
@@ -16,8 +17,9 @@ class Packing(NamedTuple):
     in the step before, and their states are a slice.
 
     The forward direction reads the begin of a sentence and its tokens, the backward one its
-    end and its tokens from the last to the first. Neither reads the boundary after them, on
-    which no token's vector depends. Both take as many steps, in the same order.
+    end and its tokens from the last to the first. The boundary after them, on which no
+    token's vector depends, is read if its own vector is kept. Both take as many steps, in
+    the same order.
 
     Attributes:
         offsets: Where each step begins in the packed order, and at last where it ends,
@@ -25,8 +27,9 @@ class Packing(NamedTuple):
         places: The place of each packed word among the distinct words of the batch, for
             the forward and the backward direction, int32 (packed,) each.
         positions: Where each token stands in the packed order of the forward and of the
-            backward direction, int32 (batch, time) each, 0 at padding.
-        mask: Booleans (batch, time), true at tokens.
+            backward direction, int32 (batch, time) each, 0 at padding. If boundaries are
+            kept, (batch, time + 2) with them right before and after the tokens.
+        mask: Booleans of that shape, false at padding.
     """
 
     offsets: Tensor
@@ -35,7 +38,13 @@ class Packing(NamedTuple):
     mask: Tensor
 
 
-def pack(places: Tensor, mask: Tensor, begin: int | Tensor, end: int | Tensor) -> Packing:
+def pack(
+    places: Tensor,
+    mask: Tensor,
+    begin: int | Tensor,
+    end: int | Tensor,
+    keep_boundaries: bool = False,
+) -> Packing:
     """Packs a batch, in the TensorFlow graph.
 
     ``places``, int32 (batch, time), are those of tokens among the distinct words, as
@@ -43,31 +52,34 @@ def pack(places: Tensor, mask: Tensor, begin: int | Tensor, end: int | Tensor) -
     """
     import tensorflow as tf
 
-    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1) + 1  # (batch,)
-    order = tf.argsort(lengths, direction="DESCENDING", stable=True)  # (batch,)
+    places = tf.pad(places, [[0, 0], [1, 0]], constant_values=begin)
+    places = tf.pad(places, [[0, 0], [0, 1]], constant_values=end)  # (batch, time + 2)
+    bounded = tf.pad(mask, [[0, 0], [1, 1]], constant_values=True)  # (batch, time + 2)
+    lengths = tf.reduce_sum(tf.cast(bounded, tf.int32), axis=1)  # (batch,)
+    n_read = lengths if keep_boundaries else lengths - 1  # (batch,)
+    order = tf.argsort(n_read, direction="DESCENDING", stable=True)  # (batch,)
     ranks = tf.math.invert_permutation(order)  # (batch,)
-    n_steps = tf.reduce_max(tf.concat([[1], lengths], axis=0))  # also without sentences
+    n_steps = tf.reduce_max(tf.concat([[1], n_read], axis=0))  # also without sentences
     # (step, rank) of all that there is, step by step, (packed,) each
-    takes_part = tf.range(n_steps)[:, None] < tf.gather(lengths, order)  # (steps, batch)
+    takes_part = tf.range(n_steps)[:, None] < tf.gather(n_read, order)  # (steps, batch)
     steps, packed_ranks = tf.unstack(tf.cast(tf.where(takes_part), tf.int32), axis=1)
     counts = tf.reduce_sum(tf.cast(takes_part, tf.int32), axis=1)  # (steps,)
     offsets = tf.concat([[0], tf.cumsum(counts)], axis=0)  # (steps + 1,)
 
-    tokens = tf.boolean_mask(places, mask)  # (tokens,)
-    words = tf.concat([[begin], tokens, [end]], axis=0)  # (1 + tokens + 1,)
+    words = tf.boolean_mask(places, bounded)  # (tokens + 2 * batch,)
     sentences = tf.gather(order, packed_ranks)  # (packed,)
-    # The word before a sentence's first one, and the word after its last one; step 0
-    # reads a boundary in their place.
-    before = tf.gather(tf.cumsum(lengths - 1, exclusive=True), sentences)  # (packed,)
-    after = before + tf.gather(lengths, sentences)  # (packed,)
-    forward = tf.where(steps == 0, begin, tf.gather(words, before + steps))
-    backward = tf.where(steps == 0, end, tf.gather(words, after - steps))  # (packed,)
+    first = tf.gather(tf.cumsum(lengths, exclusive=True), sentences)  # (packed,)
+    last = first + tf.gather(lengths, sentences) - 1  # (packed,)
+    read = tf.gather(words, first + steps), tf.gather(words, last - steps)  # (packed,)
 
-    # The boundary is step 0, the first token that is read step 1.
-    forward_steps = tf.cumsum(tf.cast(mask, tf.int32), axis=1)  # (batch, time)
-    backward_steps = lengths[:, None] - forward_steps  # (batch, time)
+    forward_steps = tf.cumsum(tf.cast(bounded, tf.int32), axis=1) - 1  # (batch, time + 2)
+    both_steps = forward_steps, lengths[:, None] - 1 - forward_steps
+    if keep_boundaries:
+        sources, mask = around_tokens(mask)
+        both_steps = tuple(tf.gather(s, sources, batch_dims=1) for s in both_steps)
+    else:
+        both_steps = tuple(s[:, 1:-1] for s in both_steps)  # (batch, time)
     positions = tuple(
-        tf.where(mask, tf.gather(offsets, step) + ranks[:, None], 0)
-        for step in (forward_steps, backward_steps)
+        tf.where(mask, tf.gather(offsets, step) + ranks[:, None], 0) for step in both_steps
     )
-    return Packing(offsets, (forward, backward), positions, mask)
+    return Packing(offsets, read, positions, mask)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_elmo.layers.lstm_equations import Kernels, LSTMEquations
 from keras_elmo.types import Shape, Tensor, check_positive_integer
-
-
-class Kernels(NamedTuple):
-    """A cell's matrices in the dtype of its matrix products."""
-
-    inputs: Tensor  # (features, 4 * units)
-    state: Tensor  # (projection_dim, 4 * units)
-    projection: Tensor | None  # (units, projection_dim)
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -84,70 +77,41 @@ class ProjectedLSTMCell(keras.Layer):
             self.projection_kernel = matrix("projection_kernel", self.units, size)
 
     @property
-    def product_dtype(self) -> str:
-        """The dtype of the matrix products."""
-        return str(super().compute_dtype)
+    def compute_dtype(self) -> str:
+        """The dtype of the states, and of all but the matrix products."""
+        return self.equations.compute_dtype
 
     @property
-    def compute_dtype(self) -> str:
-        """The dtype of the states, and of all else."""
-        return str(keras.backend.result_type(self.product_dtype, "float32"))
-
-    def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        kernels = self.kernels()
-        h, c = states  # (batch, projection_dim), (batch, units)
-        h, c = self.step(self.gates_of_inputs(inputs, kernels), h, c, kernels)
-        return h, [h, c]
+    def equations(self) -> LSTMEquations:
+        """What the cell computes from :meth:`kernels`."""
+        product_dtype = str(super().compute_dtype)
+        return LSTMEquations(
+            self.cell_clip,
+            None if self.projection_dim == self.units else self.projection_clip,
+            product_dtype,
+            str(keras.backend.result_type(product_dtype, "float32")),
+        )
 
     def kernels(self) -> Kernels:
-        """The matrices for :meth:`gates_of_inputs` and :meth:`step`, cast once."""
+        """The weights as tensors, cast once for all steps."""
+        equations = self.equations
         matrices = (self.kernel, self.recurrent_kernel, self.projection_kernel)
-        cast = (m if m is None else ops.cast(m, self.product_dtype) for m in matrices)
-        return Kernels(*cast)
-
-    def gates_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
-        """The inputs' part in the gates, which does not have to wait for the states.
-
-        Args:
-            inputs: (rows, features), of any number of steps.
-            kernels: From :meth:`kernels`.
-
-        Returns:
-            (rows, 4 * units), the bias included.
-        """
+        inputs, state, projection = (
+            m if m is None else ops.cast(m, equations.product_dtype) for m in matrices
+        )
         forget_bias = np.repeat([0.0, 0.0, 1.0, 0.0], self.units)  # (4 * units,)
-        bias = ops.cast(self.bias, self.compute_dtype)
-        bias = bias + ops.convert_to_tensor(forget_bias, self.compute_dtype)
-        return self._product(inputs, kernels.inputs) + bias
+        bias = ops.cast(self.bias, equations.compute_dtype)
+        bias = bias + ops.convert_to_tensor(forget_bias, equations.compute_dtype)
+        return Kernels(inputs, state, bias, projection)
 
-    def step(
-        self, gates: Tensor, h: Tensor | None, c: Tensor, kernels: Kernels
-    ) -> tuple[Tensor, Tensor]:
-        """Takes one step from what :meth:`gates_of_inputs` returned.
-
-        Args:
-            gates: The inputs' part in the gates, (batch, 4 * units).
-            h: Hidden state (batch, projection_dim), ``None`` for zeros.
-            c: Cell state (batch, units).
-            kernels: From :meth:`kernels`.
-
-        Returns:
-            The new h and c.
-        """
-        if h is not None:
-            gates = gates + self._product(h, kernels.state)  # (batch, 4 * units)
-        i, j, f, o = ops.split(gates, 4, axis=-1)  # (batch, units) each
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(j)  # (batch, units)
-        c = _clip(c, self.cell_clip)
-        h = ops.sigmoid(o) * ops.tanh(c)  # (batch, units)
-        if kernels.projection is not None:
-            h = self._product(h, kernels.projection)  # (batch, projection_dim)
-            h = _clip(h, self.projection_clip)
-        return h, c
-
-    def _product(self, x: Tensor, kernel: Tensor) -> Tensor:
-        product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
-        return ops.cast(product, self.compute_dtype)
+    def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        equations, kernels = self.equations, self.kernels()
+        h, c = states  # (batch, projection_dim), (batch, units)
+        sums = equations.sums_of_inputs(inputs, kernels)  # (batch, 4 * units)
+        sums = sums + equations.product(h, kernels.state)
+        projected, c = equations.step(equations.gates(sums), c, kernels)
+        h = equations.clipped(projected)  # (batch, projection_dim)
+        return h, [h, c]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -158,7 +122,3 @@ class ProjectedLSTMCell(keras.Layer):
             "projection_clip": self.projection_clip,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
-
-
-def _clip(x: Tensor, limit: float | None) -> Tensor:
-    return x if limit is None else ops.clip(x, -limit, limit)

@@ -39,3 +39,28 @@ class SentenceBoundaries(keras.Layer):
 
         begin, end = column(BEGIN_SENTENCE_ID), column(END_SENTENCE_ID)
         return ops.concatenate([begin, character_ids, end], axis=1)
+
+
+def around_tokens(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Moves the begin right before the first token, the end right after the last.
+
+    Args:
+        mask: Booleans (batch, time), true at tokens.
+
+    Returns:
+        For each step the one to take of (batch, time + 2), in which the boundaries are the
+        first and the last, int32 (batch, time + 2); and booleans, true at what then are
+        tokens and boundaries. A sentence without tokens has its boundaries at the start.
+    """
+    time = ops.shape(mask)[1]
+    tokens = ops.arange(time, dtype="int32")  # (time,)
+    # The initial values are for batches without columns.
+    last = ops.max(ops.where(mask, tokens, -1), axis=1, keepdims=True, initial=-1)
+    first = ops.min(ops.where(mask, tokens, time), axis=1, keepdims=True, initial=time)
+    steps = ops.arange(time + 2, dtype="int32")[None]  # (1, time + 2)
+    is_begin = steps == ops.where(last < 0, 0, first)  # (batch, time + 2)
+    is_end = steps == last + 2  # (batch, time + 2)
+    sources = ops.where(is_begin, 0, ops.where(is_end, time + 1, steps))
+    # As numbers: booleans that tf2onnx pads are not loaded by ONNX Runtime.
+    is_token = ops.pad(ops.cast(mask, "int32"), [[0, 0], [1, 1]]) != 0
+    return sources, is_token | is_begin | is_end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo import backends
+from keras_elmo.text.sources import described, items_of
 from keras_elmo.types import Tensor
 
 _WORDS_AT_ONCE = 2048
@@ -26,10 +27,13 @@ class VocabularyCache(keras.Layer):
     def __init__(self, projection_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.projection_dim = projection_dim
-        self.words: tuple[bytes, ...] = ()
         self.table: Any = None
-        self.vectors: Any = None
         self.built = True
+
+    @property
+    def words(self) -> list[bytes]:
+        """The known words, sorted."""
+        return [] if self.table is None else sorted(self.table.export()[0].numpy())
 
     def fill(self, words: Iterable[str], encode: Callable[[Tensor], Tensor]) -> None:
         """Remembers these words, which may repeat themselves, and no others.
@@ -47,63 +51,52 @@ class VocabularyCache(keras.Layer):
             parts.append(tf.cast(vectors, tf.float32).numpy())  # (some, projection_dim)
         self._set(known, np.concatenate(parts))
 
-    def _set(self, words: tuple[bytes, ...], vectors: NDArray[Any]) -> None:
+    def _set(self, words: Sequence[bytes], vectors: NDArray[Any]) -> None:
         import tensorflow as tf
 
-        if self.table is None:
-            # Both can change, so that models traced before do not keep what they held.
-            self.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int32, 0)
-            self.vectors = tf.Variable(
-                tf.zeros((1, self.projection_dim), self.compute_dtype),
-                trainable=False,
-                shape=(None, self.projection_dim),
-            )
-        self.table.remove(self.table.export()[0])
-        # Row 0 is for the words that are not known.
-        rows = np.pad(vectors, [(1, 0), (0, 0)])  # (1 + words, projection_dim)
-        self.vectors.assign(tf.cast(rows, self.compute_dtype))
-        keys = tf.constant(words, tf.string, (len(words),))
-        self.table.insert(keys, tf.range(1, len(words) + 1))
-        self.words = words
+        table = self.table
+        if table is None:
+            # Words that are not known have the vector NaN.
+            unknown = tf.fill([self.projection_dim], float("nan"))
+            table = tf.lookup.experimental.MutableHashTable(tf.string, tf.float32, unknown)
+        # One operation for all words, because other threads may be calling the layer, and
+        # in the same table, which models that were traced before keep.
+        tf.raw_ops.LookupTableImportV2(
+            table_handle=table.resource_handle,
+            keys=tf.constant(words, tf.string, (len(words),)),
+            values=tf.constant(vectors, tf.float32),
+        )
+        self.table = table
 
     def clear(self) -> None:
-        if self.words:
+        if self.table is not None:
             self._set((), np.zeros((0, self.projection_dim), np.float32))
 
-    def rows(self, words: Tensor) -> Tensor | None:
-        """The row of each word (words,) in ``vectors``, int32 (words,), 0 if it has none.
-
-        ``None`` if no word was ever known.
-        """
+    def word_vectors(self, words: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
+        """What ``encode`` returns for words (words,), run for those not known only."""
         if self.table is None:
-            return None
+            return encode(words)
         import tensorflow as tf
 
-        return tf.ensure_shape(self.table.lookup(words), words.shape)  # (words,)
-
-    def completed(self, rows: Tensor, encoded: Tensor) -> Tensor:
-        """Puts known and newly encoded words together, (1 + words + 1, projection_dim).
-
-        ``encoded`` are the vectors of the words with row 0 in their order, between those of
-        the begin and the end of sentence, (1 + unknown + 1, projection_dim).
-        """
-        import tensorflow as tf
-
-        unknown = rows == 0  # (words,)
-        # Row 0 of both is there for the words of the other.
-        counts = tf.cumsum(tf.cast(unknown, tf.int32))  # (words,)
-        new = tf.gather(encoded, tf.where(unknown, counts, 0))  # (words, projection_dim)
-        old = tf.gather(self.vectors, rows)  # (words, projection_dim)
-        vectors = tf.where(unknown[:, None], new, old)  # (words, projection_dim)
+        known = self.table.lookup(words)  # (words, projection_dim)
+        known = tf.ensure_shape(known, (*words.shape, self.projection_dim))
+        unknown = tf.math.is_nan(known[:, 0])  # (words,)
+        encoded = encode(words[unknown])  # (1 + unknown + 1, projection_dim)
+        # The first stands in for those that are known.
+        places = tf.where(unknown, tf.cumsum(tf.cast(unknown, tf.int32)), 0)  # (words,)
+        new = tf.gather(encoded, places)  # (words, projection_dim)
+        vectors = tf.where(unknown[:, None], new, tf.cast(known, new.dtype))
         return tf.concat([encoded[:1], vectors, encoded[-1:]], axis=0)
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
-        if self.words:
-            lengths = [len(word) for word in self.words]
-            store["bytes"] = np.frombuffer(b"".join(self.words), np.uint8)
-            store["lengths"] = np.array(lengths, np.int32)  # (words,)
-            # float32 holds the values of every smaller type.
-            store["vectors"] = self.vectors.numpy()[1:].astype(np.float32)
+        if self.table is None:
+            return
+        words, vectors = (each.numpy() for each in self.table.export())
+        if len(words):
+            order = np.argsort(words)
+            store["bytes"] = np.frombuffer(b"".join(words[order]), np.uint8)
+            store["lengths"] = np.array(list(map(len, words[order])), np.int32)  # (words,)
+            store["vectors"] = vectors[order]  # (words, projection_dim)
 
     def load_own_variables(self, store: dict[str, Any]) -> None:
         """Loads words and vectors; forgets what there is if there are none."""
@@ -127,8 +120,11 @@ def _distinct(words: Iterable[str]) -> tuple[bytes, ...]:
         raise TypeError(
             f"words must be a list of strings; got one string, {words!r:.100}. Split it."
         )
+    items = list(words) if isinstance(words, Set | Iterator) else items_of(words)
+    if items is None:
+        raise TypeError(f"words must be a list of strings; got {described(words)}.")
     encoded = []
-    for word in words:
+    for word in items:
         if not isinstance(word, str):
             raise TypeError(
                 f"words must hold strings; got {word!r:.100} of type {type(word).__name__}."

@@ -14,7 +14,7 @@ from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.pretraining.windows import SentenceState, Window, Windows
-from keras_elmo.types import PathLike
+from keras_elmo.types import PathLike, Split
 
 
 class Perplexities(NamedTuple):
@@ -37,6 +37,7 @@ def evaluate(
     sentence_state: SentenceState = "reset",
     batch_size: int = 32,
     window_steps: int = 64,
+    split: Split = "space",
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, by a full softmax.
 
@@ -49,6 +50,7 @@ def evaluate(
             it in its row ended, as bilm-tf does: with one row, in the files' order.
         batch_size: Rows that are computed at once.
         window_steps: Steps that are computed at once; without effect on the result.
+        split: How sentences are split into words, as for :func:`train`.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -56,11 +58,11 @@ def evaluate(
         ValueError: The texts hold no words.
     """
     paths = expand_paths(texts)
-    if next(read_sentences(paths), None) is None:
+    if next(read_sentences(paths, split=split), None) is None:
         raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
     model, vocabulary = load_language_model(source, batch_size)
     windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
-    return evaluate_windows(model, windows(read_sentences(paths)))
+    return evaluate_windows(model, windows(read_sentences(paths, split=split)))
 
 
 def evaluate_windows(

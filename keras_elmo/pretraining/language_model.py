@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.carried_state import CarriedState
 from keras_elmo.layers.elmo_bilm import ElmoBiLM
+from keras_elmo.pretraining.recurrence import lstm
 from keras_elmo.pretraining.sampled_softmax import SampledSoftmax
 from keras_elmo.types import Tensor, check_positive_integer
 
@@ -100,9 +101,6 @@ class BidirectionalLanguageModel(keras.Model):
 
     def call(self, window: dict[str, Tensor], training: bool = False) -> Tensor:
         vectors = self.bilm.token_encoder(window["words"][None])[0]  # (words, projection)
-        lstms = self.bilm.lstms
-        assert lstms is not None  # all layers are there
-        indices = [window[direction] for direction in DIRECTIONS]
         carried = self.training_state if training else self.evaluation_state
         starts = window["starts"][:, None]  # (batch, 1)
         states = [
@@ -113,20 +111,40 @@ class BidirectionalLanguageModel(keras.Model):
                 strict=True,
             )
         ]
-        layers, states = lstms.run(
-            inputs=tuple(ops.take(vectors, i, axis=0) for i in indices),
-            masks=tuple(i > 0 for i in indices),
-            initial_state=[ops.cast(state, self.compute_dtype) for state in states],
-            dropout=lambda x: self.dropout(x, training=training),
-        )
+        inputs = [ops.take(vectors, window[each], axis=0) for each in DIRECTIONS]
+        last, states = self._run_lstms(inputs, states, training)
         carried.update(states)
-        top = self.dropout(layers[-1], training=training)  # (batch, time, 2 * projection)
+        top = self.dropout(last, training=training)  # (batch, time, 2 * projection)
         losses = []
         for direction, x in zip(DIRECTIONS, ops.split(top, 2, axis=-1), strict=True):
             targets = window[f"{direction}_targets"]  # (batch, time)
             loss = self.softmax(x, ops.maximum(targets, 0), training=training)
             losses.append(ops.where(targets >= 0, loss, 0.0))  # (batch, time)
         return ops.stack(losses, axis=-1)  # (batch, time, 2)
+
+    def _run_lstms(
+        self, inputs: list[Tensor], states: list[Tensor], training: bool
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The last layer, (batch, time, 2 * projection_dim), and the states after it.
+
+        Padding is read too: it comes after all that counts, in the order of processing.
+        """
+        assert self.bilm.lstms is not None  # all layers are there
+        cells = self.bilm.lstms.cells
+        n_layers = self.config.n_layers
+        new_states: list[Tensor] = []
+        for layer in range(n_layers):
+            outputs = []
+            for backward, x in enumerate(inputs):  # (batch, time, projection_dim)
+                cell = cells[backward * n_layers + layer]
+                h, c = states[len(new_states) : len(new_states) + 2]
+                read = self.dropout(x, training=training)
+                y, *state = lstm(cell, read, h, c, reverse=bool(backward))
+                is_added = self.config.use_skip_connections and layer > 0
+                outputs.append(x + ops.cast(y, x.dtype) if is_added else y)
+                new_states += state
+            inputs = outputs
+        return ops.concatenate(inputs, axis=-1), new_states
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, *args: Any, **kwargs: Any

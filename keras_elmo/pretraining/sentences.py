@@ -11,7 +11,7 @@ from pathlib import Path
 
 from keras_elmo.text import reader
 from keras_elmo.text.reader import OnError
-from keras_elmo.types import PathLike, check_integer
+from keras_elmo.types import PathLike, Split, check_integer
 
 SHUFFLE_BUFFER = 100_000  # sentences
 FILES_AT_ONCE = 16
@@ -50,9 +50,12 @@ def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
 
 
 def read_sentences(
-    paths: Sequence[PathLike], shuffle_seed: int | None = None, on_error: OnError = "fail"
+    paths: Sequence[PathLike],
+    shuffle_seed: int | None = None,
+    on_error: OnError = "fail",
+    split: Split = "space",
 ) -> Iterator[list[str]]:
-    """Reads sentences, one in a line, their words separated by white space.
+    """Reads sentences, one in a line.
 
     Args:
         paths: Text files in UTF-8, plain or compressed by gzip.
@@ -61,6 +64,8 @@ def read_sentences(
         on_error: What to do with bad lines, which are not UTF-8 or longer than 16 MiB:
             ``"fail"``, ``"repair"`` or ``"skip"``, as in
             :func:`~keras_elmo.compute_features`.
+        split: How lines are split into words: ``"space"``, at white space; ``"words"``, as
+            :func:`~keras_elmo.tokenize` does; or ``"character"``.
 
     Yields:
         The words of each sentence. Lines without words are left out.
@@ -72,13 +77,13 @@ def read_sentences(
     """
     files = [Path(path) for path in paths]
     if shuffle_seed is None:
-        yield from _words(files, on_error)
+        yield from _words(files, on_error, split)
         return
     rng = random.Random(check_integer("shuffle_seed", shuffle_seed, at_least=0))
     rng.shuffle(files)
     # Several files at once, since the lines of one are often alike.
     buffer: list[list[str]] = []
-    for words in _in_turn([_words([file], on_error) for file in files]):
+    for words in _in_turn([_words([file], on_error, split) for file in files]):
         buffer.append(words)
         if len(buffer) > SHUFFLE_BUFFER:
             i = rng.randrange(len(buffer))
@@ -88,8 +93,10 @@ def read_sentences(
     yield from buffer
 
 
-def _words(files: Sequence[Path], on_error: OnError) -> Iterator[list[str]]:
-    for sentence in reader.read_sentences(files, input_format="text", on_error=on_error):
+def _words(files: Sequence[Path], on_error: OnError, split: Split) -> Iterator[list[str]]:
+    for sentence in reader.read_sentences(
+        files, input_format="text", on_error=on_error, split=split
+    ):
         if sentence.n_tokens:
             yield sentence.tokens.decode("utf-8").split(" ")
 

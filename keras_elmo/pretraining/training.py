@@ -33,7 +33,7 @@ from keras_elmo.pretraining.training_config import TrainingConfig
 from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
 from keras_elmo.pretraining.windows import Windows
 from keras_elmo.text.strict_json import parse_json
-from keras_elmo.types import Arrays, PathLike
+from keras_elmo.types import Arrays, PathLike, Split
 from keras_elmo.weights.sources import save_model
 
 SETTINGS_NAME = "training.json"
@@ -48,6 +48,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     verbose: bool = True,
+    split: Split = "space",
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from nothing or from a trained one.
 
@@ -60,8 +61,8 @@ def train(
     - ``checkpoint.npz``, from which an interrupted run continues.
 
     Args:
-        texts: Text files, directories or patterns; one sentence in a line, its words
-            separated by white space. See :func:`expand_paths`.
+        texts: Text files, directories or patterns; one sentence in a line. See
+            :func:`expand_paths`.
         out: Where the model goes; made if it does not exist.
         model: The configuration of a new model, or a source to start from: anything that
             the layer takes. If the source has a softmax, its training continues too.
@@ -73,6 +74,7 @@ def train(
             model as a run without interruption; start if there was none.
         tensorboard: Whether to write logs for TensorBoard to ``out/tensorboard``.
         verbose: Whether to show the progress.
+        split: How sentences are split into words, as for :func:`read_sentences`.
 
     Returns:
         The trained model.
@@ -102,7 +104,7 @@ def train(
     else:
         config, arrays, path = load_source(model)
         known = load_softmax(path, config.projection_dim) if has_softmax(path) else None
-    counts = count_words(read_sentences(paths))
+    counts = count_words(read_sentences(paths, split=split))
     if not counts:
         raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
     if vocabulary is not None:
@@ -116,6 +118,7 @@ def train(
         "init": None if model is config else str(model),
         "vocabulary": hashlib.sha256("\n".join(words.words).encode()).hexdigest(),
         "texts": {text: _sha256(text) for text in paths},
+        "split": split,
         "training": training.to_dict(),
     }
     _check_same(earlier or settings, settings, folder)
@@ -126,7 +129,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     words.save(folder / VOCABULARY_NAME)
-    _fit(language_model, words, paths, training, folder, tensorboard, verbose)
+    _fit(language_model, words, paths, training, folder, tensorboard, verbose, split)
     save_language_model(language_model, words, folder)
     return language_model
 
@@ -231,6 +234,7 @@ def _fit(
     folder: Path,
     tensorboard: bool,
     verbose: bool,
+    split: Split,
 ) -> None:
     steps_done = restore(model, folder)
     if steps_done == training.n_steps:
@@ -238,7 +242,7 @@ def _fit(
 
     def sentences() -> Iterator[list[str]]:
         for epoch in itertools.count():
-            yield from read_sentences(paths, shuffle_seed=training.seed + epoch)
+            yield from read_sentences(paths, training.seed + epoch, split=split)
 
     windows = Windows(
         model.config,

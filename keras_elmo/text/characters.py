@@ -8,10 +8,12 @@ ids are one higher than the byte or mark they stand for, so that 0 means "no tok
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.text.sources import described, items_of
 from keras_elmo.types import check_characters_per_token
 
 N_CHARACTERS = 261
@@ -77,12 +79,11 @@ def batch_to_character_ids(
     length = check_characters_per_token(
         "max_characters_per_token", max_characters_per_token
     )
-    _check_sequence(batch)
     rows_by_token: dict[bytes, NDArray[np.int32]] = {
         word: boundary_character_ids(boundary_id, length)
         for word, boundary_id in _BOUNDARY_WORDS.items()
     }
-    sentences = [_encoded_tokens(sentence) for sentence in batch]
+    sentences = [_encoded_tokens(sentence) for sentence in _items(batch)]
     time = max(map(len, sentences), default=0)
     ids = np.zeros((len(sentences), time, length), np.int32)
     for row, tokens in enumerate(sentences):
@@ -94,9 +95,8 @@ def batch_to_character_ids(
 
 
 def _encoded_tokens(sentence: Sequence[str]) -> list[bytes]:
-    _check_sequence(sentence)
     tokens = []
-    for token in sentence:
+    for token in _items(sentence):
         if isinstance(token, str):
             tokens.append(token.encode("utf-8", "ignore"))
         elif isinstance(token, bytes):
@@ -109,11 +109,13 @@ def _encoded_tokens(sentence: Sequence[str]) -> list[bytes]:
     return tokens
 
 
-def _check_sequence(value: object) -> None:
+def _items(value: Any) -> list[Any]:
     # A string is a sequence of strings too: the commonest mistake, and a silent one.
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+    items = None if isinstance(value, (str, bytes)) else items_of(value)
+    if items is None:
         raise TypeError(
             "batch must be a sequence of sentences, each a sequence of tokens, such as "
-            f"[['First', 'sentence', '.'], ['Another', '.']]; got {value!r:.100}. Split "
-            "sentences into tokens first."
+            "[['First', 'sentence', '.'], ['Another', '.']]; got "
+            f"{described(value)}. Split sentences into tokens first."
         )
+    return items

@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple, get_args
 from keras_elmo.errors import BadLine, BadLinesError
 from keras_elmo.text.records import Record, Records, file_records
 from keras_elmo.text.sources import source_values
-from keras_elmo.types import check_one_of, check_positive_integer
+from keras_elmo.text.tokenization import split_text
+from keras_elmo.types import Split, check_one_of, check_positive_integer
 
 OnError = Literal["fail", "repair", "skip"]
 """What to do with bad lines: raise an error, keep what can be read, or leave them out."""
@@ -33,7 +34,7 @@ class Sentence(NamedTuple):
 
 class _Part(NamedTuple):  # a file or a collection
     records: Records
-    separator: str | None  # of tokens; None for white space of any kind
+    is_file: bool
     place: Callable[[int], str]  # names a text, for messages
 
 
@@ -49,19 +50,23 @@ class Sentences:
         parts: list[_Part],
         on_error: OnError,
         max_tokens: int | None,
+        split: Split,
         report: Callable[[BadLine], object] | None,
     ) -> None:
         self._parts = parts
         self._on_error = on_error
         self._max_tokens = max_tokens
+        self._split = split
         self._report = report or self._log
 
     def __iter__(self) -> Iterator[Sentence]:
         n_bad = 0
         first_bad: list[BadLine] = []
-        for records, separator, place in self._parts:
+        for records, is_file, place in self._parts:
             for record in records():
-                sentence, problem = make_sentence(record, separator, self._max_tokens)
+                sentence, problem = make_sentence(
+                    record, is_file, self._split, self._max_tokens
+                )
                 if problem is not None:
                     n_bad += 1
                     bad = BadLine(record.number, problem, place(record.number))
@@ -86,14 +91,15 @@ def read_sentences(
     column: str | None = None,
     on_error: OnError = "fail",
     max_tokens: int | None = None,
+    split: Split = "space",
     report: Callable[[BadLine], object] | None = None,
 ) -> Sentences:
     r"""Reads texts from wherever people have them, by the same rules.
 
     - In files a byte order mark is dropped, gzip is recognized by its first bytes, only
-      ``"\n"`` ends a line (with a ``"\r"`` before it), and white space of any kind
-      separates tokens.
-    - Strings in memory are taken as they are: spaces separate tokens, as in the layer.
+      ``"\n"`` ends a line (with a ``"\r"`` before it), and ``split="space"`` splits at
+      white space of any kind.
+    - Strings in memory are taken as they are, and split as the layer splits them.
     - Empty lines and strings are sentences without tokens. A missing value is an error.
     - A bad line is not UTF-8, longer than 16 MiB or than ``max_tokens``, or not JSON or CSV
       with the column. ``on_error="fail"`` raises an error that lists them, ``"skip"``
@@ -104,6 +110,7 @@ def read_sentences(
     line, of which otherwise the logger ``keras_elmo`` warns. Files are streamed.
     """
     check_one_of("on_error", on_error, get_args(OnError))
+    check_one_of("split", split, get_args(Split))
     if max_tokens is not None:
         check_positive_integer("max_tokens", max_tokens)
     values = source_values(source, name)
@@ -114,12 +121,13 @@ def read_sentences(
             "Leave them out."
         )
     parts = [_file(path, name, input_format, column) for path in paths]
-    return Sentences(parts or [_collection(values, name)], on_error, max_tokens, report)
+    parts = parts or [_collection(values, name)]
+    return Sentences(parts, on_error, max_tokens, split, report)
 
 
 def _file(path: Path, name: str, input_format: str | None, column: str | None) -> _Part:
     records = file_records(path, name, input_format, column)
-    return _Part(records, None, lambda number: f"{str(path)!r}, line {number}")
+    return _Part(records, True, lambda number: f"{str(path)!r}, line {number}")
 
 
 def _collection(values: Any, name: str) -> _Part:
@@ -129,11 +137,11 @@ def _collection(values: Any, name: str) -> _Part:
             text = value if is_text else value.decode("utf-8", "surrogateescape")
             yield Record(number, text)
 
-    return _Part(records, " ", lambda number: f"{name}[{number - 1}]")
+    return _Part(records, False, lambda number: f"{name}[{number - 1}]")
 
 
 def make_sentence(
-    record: Record, separator: str | None, max_tokens: int | None
+    record: Record, is_file: bool, split: Split, max_tokens: int | None
 ) -> tuple[Sentence, str | None]:
     """Splits a text into tokens: the sentence, repaired, and what was wrong with it."""
     _, text, problem = record
@@ -144,9 +152,10 @@ def make_sentence(
         problem = problem or f"not UTF-8 (byte {n_bytes + 1})"
         # UTF-16 has a place for a lone surrogate, and knows that it is one.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if separator is None:
+    if is_file:
         text = text.strip()
-    tokens = [token for token in text.split(separator) if token]
+    is_at_any_space = is_file and split == "space"
+    tokens = text.split() if is_at_any_space else split_text(text, split)
     if max_tokens is not None and len(tokens) > max_tokens:
         problem = problem or f"{len(tokens):,} tokens, more than {max_tokens:,}"
         del tokens[max_tokens:]

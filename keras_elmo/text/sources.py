@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,29 +45,50 @@ def source_values(source: Any, name: str) -> list[str | bytes] | list[Path]:
 
 
 def _listed(source: Any, name: str) -> list[Any]:
-    if isinstance(source, (list, tuple)):
-        return list(source)
     if isinstance(source, (str, bytes)):
         raise TypeError(
             f"{name} must be {_EXPECTED}; got the single text {source!r:.100}. Put it into "
             "a list; to name a file, make it a pathlib.Path."
         )
+    items = items_of(source)
+    if items is None:
+        raise TypeError(f"{name} must be {_EXPECTED}; got {described(source)}.")
+    if isinstance(source, (list, tuple)):
+        return items
+    rows = [item for item in items if isinstance(item, np.ndarray)]
+    if any(row.shape != (1,) for row in rows):
+        raise ValueError(
+            f"{name} must be {_EXPECTED}; got shape {(len(rows), *rows[0].shape)}. Give "
+            "one string for each text, its tokens joined by spaces."
+        )
+    return [row[0] for row in rows] if rows else items
+
+
+def items_of(source: Any) -> list[Any] | None:
+    """The items of a list, tuple, array, tensor or column of a table; else ``None``.
+
+    To iterate over anything else may give something else than it holds: the names of a
+    table's columns, the keys of a dict, a set's strings in any order.
+    """
+    if isinstance(source, (list, tuple)):
+        return list(source)
     # Columns of tables, then tensors, then arrays.
     convert = getattr(source, "to_numpy", None) or getattr(source, "numpy", None)
-    if convert is None and not hasattr(source, "__array__"):
-        raise TypeError(
-            f"{name} must be {_EXPECTED}; got {source!r:.100} of type "
-            f"{type(source).__name__}."
-        )
+    if hasattr(source, "columns") or not (convert or hasattr(source, "__array__")):
+        return None
     array = np.asarray(convert() if convert else source, dtype=object)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]  # (n,)
-    if array.ndim != 1:
-        raise ValueError(
-            f"{name} must be {_EXPECTED}; got shape {array.shape}. Give one string for "
-            "each text, its tokens joined by spaces."
-        )
-    return list(array)
+    return list(array) if array.ndim else None
+
+
+def described(source: Any) -> str:
+    """What it is that :func:`items_of` does not take, and what to give in its place."""
+    kind, is_table = type(source).__name__, hasattr(source, "columns")
+    for name in (
+        source.columns if is_table else source if isinstance(source, Mapping) else ()
+    ):
+        part = f"{'frame' if is_table else 'texts'}[{name!r:.50}]"
+        return f"a {kind}. Give the texts in it, such as {part}"
+    return f"{source!r:.100} of type {kind}. Make it a list"
 
 
 def is_missing(value: Any) -> bool:

@@ -14,6 +14,7 @@ from keras_elmo.training.batches import Part, array_part, padded_lengths, planne
 from keras_elmo.training.labels import read_labels
 from keras_elmo.types import (
     InputMode,
+    Split,
     check_characters_per_token,
     check_integer,
     check_one_of,
@@ -38,6 +39,7 @@ def text_dataset(
     input_format: str | None = None,
     column: str | None = None,
     on_error: OnError = "fail",
+    split: Split = "space",
 ) -> Any:
     """Makes a data set of texts: shuffled, cut, and in batches of limited size.
 
@@ -49,10 +51,9 @@ def text_dataset(
 
     Args:
         texts: A list, tuple, NumPy array (n,) or (n, 1), pandas or Polars column or string
-            tensor of ``str`` or ``bytes``, whose tokens are separated by spaces, as for the
-            layer. Or a ``pathlib.Path``, or several, of files in UTF-8, plain or compressed
-            by gzip: text files with a text in each line, JSON lines or CSV. There, white
-            space of any kind separates tokens.
+            tensor of ``str`` or ``bytes``. Or a ``pathlib.Path``, or several, of files in
+            UTF-8, plain or compressed by gzip: text files with a text in each line, JSON
+            lines or CSV.
         labels: Numbers (n, ...) in a list, NumPy array, column of a table or tensor, or
             ``None`` for a data set of texts alone.
         batch_size: The most texts in a batch.
@@ -81,6 +82,10 @@ def text_dataset(
         column: The field that holds the text, for JSON lines and CSV.
         on_error: What to do with bad lines, such as one that is not UTF-8: ``"fail"``,
             ``"repair"`` or ``"skip"``, as in :func:`~keras_elmo.compute_features`.
+        split: How texts are split into tokens, as the layer's argument of that name:
+            ``"space"``, which in files is white space of any kind; ``"words"``, for raw
+            text; or ``"character"``. Strings come with single spaces between tokens, which
+            layers with ``split="space"``, or the same one, split alike.
 
     Returns:
         A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time,
@@ -116,7 +121,7 @@ def text_dataset(
         )
     check_integer("initial_epoch", initial_epoch, at_least=0)
     sentences = read_sentences(
-        texts, input_format=input_format, column=column, on_error=on_error
+        texts, input_format=input_format, column=column, on_error=on_error, split=split
     )
     pairs = [(sentence.tokens, sentence.n_tokens) for sentence in sentences]
     if not pairs:

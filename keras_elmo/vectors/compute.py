@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from keras_elmo.errors import NotFiniteError
 from keras_elmo.text.reader import OnError
-from keras_elmo.types import PathLike, check_true_or_false
+from keras_elmo.types import PathLike, Split, check_true_or_false
 from keras_elmo.vectors import corpus
 from keras_elmo.vectors.corpus import Corpus
 from keras_elmo.vectors.embedder import Embedder
@@ -45,6 +45,7 @@ def compute_features(
     batch_size: int = 128,
     token_budget: int = 16384,
     progress: bool = True,
+    split: Split | None = None,
 ) -> Embeddings:
     """Computes the vectors of many texts once, into a file, to use them many times.
 
@@ -71,10 +72,9 @@ def compute_features(
     Args:
         source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, such a
             layer, or the path of a model with one in it, saved as a ``.keras`` file.
-        texts: As for :func:`~keras_elmo.text_dataset`: strings in any collection, their
-            tokens separated by spaces; or a ``pathlib.Path``, or several, of text files
-            with a text in each line, its tokens separated by white space; or of JSON lines
-            or CSV with ``column``. Files may be compressed by gzip.
+        texts: As for :func:`~keras_elmo.text_dataset`: strings in any collection; or a
+            ``pathlib.Path``, or several, of text files with a text in each line, or of JSON
+            lines or CSV with ``column``. Files may be compressed by gzip.
         path: The file to write.
         layers: ``"all"`` for each layer's vectors, from the characters' up; ``"top"`` for
             the last one's; ``"average"`` for their mean; ``"mix"`` for the trained mix of a
@@ -103,6 +103,9 @@ def compute_features(
             is needed. A longer text has a batch of its own. If memory runs out, both become
             smaller by themselves.
         progress: Whether to show a progress bar.
+        split: How texts are split into tokens, ``"space"``, ``"words"`` or ``"character"``,
+            as for :func:`~keras_elmo.text_dataset`. By default as a layer as ``source``
+            does, else at spaces.
 
     Returns:
         The file, opened; texts without tokens have no rows, or zeros if pooled.
@@ -136,6 +139,7 @@ def compute_features(
         forget_sentences=forget_sentences,
         batch_size=batch_size,
         token_budget=token_budget,
+        split=split,
     )
     Job(source, texts, path, options).run(progress)
     return open_embeddings(path)
@@ -152,7 +156,8 @@ class Job:
             if isinstance(file, Path) and file.exists():
                 check_apart(target, file)
         self.layer = embedding_layer(source, options)
-        self.corpus = Corpus(texts, options, self.layer.max_tokens)
+        split = options.split_for(self.layer.split)
+        self.corpus = Corpus(texts, options, self.layer.max_tokens, split)
         self.store = Store(
             target,
             kind,
@@ -164,6 +169,7 @@ class Job:
                 self.corpus.digest,
                 # The order in which sentences are done depends on these.
                 chunks=[corpus.CHUNK_SENTENCES, corpus.CHUNK_TOKENS, corpus.CHUNK_BYTES],
+                split=split,
                 **{name: getattr(options, name) for name in OPTIONS_OF_VECTORS},
             ),
         )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.errors import BadLine, BadLinesError
 from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, read_sentences
+from keras_elmo.types import Split
 from keras_elmo.vectors.fingerprint import digest
 from keras_elmo.vectors.options import Options
 
@@ -34,7 +35,11 @@ class Corpus:
     """
 
     def __init__(
-        self, texts: Any, options: Options, layer_max_tokens: int | None = None
+        self,
+        texts: Any,
+        options: Options,
+        layer_max_tokens: int | None = None,
+        split: Split = "space",
     ) -> None:
         self._sentences = read_sentences(
             texts,
@@ -42,6 +47,7 @@ class Corpus:
             column=options.column,
             on_error=options.on_error,
             max_tokens=options.max_tokens_for(layer_max_tokens),
+            split=split,
         )
         self._options, self._layer_max_tokens = options, layer_max_tokens
         self._is_read = False

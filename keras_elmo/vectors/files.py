@@ -57,9 +57,20 @@ def check_apart(path: Path, source: Path) -> None:
             )
 
 
+def check_free(path: Path, suffixes: Iterable[str], allow_empty: bool = False) -> None:
+    """Checks that no files of the user's are in the places of those next to ``path``."""
+    for file in (next_to(path, suffix) for suffix in suffixes):
+        if os.path.lexists(file) and not (allow_empty and file.stat().st_size == 0):
+            raise FileExistsError(
+                f"path: {str(file)!r} exists, and is not of an earlier run: a file of that "
+                f"name is made next to {str(path)!r}. Move it, or name another file."
+            )
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keeps other processes from ``path``, by a file with ``.lock`` after its name."""
+    check_free(path, [".lock"], allow_empty=True)
     lock = filelock.FileLock(next_to(path, ".lock"), timeout=0)
     try:
         lock.acquire()
@@ -108,20 +119,6 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def reserve(path: Path) -> None:
-    """Takes the room of a file that has holes, so that it cannot be missing later."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-        except OSError as error:
-            # Not every file system can; there the room is taken as it is needed.
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
-        os.fsync(file.fileno())
 
 
 def sync_directory(directory: Path) -> None:

@@ -14,8 +14,9 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 
 Fingerprint = dict[str, Any]
 
-# These do not change the vectors; all others might, those of later versions too.
-_NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype")
+# These do not change the vectors; all others might, those of later versions too. The texts
+# are split before the layer has them.
+_NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype", "split")
 
 
 def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Fingerprint:

@@ -16,6 +16,7 @@ from keras_elmo.text.strict_json import parse_json
 from keras_elmo.vectors.embeddings import Embeddings, Floats
 from keras_elmo.vectors.fingerprint import Fingerprint
 from keras_elmo.vectors.store import Format, Store
+from keras_elmo.weights.hdf5 import filling
 from keras_elmo.weights.hdf5_safety import dataset_problem, place_problem
 from keras_elmo.weights.hdf5_text import (
     read_only_string,
@@ -48,17 +49,20 @@ def _export(store: Store, path: Path) -> Path:
     options = store.options
     keeps_index = not (options.forget_sentences or options.sentence_keys)
     index = bytearray(b"{")
-    with _new_file(path) as file:
+    file = _new_file(path)
+    with filling(file) as take_room:
         write_text_attribute(file, _FINGERPRINT, json.dumps(store.fingerprint))
         pairs = zip(store.corpus.sentences(), store.arrays(), strict=True)
         for i, (sentence, rows) in enumerate(pairs):
             array = rows[0] if options.pooled else _layers_first(rows)
             key = sentence.text if options.sentence_keys else str(i)
+            take_room(array.nbytes + len(key))
             file.create_dataset(key, data=array, track_times=False)
             if keeps_index:
                 # Not as a dictionary: of equal names JSON takes the last anyway.
                 index += f'{", " if i else ""}{json.dumps(sentence.text)}: "{i}"'.encode()
         if keeps_index:
+            take_room(len(index))
             text = file.create_dataset(_SENTENCE_TO_INDEX, (1,), h5py.string_dtype())
             text[0] = bytes(index + b"}")
     return path

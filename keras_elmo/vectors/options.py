@@ -9,6 +9,7 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.text.reader import OnError
 from keras_elmo.types import (
     OutputMode,
+    Split,
     check_one_of,
     check_positive_integer,
     check_true_or_false,
@@ -35,6 +36,7 @@ class Options:
     forget_sentences: bool = False
     batch_size: int = 128
     token_budget: int = 16384
+    split: Split | None = None
 
     def __post_init__(self) -> None:
         check_one_of("layers", self.layers, get_args(Layers))
@@ -44,6 +46,8 @@ class Options:
             check_positive_integer(name, getattr(self, name))
         for name in ("sentence_keys", "forget_sentences"):
             check_true_or_false(name, getattr(self, name))
+        if self.split is not None:
+            check_one_of("split", self.split, get_args(Split))
         if self.pooled is not None:
             check_true_or_false("pooled", self.pooled)
 
@@ -66,6 +70,15 @@ class Options:
         """What makes a text too long; none is for a layer that keeps fewer tokens."""
         is_cut = layer_max_tokens is not None and layer_max_tokens <= self.max_tokens
         return None if is_cut else self.max_tokens
+
+    def split_for(self, layer_split: Split) -> Split:
+        """How texts are split: as asked for, or as the layer does by itself."""
+        if layer_split != "space" and self.split not in (None, layer_split):
+            raise ValueError(
+                f"split={self.split!r}: the source is a layer with split={layer_split!r}, "
+                "which splits texts by itself. Leave it out."
+            )
+        return self.split or layer_split
 
     def row_shape(self, layer: ElmoEmbeddingLayer) -> tuple[int, ...]:
         """The shape of what is kept of one token, or of a pooled sentence."""

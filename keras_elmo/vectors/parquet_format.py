@@ -18,6 +18,7 @@ from keras_elmo.errors import RefusedEmbeddingsError
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.vectors.embeddings import Embeddings, Floats
 from keras_elmo.vectors.fingerprint import Fingerprint
+from keras_elmo.vectors.parquet_safety import bytes_of_pages, check_footer
 from keras_elmo.vectors.store import Format, Store
 
 _FINGERPRINT = b"keras_elmo"
@@ -53,8 +54,8 @@ def _as_value_errors() -> Iterator[None]:
 
 
 def _fingerprint(store: Store) -> Fingerprint:
-    with _as_value_errors(), store.path.open("rb") as file:
-        metadata = load_pyarrow().read_schema(file).metadata or {}
+    with _as_value_errors():
+        metadata = load_pyarrow().read_schema(_buffer(_mapped(store.path))).metadata or {}
     return dict(parse_json(metadata[_FINGERPRINT]))
 
 
@@ -92,15 +93,16 @@ class ParquetEmbeddings(Embeddings):
         super().__init__(path)
         parquet = load_pyarrow()
         with _as_value_errors():
-            self._file = parquet.ParquetFile(_mapped(self.path))
+            content = _mapped(self.path)
+            self._file = parquet.ParquetFile(_buffer(content))
             try:
-                self._check()
+                self._check(content)
             except BaseException:
                 self._file.close()
                 raise
         self._group: tuple[int, Floats] | None = None
 
-    def _check(self) -> None:
+    def _check(self, content: mmap.mmap) -> None:
         """Finds out which rows there are, and how large they say they are."""
         import pyarrow as pa
 
@@ -123,16 +125,15 @@ class ParquetEmbeddings(Embeddings):
         if min(n_rows, default=0) < 0 or sum(n_rows) != metadata.num_rows:
             raise ValueError("its groups have other rows than it says")
         self._starts = np.cumsum([0, *n_rows])  # (groups + 1,)
-        self._limit = max(_MUCH, _LARGEST_RATIO * self.path.stat().st_size)
-        declared = sum(n_rows) * n_values * (kind.value_type.bit_width // 8)
         columns = [g.column(i) for g in groups for i in range(metadata.num_columns)]
-        declared = max(declared, sum(c.total_uncompressed_size for c in columns))
-        if declared > self._limit:
-            raise ValueError(
-                f"it declares {declared:,} bytes and has {self.path.stat().st_size:,}"
-            )
         if codecs := {column.compression for column in columns} - _CODECS:
             raise ValueError(f"it is compressed as {', '.join(sorted(codecs))}")
+        declared = max(
+            sum(n_rows) * n_values * (kind.value_type.bit_width // 8),
+            bytes_of_pages(content, columns),
+        )
+        if declared > max(_MUCH, _LARGEST_RATIO * len(content)):
+            raise ValueError(f"it declares {declared:,} bytes and has {len(content):,}")
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -150,7 +151,7 @@ class ParquetEmbeddings(Embeddings):
             _as_value_errors(),
             # As a dictionary equal strings are one, in memory as in the file.
             load_pyarrow().ParquetFile(
-                _mapped(self.path), read_dictionary=["sentence"]
+                _buffer(_mapped(self.path)), read_dictionary=["sentence"]
             ) as file,
         ):
             for batch in file.iter_batches(_SENTENCES_AT_ONCE, columns=["sentence"]):
@@ -176,12 +177,17 @@ class ParquetEmbeddings(Embeddings):
         return self._group[1][index - self._starts[group]]
 
 
-def _mapped(path: Path) -> Any:
+def _mapped(path: Path) -> mmap.mmap:
     """A file in memory: pyarrow itself opens only names that are UTF-8."""
-    import pyarrow
-
     with path.open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    check_footer(content)
+    return content
+
+
+def _buffer(content: mmap.mmap) -> Any:
+    import pyarrow
+
     return pyarrow.BufferReader(pyarrow.py_buffer(content))
 
 

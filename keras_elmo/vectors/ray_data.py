@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.text.reader import OnError
-from keras_elmo.types import check_positive_integer
+from keras_elmo.types import Split, check_positive_integer
 from keras_elmo.vectors.options import Layers, Options
 from keras_elmo.vectors.ray_worker import Worker, check_columns
 from keras_elmo.vectors.vectors import embedding_layer
@@ -44,6 +44,7 @@ def embed_dataset(
     concurrency: int | None = None,
     num_cpus: float = 1,
     num_gpus: float = 0,
+    split: Split | None = None,
 ) -> Any:
     """Embeds the sentences of a Ray Data dataset, on all machines of a cluster.
 
@@ -63,8 +64,7 @@ def embed_dataset(
             into each machine's cache. The weights of a layer, or of an
             :class:`~keras_elmo.ElmoConfig`, which makes random ones, are put into Ray's
             object store once.
-        column: The column with the texts, strings or bytes in UTF-8; their tokens are
-            separated by white space.
+        column: The column with the texts, strings or bytes in UTF-8.
         output_column: The name of the new column. The others stay as they are.
         layers: As for :func:`~keras_elmo.compute_features`.
         pooled: As there.
@@ -87,6 +87,8 @@ def embed_dataset(
             threads it runs. Each worker holds the weights, so a few with several CPUs each
             need less memory than many with one.
         num_gpus: The GPUs of a worker.
+        split: How texts are split into tokens, as for
+            :func:`~keras_elmo.compute_features`. ``"space"`` is white space of any kind.
 
     Returns:
         A ``ray.data.Dataset`` with the rows in their order, as far as Ray Data keeps it
@@ -128,6 +130,7 @@ def embed_dataset(
         max_tokens=max_tokens,
         batch_size=batch_size,
         token_budget=token_budget,
+        split=split,
     ).for_source(source)
     if concurrency is not None:
         check_positive_integer("concurrency", concurrency)

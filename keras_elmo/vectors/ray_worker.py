@@ -51,6 +51,7 @@ class Worker:
         self.options = options
         self.output_column = output_column
         self.max_tokens = options.max_tokens_for(layer.max_tokens)
+        self.split = options.split_for(layer.split)
         row_shape = options.row_shape(layer)
         self.row_bytes = math.prod(row_shape) * np.dtype(options.dtype).itemsize
         self.embedder = Embedder(layer, options)
@@ -81,9 +82,9 @@ class Worker:
         """The rows that can be embedded, and their sentences."""
         on_error = self.options.on_error
         values = table.column(self.options.column).to_pylist()
-        # Rows come from files: white space of any kind separates tokens.
+        # Rows come from files.
         found = [
-            make_sentence(_record(number, value), None, self.max_tokens)
+            make_sentence(_record(number, value), True, self.split, self.max_tokens)
             for number, value in enumerate(values, 1)
         ]
         is_good = [problem is None for _, problem in found]

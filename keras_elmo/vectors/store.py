@@ -26,7 +26,10 @@ from keras_elmo.vectors.embeddings import DAMAGED, Embeddings
 from keras_elmo.vectors.files import next_to, room
 from keras_elmo.vectors.fingerprint import Fingerprint, differences
 from keras_elmo.vectors.options import Options
+from keras_elmo.weights.atomic import reserve
 from keras_elmo.weights.numpy_files import map_npy
+
+_OTHERS = (".offsets.npy", ".sentences.jsonl")  # of NumPy files
 
 
 class Format(NamedTuple):
@@ -104,15 +107,18 @@ class Store:
         n_done = self.n_done()
         if n_done is None:
             self._check_room()
+            if not self.record.exists():  # which would say that the others are ours
+                unfinished = [f"{suffix}.part" for suffix in ("", *_OTHERS)]
+                files.check_free(self.path, [*unfinished, ".part2", *_OTHERS])
             # Records of what is no longer there must not speak for what comes.
-            for suffix in (".json", ".offsets.npy", ".sentences.jsonl"):
+            for suffix in (".json", *_OTHERS):
                 next_to(self.path, suffix).unlink(missing_ok=True)
             files.sync_directory(self.path.parent)
             try:
                 with room(self.path):
-                    np.lib.format.open_memmap(self.part, "w+", self.dtype, self.shape)
-                    files.reserve(self.part)
                     self._write_record(0)
+                    np.lib.format.open_memmap(self.part, "w+", self.dtype, self.shape)
+                    reserve(self.part, self.part.stat().st_size)
             except BaseException:
                 self.discard()
                 raise

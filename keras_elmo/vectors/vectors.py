@@ -13,9 +13,7 @@ from keras_elmo import backends
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.layers import ScalarMix
 from keras_elmo.types import PathLike
-from keras_elmo.vectors.embeddings import DAMAGED
 from keras_elmo.vectors.options import Options
-from keras_elmo.weights import archive
 
 
 def embedding_layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
@@ -49,8 +47,8 @@ def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
     try:
         # In safe mode, which is Keras' default: no code of the file is run.
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-    # Keras and h5py raise any of these, depending on where the damage lies.
-    except (*DAMAGED, *archive.DAMAGED, ImportError) as error:
+    # Keras, h5py and TensorFlow raise anything, depending on where the damage lies.
+    except Exception as error:
         raise ValueError(
             f"source: cannot load the model {str(path)!r} ({error!s:.500}). Is it "
             "complete, and of a Keras version no newer than this one?"
@@ -77,7 +75,10 @@ def _elmo_layers(layer: keras.Layer) -> Iterator[ElmoEmbeddingLayer]:
 
 def _with_output_mode(layer: ElmoEmbeddingLayer, options: Options) -> ElmoEmbeddingLayer:
     mode = options.output_mode
-    if layer.output_mode == mode and layer.input_mode == "sentences" and not layer.stateful:
+    is_plain = layer.n_steps is None and not (
+        layer.stateful or layer.keep_sentence_boundaries
+    )
+    if layer.output_mode == mode and layer.input_mode == "sentences" and is_plain:
         return layer
     if layer.engine == "hub":
         raise ValueError(
@@ -91,6 +92,9 @@ def _with_output_mode(layer: ElmoEmbeddingLayer, options: Options) -> ElmoEmbedd
             f"one with output_mode={layer.output_mode!r}."
         )
     config = {**layer.get_config(), "output_mode": mode, "input_mode": "sentences"}
+    # No padding is kept, so that a length of the time axis is a number of tokens.
+    config |= {"max_tokens": layer.max_tokens or layer.n_steps}
+    config |= {"output_sequence_length": None, "keep_sentence_boundaries": False}
     result = ElmoEmbeddingLayer.from_config(
         {**config, "stateful": False, "fine_tune": "aggregation", "trainable": False}
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,3 +25,16 @@ def replacing(path: PathLike) -> Iterator[Path]:
         written = Path(folder, target.name)
         yield written
         written.replace(target)
+
+
+def reserve(path: PathLike, n_bytes: int) -> None:
+    """Takes the room of a file of ``n_bytes``, so that it cannot be missing later."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with Path(path).open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            # Not every file system can; there the room is taken as it is needed.
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise OSError(error.errno, error.strerror, str(path)) from error

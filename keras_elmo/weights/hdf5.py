@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -14,11 +15,12 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Arrays, PathLike
-from keras_elmo.weights.atomic import replacing
+from keras_elmo.weights.atomic import replacing, reserve
 from keras_elmo.weights.hdf5_safety import dataset_problem, declares_too_much
 from keras_elmo.weights.names import CHAR_EMBEDDING, check_finite, differences, listed
 
 _MOST_OBJECTS = 10_000  # far more than any model has
+_HDF5_STEP = 1 << 19  # bytes that are set aside for names and places of arrays
 _LARGEST_DEPTH = 6  # RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0
 
 # What h5py raises for damaged files, depending on where the damage lies.
@@ -55,9 +57,35 @@ def write_hdf5(
     problems = differences({name: a.shape for name, a in arrays.items()}, shapes)
     if problems:
         raise ValueError("The arrays do not fit the configuration:\n" + "\n".join(problems))
-    with replacing(path) as written, h5py.File(written, "w") as file:
-        for key in shapes:
-            file[key] = np.asarray(arrays[key], dtype)
+    with replacing(path) as written:
+        file = h5py.File(written, "w")
+        with filling(file) as take_room:
+            for key in shapes:
+                take_room(8 * arrays[key].size)
+                file[key] = np.asarray(arrays[key], dtype)
+
+
+@contextmanager
+def filling(file: h5py.File) -> Iterator[Callable[[int], None]]:
+    """Closes a new file; until then it gives what makes sure of room for so many bytes.
+
+    HDF5 itself may end the process when the disk is full.
+    """
+    reserved = 0
+
+    def take_room(n_bytes: int) -> None:
+        nonlocal reserved
+        needed = file.id.get_filesize() + n_bytes + _HDF5_STEP
+        if reserved < needed:
+            reserved = needed + _HDF5_STEP
+            reserve(path, reserved)
+
+    with file:
+        path = file.filename
+        yield take_room
+        file.flush()
+        n_bytes = file.id.get_filesize()
+    os.truncate(path, n_bytes)
 
 
 def _read(

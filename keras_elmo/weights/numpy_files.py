@@ -59,8 +59,9 @@ def read_member(
                 f"expected {name} to be {wanted} of shape {shape}; got {dtype} "
                 f"{found!s:.100}."
             )
-        data = file.read()  # to the end, where the checksum is compared
-    if len(data) != math.prod(shape) * dtype.itemsize:
+        n_bytes = math.prod(shape) * dtype.itemsize
+        data = file.read(n_bytes + 1)  # to the end, where the checksum is compared
+    if len(data) != n_bytes:
         raise ValueError(f"{name} is cut, or followed by something else.")
     return np.frombuffer(data, dtype).reshape(shape, order=order)
 

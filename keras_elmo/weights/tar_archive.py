@@ -96,15 +96,16 @@ def _unpack_members(stream: gzip.GzipFile, folder: Path) -> None:
             # that such a header describes have the type of plain ones.
             check_member(member.name, member.size >= 0 and not member.issparse())
             place = folder.joinpath(*PureWindowsPath(member.name).parts)
-            if member.isdir():
-                place.mkdir(parents=True, exist_ok=True)
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
             # Modes, owners and times are not taken over.
             source = archive.extractfile(member)
-            assert source is not None  # it is a plain file
-            with source, place.open("wb") as file:
-                shutil.copyfileobj(source, file)
+            try:
+                (place.parent if source else place).mkdir(parents=True, exist_ok=True)
+                if source is not None:  # not a directory
+                    with source, place.open("xb") as file:
+                        shutil.copyfileobj(source, file)
+            except (FileExistsError, NotADirectoryError) as error:
+                problem = f"its member {member.name!r:.200} has the name of another"
+                raise RefusedMemberError(problem) from error
         _check_end(archive)
 
 

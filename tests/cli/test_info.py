@@ -101,12 +101,9 @@ def test_named_models(
 ) -> None:
     size = Path(source, "weights.hdf5").stat().st_size
     with serving(Path(source)) as server:
-        urls = {
-            "weights_url": f"{server.url}/weights.hdf5",
-            "options_url": f"{server.url}/options.json",
-        }
+        urls = (f"{server.url}/weights.hdf5", f"{server.url}/options.json")
         text = {"description": "Tiny", "licence": "Free", "citation": "Nobody. 2018."}
-        model = NamedModel(name="tiny", size=size, sha256=None, **urls, **text)
+        model = NamedModel("tiny", *urls, size=size, sha256=None, **text)
         monkeypatch.setitem(MODELS, "tiny", model)
 
         code, printed, _ = run("list")

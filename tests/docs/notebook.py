@@ -29,7 +29,6 @@ _START_UP = re.compile(
     r"(?:WARNING: All log messages before absl|[IW]\d{4} |Matplotlib is building ).*\n"
     r"|.*TqdmWarning: IProgress not found.*\n.*\n"
 )
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def executed(path: Path) -> Any:
@@ -84,11 +83,6 @@ def outputs(notebook: Any) -> list[list[dict[str, str]]]:
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-
-
-def divided(text: str) -> tuple[str, list[str]]:
-    """The text with ``#`` for each number, and the numbers as they were written."""
-    return _NUMBER.sub("#", text), _NUMBER.findall(text)
 
 
 def main() -> None:

@@ -90,18 +90,3 @@ FUNCTIONS = dict(public_functions())
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_is_returned_and_raised_is_described(name: str) -> None:
     assert problems_of(FUNCTIONS[name]) == []
-
-
-def test_what_is_missing_is_found() -> None:
-    def function(first: int) -> int:
-        """Does it.
-
-        Raises:
-            LookupError: There is none.
-        """
-        if first:
-            raise KeyError(first)
-        raise ValueError(first)
-
-    function.__qualname__ = "function"
-    assert problems_of(function) == ["lacks what it returns", "lacks ValueError"]

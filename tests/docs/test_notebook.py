@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
 from notebooks import cells
 
-from tests.docs.notebook import METADATA, ROOT, divided, executed, outputs
+from tests.docs.notebook import METADATA, ROOT, executed, outputs
 
 ARTICLE = ROOT / "docs" / "gallery" / "article.ipynb"
 # Processors and versions round differently, and of 80 test reviews each counts 0.0125.
 TOLERANCE = 0.08
-
-
-def test_divided() -> None:
-    assert divided("epoch 2: 0.50, -1.5e3") == (
-        "epoch #: #, -#e#",
-        ["2", "0.50", "1.5", "3"],
-    )
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def test_a_page_becomes_cells() -> None:
@@ -65,11 +58,9 @@ ZeroDivisionError: division by zero
 def test_article_says_what_is_saved() -> None:
     saved = outputs(nbformat.read(ARTICLE, as_version=4))
     found = outputs(executed(ARTICLE))
-    assert [[sorted(o) for o in cell] for cell in found] == [
-        [sorted(o) for o in cell] for cell in saved
-    ]
     for cell_saved, cell_found in zip(saved, found, strict=True):
         for old, new in zip(cell_saved, cell_found, strict=True):
+            assert sorted(new) == sorted(old)
             for kind in ("text", "text/plain"):
                 assert_same_text(old.get(kind, ""), new.get(kind, ""))
     (picture,) = [o for cell in found for o in cell if "image/png" in o]
@@ -78,14 +69,9 @@ def test_article_says_what_is_saved() -> None:
 
 def assert_same_text(saved: str, found: str) -> None:
     """Equal up to numbers with a decimal point, which may differ by the tolerance."""
-    old_text, old_numbers = divided(saved)
-    new_text, new_numbers = divided(found)
-    assert new_text == old_text
-    for old, new in zip(old_numbers, new_numbers, strict=True):
-        if "." in old:
-            assert float(new) == pytest.approx(float(old), abs=TOLERANCE)
-        else:
-            assert new == old
+    assert NUMBER.sub("#", found) == NUMBER.sub("#", saved)
+    for old, new in zip(NUMBER.findall(saved), NUMBER.findall(found), strict=True):
+        assert abs(float(new) - float(old)) <= TOLERANCE * ("." in old)
 
 
 def test_article_is_written_by_a_clean_run() -> None:
@@ -102,12 +88,3 @@ def test_article_is_written_by_a_clean_run() -> None:
     every = [output for cell in code for output in cell.outputs]
     assert {output.get("name") for output in every} <= {"stdout", None}
     assert all(not output.get("metadata") for output in every)
-
-
-@pytest.mark.slow
-def test_what_a_cell_complains_of_is_not_an_output(tmp_path: Path) -> None:
-    cell = nbformat.v4.new_code_cell("import sys; print('too late', file=sys.stderr)")
-    path = tmp_path / "a.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    with pytest.raises(ValueError, match="wrote to the standard error: too late"):
-        executed(path)

@@ -30,16 +30,17 @@ def drawn() -> dict[str, Canvas]:
 
 def heat(canvas: Canvas, name: str) -> np.ndarray:
     """The numbers that a heat map shows as colors."""
-    (mesh,) = [
-        mesh
-        for mesh in canvas.axes.collections
-        if isinstance(mesh, QuadMesh) and mesh.get_label() == name
-    ]
-    return np.asarray(mesh.get_array())
+    meshes = [x for x in canvas.axes.collections if isinstance(x, QuadMesh)]
+    (numbers,) = [mesh.get_array() for mesh in meshes if mesh.get_label() == name]
+    return np.asarray(numbers)
 
 
 def texts(canvas: Canvas) -> list[str]:
     return [text.get_text() for text in canvas.axes.texts]
+
+
+def number(text: str) -> float:
+    return float(text.replace("\N{MINUS SIGN}", "-"))
 
 
 def test_overview(drawn: dict[str, Canvas]) -> None:
@@ -55,15 +56,11 @@ def test_overview(drawn: dict[str, Canvas]) -> None:
 def test_character_ids(drawn: dict[str, Canvas]) -> None:
     written = texts(drawn["character_ids"])
     numbers = [int(text) for text in written if re.fullmatch(r"\d{2,3}|0", text)][1:]
-    assert numbers == [
-        *(259, 73, 106, 260, 261, 261, 261, 261, 261, 261),
-        *(259, 117, 105, 102, 115, 102, 260, 261, 261, 261),
-        *(259, 73, 106, 260, 261, 261, 261, 261, 261, 261),
-        *[0] * 10,
-    ]
-    assert [text for text in written if len(text) == 1 and text.isalpha()] == list(
-        "HithereHi"
-    )
+    hi, there = [259, 73, 106, 260], [259, 117, 105, 102, 115, 102, 260]
+    hi += [261] * 6
+    assert numbers == [*hi, *there, 261, 261, 261, *hi, *[0] * 10]
+    letters = [text for text in written if len(text) == 1 and text.isalpha()]
+    assert letters == list("HithereHi")
 
 
 def test_sentence_boundaries(drawn: dict[str, Canvas]) -> None:
@@ -81,8 +78,7 @@ def test_token_vectors(drawn: dict[str, Canvas]) -> None:
     """The steps are computed by hand; what they end in is the layer's output."""
     canvas, expected = drawn["token_vectors"], outputs().token_vectors[0, 1]
     np.testing.assert_allclose(heat(canvas, "vector")[0], expected, atol=1e-5)
-    written = texts(canvas)[-11:-3]
-    found = [float(text.replace("\N{MINUS SIGN}", "-")) for text in written]
+    found = [number(text) for text in texts(canvas)[-11:-3]]
     assert found == pytest.approx(list(expected), abs=0.0051)
     for responses in steps().responses:  # from the fifth character on, padding alone
         np.testing.assert_allclose(responses[5:] - responses[5], 0, atol=1e-5)
@@ -97,15 +93,12 @@ def test_lstm_cell(drawn: dict[str, Canvas]) -> None:
 
 
 def test_bidirectional_lm(drawn: dict[str, Canvas]) -> None:
-    np.testing.assert_array_equal(
-        dependence(), [[True, True, False, False], [False, True, True, True]]
-    )
-    blue = [
-        patch
-        for patch in drawn["bidirectional_lm"].axes.patches
-        if patch.get_facecolor()[:3] == pytest.approx(to_rgb(BLUE), abs=1e-3)
-    ]
-    assert len(blue) == 2 * 2 + 1 + 1  # states of two layers, the output, the legend
+    np.testing.assert_array_equal(dependence(), [[1, 1, 0, 0], [0, 1, 1, 1]])
+    patches = drawn["bidirectional_lm"].axes.patches
+    colors = np.array([patch.get_facecolor()[:3] for patch in patches])  # (patches, 3)
+    is_blue = np.abs(colors - to_rgb(BLUE)).max(axis=1) < 1e-3
+    # The states of two layers, the output, the legend.
+    assert is_blue.sum() == 2 * 2 + 1 + 1
 
 
 def test_padding(drawn: dict[str, Canvas]) -> None:
@@ -172,10 +165,7 @@ def test_the_file_is_what_is_drawn(
     assert drawn[name].figure.get_facecolor() == (1, 1, 1, 1)  # on dark pages too
     for written, expected in zip(new, old, strict=True):
         if re.fullmatch(r"\N{MINUS SIGN}?\d\.\d\d", expected):
-            written, expected = (
-                x.replace("\N{MINUS SIGN}", "-") for x in (written, expected)
-            )
-            assert float(written) == pytest.approx(float(expected), abs=0.011)
+            assert number(written) == pytest.approx(number(expected), abs=0.011)
         else:
             assert written == expected
     assert (FOLDER / f"{name}.svg").stat().st_size < 80_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,23 +105,6 @@ def test_agrees_with_the_slow_model(
             for i, word in enumerate([*sentence, END])
         ]
         assert row == pytest.approx(expected, rel=1e-12)
-
-
-def test_probabilities_sum_to_one() -> None:
-    """After each history, on a text with enough words to estimate all discounts."""
-    random = np.random.default_rng(0)
-    shares = 1 / np.arange(1, 29)
-    text = [
-        (2 + random.choice(28, length, p=shares / shares.sum())).tolist()
-        for length in random.integers(1, 30, 150)
-    ]
-    model = KneserNey(*padded(arrays(text), 3, BEGIN, END), 30, 3)
-    ngrams = list(itertools.product(range(30), range(30), range(1, 30)))
-    tokens = np.array(ngrams, np.int32)  # (n-grams, 3)
-    is_target = np.tile([False, False, True], len(tokens))
-    found = model.probabilities(tokens.ravel(), is_target).reshape(3, 900, 29)
-    assert np.all(found > 0)
-    np.testing.assert_allclose(found.sum(axis=-1), 1.0, rtol=0, atol=1e-12)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import re
@@ -11,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,15 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
-from serve.serve import Arrays, Batches, Limits, load_model, make_app, parse_request
+from serve.serve import (
+    Arrays,
+    Batches,
+    Limits,
+    load_model,
+    make_app,
+    make_config,
+    parse_request,
+)
 from starlette.exceptions import HTTPException
 
 from keras_elmo import ElmoEmbeddingLayer
@@ -33,13 +41,13 @@ LIMITS = Limits(5000, 8, 60, 50, 100, 30, 20, 100)
 SENTENCES = ["the cat  sat on the mat ", "a", "", "naïve café tab\there"]
 
 
-@contextmanager
+@contextlib.contextmanager
 def served(
     compute: Callable[..., Arrays], limits: Limits, outputs: Sequence[str] = OUTPUTS
 ) -> Iterator[Any]:
     """Runs the service in a thread; yields the server, which has a port."""
     app = make_app(compute, outputs, limits)
-    server: Any = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    server: Any = uvicorn.Server(make_config(app, limits, port=0, log_level="critical"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
     while thread.is_alive() and not server.started:
@@ -143,8 +151,7 @@ def test_wrong_requests(
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(rest)
     status, content, _ = send(service, method="GET", path="/health", headers={})
-    assert (status, content["status"]) == (200, "ready")
-    assert content["outputs"] == ["default", "elmo", "lstm_outputs1", "word_emb"]
+    assert (status, content) == (200, {"status": "ready", "outputs": sorted(OUTPUTS)})
 
 
 @pytest.mark.parametrize(
@@ -156,16 +163,13 @@ def test_wrong_requests(
         (b'{"sentences": [NaN]}', 400, "must be JSON in UTF-8"),
         (b"[" * 2000 + b"]" * 2000, 400, "must be JSON in UTF-8"),
         (b"null", 422, "must be an object with 'sentences' or 'tokens'"),
-        (b"{}", 422, "must be an object with"),
         (b'{"sentences": ["a"], "tokens": [["a"]]}', 422, "must be an object with"),
-        (b'{"sentence": ["a"]}', 422, "must be an object with"),
         (b'{"sentences": "a"}', 422, "sentences must be a list"),
         (b'{"sentences": ["a", 1]}', 422, "sentences[1] must be a string"),
         (b'{"tokens": ["a"]}', 422, "tokens[0] must be a list"),
         (b'{"tokens": [["a"], ["b", true]]}', 422, "tokens[1] must have strings"),
         (b'{"tokens": [["a", ""]]}', 422, "tokens[0] must have strings that are not emp"),
-        (b'{"sentences": ["a"], "output": "x"}', 422, "output must be one of default, el"),
-        (b'{"sentences": ["a"], "output": [1]}', 422, "output must be one of"),
+        (b'{"sentences": ["a"], "output": [1]}', 422, "output must be one of default, el"),
         ({"sentences": ["a"] * 9}, 413, "sentences: 9; at most 8."),
         ({"sentences": ["a " * 31] * 2}, 413, "tokens: 62; at most 60"),
         ({"tokens": [["a"], ["a"] * 51]}, 413, "tokens_of_sentence: 5"),
@@ -251,6 +255,31 @@ def test_time_limits_and_a_model_that_fails() -> None:
         status, content, _ = send(server, b'{"sentences": ["fail"]}')
         assert (status, content["error"]) == (500, "The vectors could not be computed.")
         assert vectors(server, sentences=["a b"]) == [[2.0]]
+
+
+def test_slow_clients_are_cut_off() -> None:
+    """Those that send headers byte by byte, and those that never read a large answer."""
+
+    def compute(rows: Sequence[Sequence[str]]) -> Arrays:
+        size = 1 << 21 if "large" in rows[0] else 1
+        return {"default": np.full((len(rows), size), 0.1234567, np.float32)}
+
+    body = b'{"sentences": ["large"]}'
+    request = b"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    request += b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with served(compute, Limits(seconds=0.5)) as server:
+        for sent in (b"", b"P", request):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(sent)
+                until = time.monotonic() + 20
+                with contextlib.suppress(ConnectionError):
+                    while sent == b"P" and time.monotonic() < until:
+                        time.sleep(0.1)
+                        client.sendall(b"O")
+                while server.server_state.connections and time.monotonic() < until:
+                    time.sleep(0.05)
+                assert not server.server_state.connections
+        assert send(server)[0] == 200
 
 
 def test_batches_are_bounded_and_in_order() -> None:

@@ -20,10 +20,8 @@ siamese = load_example("similar_texts/siamese")
 def test_halve() -> None:
     first = "A film about a man who sells his boat."
     second = "He buys it back! And that is all that happens to him."
-    assert halves.halve(f"{first} {second}") == (
-        "A film about a man who sells his boat .",
-        "He buys it back ! And that is all that happens to him .",
-    )
+    expected = (first.replace(".", " ."), second.replace("!", " !").replace(".", " ."))
+    assert halves.halve(f"{first} {second}") == expected
     # Cut off after "all": the middle has moved, but stands between the same sentences.
     assert halves.halve(f"{first} {second}", 17)[1] == "He buys it back ! And that is all"
     # One sentence, and halves of which one is too short.
@@ -31,29 +29,9 @@ def test_halve() -> None:
         assert halves.halve(text) is None
 
 
-def test_embedded_halves() -> None:
-    def read(seed: int) -> tuple[tuple[list[str], list[str]], ...]:
-        arguments = ["--test", "20", "--seed", str(seed)]
-        found = halves.read_halves(halves.make_parser("").parse_args(arguments))
-        return tuple(map(tuple, found))
-
-    reference, test = read(0)
-    assert [len(part) for part in (*reference, *test)] == [153, 153, 20, 20]
-    assert min(len(text.split()) for part in test for text in part) == halves.LEAST_TOKENS
-    assert read(0) == (reference, test)
-    assert read(1)[1] != test
-
-
 def test_retrieval() -> None:
-    similar = np.array(
-        [
-            [
-                [0.9, 0.1, 0.2],  # its own, the first number, is the highest: 1
-                [0.5, 0.4, 0.3],  # one is higher than 0.4: 2
-                [0.7, 0.7, 0.7],  # three alike at places 1 to 3: 2
-            ]
-        ]
-    )
+    # Its own is the highest; one is higher than 0.4; three alike are at places 1 to 3.
+    similar = np.array([[[0.9, 0.1, 0.2], [0.5, 0.4, 0.3], [0.7, 0.7, 0.7]]])
     expected = (1 / 3, 1, (1 + 1 / 2 + 1 / 2) / 3)
     assert halves.retrieval(similar) == pytest.approx(expected, abs=1e-9)
     # All alike: chance, not success.

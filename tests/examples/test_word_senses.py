@@ -17,16 +17,9 @@ rules = load_example("word_senses/sense_rules")
 
 
 def test_sentences() -> None:
-    review = (
-        "Mr. Smith (who?) is fine... but old. He said: 'Run!' Then (so it "
-        "ends.) 10 points!!!"
-    )
-    assert text.split_sentences(review) == [
-        "Mr. Smith (who?) is fine... but old.",
-        "He said: 'Run!'",
-        "Then (so it ends.)",
-        "10 points!!!",
-    ]
+    sentences = ["Mr. Smith (who?) is fine... but old.", "He said: 'Run!'"]
+    sentences += ["Then (so it ends.)", "10 points!!!"]
+    assert text.split_sentences(" ".join(sentences)) == sentences
     assert text.split_sentences("") == []
 
 
@@ -39,25 +32,6 @@ def test_occurrences() -> None:
     assert text.find_occurrences(sentences, "Like")[0].neighbor(-1) == text.NO_WORD
     # Of the longest sentences none is taken.
     assert len(text.find_occurrences(["a " * 60, "a " * 61], "a")) == 60
-
-
-def test_context() -> None:
-    occurrence = text.Occurrence(tuple("abcdefg"), 3)
-    assert occurrence.context(1) == "... c [d] e ..."
-    assert occurrence.context(3) == occurrence.context(9) == "a b c [d] e f g"
-    assert "".join(occurrence.replaced(-1, "x").tokens) == "abxdefg"
-    assert "".join(occurrence.replaced(0, "x").tokens) == "abcxefg"
-
-
-def test_characteristic() -> None:
-    inside, outside = (
-        [text.Occurrence((left, "like"), 1) for left in words.split()]
-        for words in ("looks Looks is I", "I is would would")
-    )
-    # "i" and "is" are as frequent elsewhere, "would" is not here.
-    assert text.characteristic(inside, outside, -1, 3) == [("looks", 0.5, 0.0)]
-    found = text.characteristic(outside, inside[:2], -1, 2)
-    assert found == [("would", 0.5, 0.0), ("i", 0.25, 0.0)]
 
 
 def test_vectors_are_those_of_the_layer(source: str, tmp_path: Path) -> None:
@@ -168,8 +142,5 @@ def test_evaluation(tmp_path: Path) -> None:
     # Layer 0 sees no context: chance. The others do: "would like", "looks like".
     assert cells[:2] == ["0.00", f"({majority})"]
     assert float(cells[4]) > 0.5
-    assert re.findall(r"\nmean +(\w+ \w+) .*", printed) == [
-        "cue seen",
-        "cue hidden",
-        "made up",
-    ]
+    kinds = re.findall(r"\nmean +(\w+ \w+) .*", printed)
+    assert kinds == ["cue seen", "cue hidden", "made up"]

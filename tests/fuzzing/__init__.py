@@ -11,7 +11,7 @@ from tests.fuzzing.target import Target
 
 def targets() -> dict[str, Target]:
     """All targets by name; what they read is imported only now."""
-    from tests.fuzzing import training, vectors, weights
+    from tests.fuzzing import graphs, training, vectors, weights
 
-    kinds = (*weights.TARGETS, *vectors.TARGETS, *training.TARGETS)
+    kinds = (*weights.TARGETS, *graphs.TARGETS, *vectors.TARGETS, *training.TARGETS)
     return {kind.name: kind() for kind in kinds}

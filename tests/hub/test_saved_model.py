@@ -264,6 +264,21 @@ def test_mixed_precision_and_what_the_layer_does_not_hold(tmp_path: Path) -> Non
     assert loaded.serve(tf.constant(SENTENCES)).dtype == tf.float16
 
 
+def test_a_length_and_boundaries(tmp_path: Path) -> None:
+    """``serve`` does what the layer does; the modules' signatures have no boundaries."""
+    layer = ElmoEmbeddingLayer(
+        *(LEAST, "elmo"), output_sequence_length=5, keep_sentence_boundaries=True
+    )
+    cut = ElmoEmbeddingLayer(LEAST, "elmo", output_sequence_length=3)
+    cut.set_weights(layer.get_weights())
+    export_saved_model(layer, tmp_path / "out")
+    loaded = tf.saved_model.load(str(tmp_path / "out"))
+    np.testing.assert_allclose(loaded.serve(SENTENCES), layer(SENTENCES), atol=1e-6)
+    found = loaded.signatures["default"](tf.constant(SENTENCES))
+    np.testing.assert_allclose(found["elmo"], cut(SENTENCES), atol=1e-6)
+    assert found["sequence_len"].numpy().tolist() == [3, 1, 0, 3]
+
+
 def test_its_weights_are_stored_once(tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(dataclasses.replace(LEAST, dim=200))
     export_saved_model(layer, tmp_path / "out")

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
 from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
+from keras_elmo.hub import export_saved_model
 from keras_elmo.hub.tf_hub import read_mix, read_tf_hub
 from tests.hub.tf_hub_modules import MIX, STYLES, Style, write_module, write_other_module
-from tests.tiny_models import TINY, random_arrays
+from tests.tiny_models import LEAST, TINY, random_arrays
 from tests.weights.checks import assert_loads, changed
 
 
@@ -73,6 +74,13 @@ def test_a_module_that_is_no_elmo(tmp_path: Path) -> None:
     message = r"is not an ELMo model \(.*\). Its variables: embeddings \(10, 4\). Expected"
     with pytest.raises(SourceError, match=message):
         ElmoEmbeddingLayer(path)
+
+
+def test_a_saved_model_of_tensorflow_2(tmp_path: Path) -> None:
+    export_saved_model(ElmoEmbeddingLayer(LEAST, "word_emb"), tmp_path / "exported")
+    for engine in ("native", "hub"):
+        with pytest.raises(SourceError, match=r"exported' is of TensorFlow 2: only TF1 Hu"):
+            ElmoEmbeddingLayer(tmp_path / "exported", engine=engine)
 
 
 def test_variables_that_do_not_fit(spoiled: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from keras_elmo import batch_to_character_ids
 from keras_elmo.layers import CharacterIds
+from keras_elmo.text.imdb import LABELED, read_imdb
+from keras_elmo.text.tokenization import split_text
 from tests.layer_checks import check_layer
 
 TOKENS = st.binary(min_size=1, max_size=12).filter(lambda t: t not in (b"<S>", b"</S>"))
@@ -26,6 +30,55 @@ def test_sentences(tmp_path: Path) -> None:
     ]
     layer = CharacterIds(max_characters_per_token=6)
     check_layer(layer, tf.constant([" ab  é ", "c", ""]), tmp_path, expected)
+
+
+@pytest.mark.parametrize("split", ["words", "character"])
+def test_splits(split: Any, tmp_path: Path) -> None:
+    texts = ["It isn't bad... हिन्दी", "", "MKV\tLLA\u3000。\x85"]
+    expected = batch_to_character_ids([split_text(text, split) for text in texts])
+    check_layer(CharacterIds(split=split), tf.constant(texts), tmp_path, expected)
+    short = CharacterIds(split=split, max_tokens=2)(texts)
+    np.testing.assert_array_equal(short, expected[:, :2])
+
+
+def of_graph(texts: list[bytes], split: Any) -> list[list[bytes]]:
+    rows = CharacterIds(split=split).tokens(tf.constant(texts)).numpy().tolist()
+    return [[token for token in row if token] for row in rows]
+
+
+def of_python(text: bytes, split: Any) -> list[bytes]:
+    """A byte that is not UTF-8 is a token."""
+    tokens = split_text(text.decode("utf-8", "surrogateescape"), split)
+    return [token.encode("utf-8", "surrogateescape") for token in tokens]
+
+
+@given(
+    st.lists(
+        st.binary(max_size=20)
+        | st.text().map(str.encode)
+        | st.text("ab1'\u2019_.!… \n\x85\u200d\u0301é\u093f🙂\ufe0f").map(str.encode),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_graph_splits_as_python_does(texts: list[bytes]) -> None:
+    for split in ("words", "character", "space"):
+        assert of_graph(texts, split) == [of_python(text, split) for text in texts]
+
+
+@pytest.mark.slow
+def test_the_graph_splits_reviews_and_tweets_as_python_does(shared: Path) -> None:
+    reviews = read_imdb(shared / "data/aclImdb_v1.tar.gz", [*LABELED, "train/unsup"])
+    texts = [text.encode() for folder in reviews.values() for text in folder]
+    assert len(texts) == 100_000
+    for path in sorted((shared / "data/wnut17").glob("*[dl]")):  # not its README
+        tweets = path.read_bytes().split(b"\n\n")
+        texts += [re.sub(rb"\t.*", b"", tweet) for tweet in tweets]  # words, without tags
+    texts.sort(key=len)  # batches are padded
+    for split, chosen in (("words", texts), ("character", texts[::50])):
+        for start in range(0, len(chosen), 500):
+            some = chosen[start : start + 500]
+            assert of_graph(some, split) == [of_python(text, split) for text in some]
 
 
 def test_tokens(tmp_path: Path) -> None:
@@ -52,6 +105,7 @@ def test_any_bytes_in_tokens(batch: list[list[bytes]], max_tokens: int) -> None:
         assert not np.any(ids[:, expected.shape[1] :])
 
 
+@pytest.mark.filterwarnings("ignore::keras_elmo.errors.InputTip")
 @given(
     st.lists(st.text(max_size=20) | st.binary(max_size=20), min_size=1, max_size=3),
     st.none() | st.integers(1, 3),
@@ -70,7 +124,7 @@ def test_any_text_and_bytes_in_sentences(
 
 
 def test_long_inputs() -> None:
-    ids = CharacterIds()(["x" * 10_000, "y " * 5_000]).numpy()
+    ids = CharacterIds()(tf.constant(["x" * 10_000, "y " * 5_000])).numpy()
     assert ids.shape == (2, 5_000, 50)
     assert ids[0, 0].tolist() == [259, *[ord("x") + 1] * 48, 260]
     assert (ids[1] == batch_to_character_ids([["y"]])[0, 0]).all()
@@ -147,6 +201,21 @@ def test_forms_of_the_same(input_mode: str, dense: list, others: tuple) -> None:
         np.testing.assert_array_equal(layer(inputs), layer(dense))
 
 
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "uint16", "uint32", "uint64"])
+def test_ids_of_any_integers(dtype: str) -> None:
+    ids = np.zeros((1, 3, 50), dtype)
+    ids[0, 0] = 261
+    expected = ids.copy()
+    layer = CharacterIds("character_ids")
+    if dtype.startswith("int"):
+        ids[0, 1] = -1  # padding
+    for inputs in (ids, tf.constant(ids)):
+        np.testing.assert_array_equal(layer(inputs), expected)
+    # What no int32 holds stays a wrong id, which the embedding refuses.
+    ids[0, 2] = np.iinfo(dtype).max
+    assert layer(tf.constant(ids))[0, 2].numpy().tolist() == [262] * 50
+
+
 def test_in_a_function() -> None:
     layer = CharacterIds(max_tokens=2)
     function = tf.function(layer, input_signature=[tf.TensorSpec((None, None), tf.string)])
@@ -179,9 +248,16 @@ STRINGS = "expected strings, got"
         ("character_ids", [[[1, 2]]], ValueError, "max_characters_per_token = 50"),
         ("character_ids", [[[1]], [[1], [2]]], ValueError, "rows of different lengths"),
         ("character_ids", [[[262] + [0] * 49]], ValueError, "0 to 261; got 0 to 262"),
-        ("character_ids", [[[-1] * 50]], ValueError, "go from 0 to 261; got -1 to -1"),
-        ("character_ids", tf.ones((1, 1, 50)), TypeError, "got float32"),
-        ("character_ids", tf.ones((1, 1, 50), tf.uint8), TypeError, "got uint8"),
+        ("character_ids", np.full((1, 1, 50), 1 << 32), ValueError, "to 261; got 42949672"),
+        *(
+            ("character_ids", ids, TypeError, f"got {dtype} of shape")
+            for dtype in ("float32", "uint8", "int8", "bool")
+            for ids in (
+                np.ones((1, 1, 50), dtype),
+                tf.ones((1, 1, 50), dtype),
+                keras.Input((None, 50), dtype=dtype),
+            )
+        ),
         # Symbolic ones.
         ("sentences", keras.Input(()), TypeError, r"takes strings of shape .* got float32"),
         ("sentences", keras.Input((2,), dtype="string"), ValueError, r"shape \(None, 2\)"),
@@ -206,6 +282,8 @@ def test_refuses_inputs_of_models_and_functions() -> None:
     ("arguments", "error", "message"),
     [
         ({"input_mode": "words"}, ValueError, "input_mode must be one of 'sentences', 't"),
+        ({"split": "words", "input_mode": "tokens"}, ValueError, "split='words' splits se"),
+        ({"split": "word"}, ValueError, "split must be one of 'space', 'words', 'charac"),
         ({"input_mode": None}, ValueError, "input_mode must be one of .* got None"),
         ({"pad_token": 0}, TypeError, "pad_token must be a string; got 0"),
         ({"max_tokens": 0}, ValueError, "max_tokens must be a positive integer; got 0"),

@@ -51,23 +51,6 @@ def test_arrays_come_back(config: ElmoConfig, depth: int | None) -> None:
     assert created.get_config() | {"name": ""} == assigned.get_config() | {"name": ""}
 
 
-def test_the_rows_for_the_input_come_first() -> None:
-    layer = ElmoBiLM(TINY, 1)
-    arrays = random_arrays(TINY)
-    create_from_arrays(layer, dict(arrays))
-    cell = layer.lstms.forward_lstms[0].cell
-    both = arrays["RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0"]
-    np.testing.assert_array_equal(to_numpy(cell.kernel), both[:8])
-    np.testing.assert_array_equal(to_numpy(cell.recurrent_kernel), both[8:])
-
-
-def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"fine_tune must be one of .*; got 'mix'"):
-        ElmoBiLM(TINY, fine_tune="mix")
-    with pytest.raises(ValueError, match="stateful needs to know the batch size"):
-        ElmoBiLM(TINY, stateful=True).build((None, None, 50))
-
-
 # ------------------------------------------------------------------ distinct words
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,14 +18,13 @@ pytestmark = pytest.mark.any_backend
 
 LAYERS = np.random.default_rng(0).normal(size=(2, 4, 3, 5)).astype(np.float32)
 MASK = np.array([[True, True, False, True], [True, False, False, False]])
-NOTHING = np.zeros((2, 4), bool)
 SKEWED = {"initial_weights": [0.2, 0.5, -0.4], "initial_gamma": 0.9}
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 4, 3, 5), (2, 2, 2, 3, 5)])
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 2, 2, 3, 5)])
 def test_any_number_of_leading_axes(shape: tuple[int, ...]) -> None:
     layers = np.random.default_rng(1).normal(size=shape)
-    expected = scalar_mix(layers, [0.2, 0.5, -0.4], 0.9)
+    expected = scalar_mix(layers, *SKEWED.values())
     found = to_numpy(ScalarMix(**SKEWED)(layers))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -46,12 +44,10 @@ def normalized(layers: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def test_layer_norm_leaves_padding_out(tmp_path: Path) -> None:
-    check_layer(
-        *(ScalarMix(layer_norm=True), LAYERS, tmp_path),
-        expected=normalized(LAYERS, ~NOTHING).mean(axis=2),
-    )
     layer = ScalarMix(layer_norm=True, **SKEWED)
-    expected = scalar_mix(normalized(LAYERS * 3 + 1, MASK), [0.2, 0.5, -0.4], 0.9)
+    expected = scalar_mix(normalized(LAYERS, np.ones((2, 4), bool)), *SKEWED.values())
+    check_layer(layer, LAYERS, tmp_path, expected)
+    expected = scalar_mix(normalized(LAYERS * 3 + 1, MASK), *SKEWED.values())
     found = to_numpy(layer(LAYERS * 3 + 1, mask=MASK))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -73,32 +69,6 @@ def test_regularizer() -> None:
         mix(LAYERS)
         losses = [to_numpy(loss) for loss in mix.losses]
         np.testing.assert_allclose(losses, [0.5 * 14], rtol=1e-6)
-
-
-@pytest.mark.tensorflow  # whose tape it takes
-def test_gradient_against_finite_differences() -> None:
-    import tensorflow as tf
-
-    layer = ScalarMix(**SKEWED, dtype="float64")
-    target = np.random.default_rng(2).normal(size=(2, 4, 5))
-
-    def loss() -> Any:
-        return tf.reduce_sum(tf.square(layer(LAYERS) - target))
-
-    with tf.GradientTape() as tape:
-        value = loss()
-    gradients = tape.gradient(value, [v.value for v in layer.trainable_variables])
-    for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
-        start, losses = variable.numpy(), {}
-        for index in np.ndindex(start.shape):
-            step = np.zeros_like(start)
-            step[index] = 1e-5
-            for sign in (1, -1):
-                variable.assign(start + sign * step)
-                losses[sign] = loss()
-            variable.assign(start)
-            difference = (losses[1] - losses[-1]) / 2e-5
-            np.testing.assert_allclose(gradient.numpy()[index], difference, rtol=1e-6)
 
 
 def test_refuses_the_wrong_number_of_weights() -> None:

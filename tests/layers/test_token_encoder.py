@@ -12,17 +12,6 @@ from tests.any_backend import to_numpy, to_tensor
 pytestmark = pytest.mark.any_backend
 
 
-def one_filter(kernel: list[float], bias: float, n_highway: int = 0) -> TokenEncoder:
-    """Embeddings of size 1, where the row of id i holds i."""
-    layer = TokenEncoder(1, [(len(kernel), 1)], char_dim=1, n_highway=n_highway)
-    layer.build((None, None, 4))
-    layer.char_embedding.assign(np.arange(1, 262)[:, None])
-    layer.convolutions[0][0].assign(np.reshape(kernel, (-1, 1, 1)))
-    layer.convolutions[0][1].assign([bias])
-    assert layer.projection is None  # one filter, and vectors of size 1
-    return layer
-
-
 @pytest.mark.parametrize(
     ("kernel", "bias", "ids", "expected"),
     [
@@ -36,19 +25,15 @@ def one_filter(kernel: list[float], bias: float, n_highway: int = 0) -> TokenEnc
 def test_convolution_by_hand(
     kernel: list[float], bias: float, ids: list[list[int]], expected: list[float]
 ) -> None:
-    vectors = to_numpy(one_filter(kernel, bias)(np.array([ids])))
+    """Embeddings of size 1, where the row of id i holds i; no projection."""
+    layer = TokenEncoder(1, [(len(kernel), 1)], char_dim=1, n_highway=0)
+    layer.build((None, None, 4))
+    layer.char_embedding.assign(np.arange(1, 262)[:, None])
+    layer.convolutions[0][0].assign(np.reshape(kernel, (-1, 1, 1)))
+    layer.convolutions[0][1].assign([bias])
+    assert layer.projection is None
+    vectors = to_numpy(layer(np.array([ids])))
     np.testing.assert_allclose(vectors[0, :, 0], expected, rtol=1e-6)
-
-
-def test_highway_by_hand() -> None:
-    layer = one_filter([0.0], 3.0, n_highway=1)  # whatever the characters, x = 3
-    highway = layer.highways[0]
-    highway.carry_kernel.assign([[1.0]])
-    highway.carry_bias.assign([-3.0])  # gate: sigmoid(0) = 1/2
-    highway.transform_kernel.assign([[2.0]])
-    highway.transform_bias.assign([1.0])  # relu(7)
-    vectors = to_numpy(layer(np.array([[[1, 2, 3]]])))
-    np.testing.assert_allclose(vectors, [[[7 / 2 + 3 / 2]]], rtol=1e-6)
 
 
 def test_mask() -> None:

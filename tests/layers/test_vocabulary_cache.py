@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +36,9 @@ def word_layer() -> ElmoEmbeddingLayer:
 
 def tripled(layer: ElmoEmbeddingLayer) -> None:
     """Makes cached vectors wrong, to show where they are used."""
-    layer.vocabulary_cache.vectors.assign(layer.vocabulary_cache.vectors * 3)
+    table = layer.vocabulary_cache.table
+    words, vectors = table.export()
+    table.insert(words, vectors * 3)
 
 
 def model_of(layer: ElmoEmbeddingLayer) -> keras.Model:
@@ -47,7 +53,8 @@ def test_is_exact_and_used_and_no_weight(
     monkeypatch.setattr("keras_elmo.layers.vocabulary_cache._WORDS_AT_ONCE", words_at_once)
     expected, weights = layer(SENTENCES), [w.path for w in layer.weights]
     layer.cache_vocabulary(WORDS)
-    assert layer.vocabulary_cache.words == (b"the", b"cat", "café".encode(), b"unused")
+    known = [word.decode() for word in layer.vocabulary_cache.words]
+    assert known == ["café", "cat", "the", "unused"]
     assert [w.path for w in layer.weights] == weights
     np.testing.assert_allclose(layer(SENTENCES), expected, atol=1e-6)
     tripled(layer)
@@ -86,6 +93,28 @@ def test_a_traced_model_follows_the_cache(layer: ElmoEmbeddingLayer) -> None:
     np.testing.assert_allclose(model.predict(TEXTS, verbose=0), expected, atol=1e-6)
 
 
+def test_is_replaced_while_others_call(word_layer: ElmoEmbeddingLayer) -> None:
+    """No call sees half of a vocabulary, or words of one and vectors of another."""
+    word_layer.cache_vocabulary([])
+    model, expected = model_of(word_layer), word_layer(SENTENCES)
+    vocabularies = [["the", "sat"], WORDS, [], ["mat", *WORDS[::-1]], ["a", "dogs"]]
+    stop = threading.Event()
+
+    def call(run: Callable[[tf.Tensor], Any]) -> int:
+        n_calls = 0
+        while not stop.is_set():
+            np.testing.assert_allclose(run(TEXTS), expected, atol=1e-6)
+            n_calls += 1
+        return n_calls
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(call, run) for run in (word_layer, model.predict_on_batch) * 2]
+        for i in range(60):
+            word_layer.cache_vocabulary(vocabularies[i % len(vocabularies)])
+        stop.set()
+        assert all(each.result(timeout=60) > 0 for each in calls)
+
+
 def test_is_saved(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     layer.cache_vocabulary(WORDS)
     model = model_of(layer)
@@ -94,7 +123,9 @@ def test_is_saved(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     cache = loaded.layers[-1].vocabulary_cache
     assert cache.words == layer.vocabulary_cache.words
-    np.testing.assert_array_equal(cache.vectors, layer.vocabulary_cache.vectors)
+    words = tf.constant(cache.words)
+    vectors = [c.table.lookup(words) for c in (cache, layer.vocabulary_cache)]
+    np.testing.assert_array_equal(*vectors)
     np.testing.assert_allclose(loaded(TEXTS), expected, atol=1e-6)
     model.export(tmp_path / "exported", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "exported"))
@@ -107,11 +138,11 @@ def test_other_weights_drop_it(layer: ElmoEmbeddingLayer, tmp_path: Path) -> Non
     model = model_of(layer)
     layer.cache_vocabulary(WORDS)
     model.load_weights(tmp_path / "without.weights.h5")
-    assert layer.vocabulary_cache.words == ()
+    assert layer.vocabulary_cache.words == []
     np.testing.assert_allclose(layer(SENTENCES), other(SENTENCES), atol=1e-6)
     layer.cache_vocabulary(WORDS)
     layer.use_arrays(random_arrays(LEAST))
-    assert layer.vocabulary_cache.words == ()
+    assert layer.vocabulary_cache.words == []
 
 
 def test_training_the_encoder_drops_it() -> None:
@@ -123,14 +154,14 @@ def test_training_the_encoder_drops_it() -> None:
     layer.cache_vocabulary(WORDS)
     assert layer.vocabulary_cache.words
     model.trainable = True
-    assert layer.vocabulary_cache.words == ()
+    assert layer.vocabulary_cache.words == []
 
 
 def test_config_is_that_of_an_empty_one() -> None:
     cache = VocabularyCache(3)
     cache.fill(["a"], lambda words: np.ones((1 + len(words) + 1, 3), np.float32))
     copy = VocabularyCache.from_config(cache.get_config())
-    assert (copy.projection_dim, cache.words, copy.words) == (3, (b"a",), ())
+    assert (copy.projection_dim, cache.words, copy.words) == (3, [b"a"], [])
 
 
 def test_refuses(layer: ElmoEmbeddingLayer) -> None:
@@ -138,7 +169,7 @@ def test_refuses(layer: ElmoEmbeddingLayer) -> None:
         layer.cache_vocabulary("the cat")
     with pytest.raises(TypeError, match="words must hold strings; got 3 of type int"):
         layer.cache_vocabulary(["the", 3])
-    assert layer.vocabulary_cache.words == ()
+    assert layer.vocabulary_cache.words == []
     by_ids = ElmoEmbeddingLayer(LEAST, input_mode="character_ids")
     with pytest.raises(ValueError, match=r"needs engine='native' and strings as input"):
         by_ids.cache_vocabulary(["the"])

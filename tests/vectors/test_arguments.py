@@ -48,6 +48,7 @@ def test_shows_the_progress(
         ({"pooled": 1}, "pooled must be True or False; got 1"),
         ({"dtype": "int8"}, "dtype must be one of 'float32', 'float16'; got"),
         ({"on_error": "ignore"}, "on_error must be one of 'fail', 'repair', 'skip'; got"),
+        ({"split": "lines"}, "split must be one of 'space', 'words', 'character'; got"),
         ({"max_tokens": 0}, "max_tokens must be a positive integer; got 0"),
         ({"batch_size": 0}, "batch_size must be a positive integer; got 0"),
         ({"token_budget": None}, "token_budget must be a positive integer"),

@@ -60,6 +60,9 @@ def test_pooled(source: str, pooled: ElmoEmbeddingLayer) -> None:
     assert found.dtype == np.float16
     layers = np.asarray(pooled(TEXTS))  # (n, 3, D)
     np.testing.assert_allclose(found, layers.mean(axis=1), rtol=1e-3, atol=1e-3)
+    raw, spaced = ["It isn't bad...", "a (b)"], ["It isn't bad ...", "a ( b )"]
+    found = arrays(embedded(source, raw, pooled=True, split="words"))
+    np.testing.assert_allclose(np.stack(found), pooled(spaced), atol=1e-6)
 
 
 def test_rows_of_a_part(

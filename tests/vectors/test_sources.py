@@ -50,6 +50,21 @@ def test_a_saved_model(input_mode: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, means, atol=1e-6)
 
 
+def test_the_split_of_the_source(tmp_path: Path) -> None:
+    layer = ElmoEmbeddingLayer(LEAST, "pooled_layers", split="words")
+    raw, path = ["It isn't bad...", "a  b"], tmp_path / "a.npy"
+    found = compute_features(layer, raw, path, **QUIET)
+    np.testing.assert_allclose(found, layer(raw), atol=1e-6)
+    assert compute_features(layer, raw, path, split="words", **QUIET) is not None
+    with pytest.raises(ValueError, match=r"split='space': the source is a layer with spli"):
+        compute_features(layer, raw, path, split="space", **QUIET)
+    plain = ElmoEmbeddingLayer(LEAST, "pooled_layers")
+    plain.set_weights(layer.get_weights())
+    # Another split is another fingerprint, also of the same tokens.
+    with pytest.raises(ValueError, match=r"differ: split \('words', now 'character'\)"):
+        compute_features(plain, raw, path, split="character", **QUIET)
+
+
 def test_a_layer_that_cannot(
     source: str, layer: ElmoEmbeddingLayer, tmp_path: Path, module: Path
 ) -> None:
@@ -80,6 +95,18 @@ def test_other_backends(
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match="Embedding a corpus needs the TensorFlow"):
         compute_features(layer, SENTENCES, tmp_path / "a.npy", **QUIET)
+
+
+def test_a_layer_with_a_length_and_boundaries(tmp_path: Path) -> None:
+    """Sentences are cut; there is neither padding nor a boundary in a file."""
+    arguments = {"output_sequence_length": 4, "keep_sentence_boundaries": True}
+    layer = ElmoEmbeddingLayer(LEAST, "layers", **arguments)
+    fresh = ElmoEmbeddingLayer(LEAST, "layers", max_tokens=2)
+    fresh.set_weights(layer.get_weights())
+    found = compute_features(layer, ["a b c", "d"], tmp_path / "a.npy", **QUIET)
+    expected = np.asarray(fresh(["a b c", "d"]))
+    for vectors, row in zip(found, (expected[0], expected[1, :1]), strict=True):
+        np.testing.assert_allclose(vectors, row, atol=1e-6)
 
 
 def test_a_stateful_layer(tmp_path: Path) -> None:

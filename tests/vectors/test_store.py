@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.errors import DiskFullError
 from keras_elmo.vectors.corpus import Corpus
+from keras_elmo.vectors.files import SUFFIXES
 from keras_elmo.vectors.numpy_format import NUMPY
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.store import Store, read_record
+from tests.vectors.small_jobs import KINDS, QUIET, contents
 
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
 
@@ -30,6 +33,19 @@ def started(path: Path, of: str = "this") -> Store:
     result = store(path, of)
     result.begin()
     return result
+
+
+@pytest.mark.parametrize("suffix", sorted({*SUFFIXES} - {".json.part"}))
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_of_the_user(
+    layer: ElmoEmbeddingLayer, tmp_path: Path, suffix: str, kind: str
+) -> None:
+    """They are left alone, whatever their names."""
+    path = tmp_path / f"v{kind}{suffix}"
+    path.write_text("mine")
+    with pytest.raises((FileExistsError, ValueError), match=rf"path: .*{path.name}'"):
+        compute_features(layer, ["a"], tmp_path / f"v{kind}", pooled=True, **QUIET)
+    assert contents(tmp_path) == {path.name: b"mine"}
 
 
 def test_what_is_on_the_disk(tmp_path: Path) -> None:

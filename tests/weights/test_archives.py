@@ -168,6 +168,11 @@ def test_a_check_reads_every_member(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"model.zip' \("):
         check_zip(path)
     assert load_source(path).config == TINY
+    # A size in the directory: zipfile ends where the data do, and their checksum fits.
+    start = content.index(b"PK\1\2") + 24
+    path.write_bytes(content[:start] + b"\xff\xff\0\0" + content[start + 4 :])
+    with pytest.raises(SourceError, match=r"'elmo_options.json' has \d+ bytes"):
+        check_zip(path)
 
 
 # ------------------------------------------------------------------------------- tar.gz
@@ -297,7 +302,8 @@ HOLES = [
     {"major": "1", "minor": "0", "realsize": "1000000000"},
 ]
 DIGITS = raw("x", tarfile.XHDTYPE, b"1" * PLENTY)  # minutes for tarfile's expressions
-SLOW = raw("x", tarfile.XHDTYPE, b"1" * 1024) + raw("f", tarfile.REGTYPE, b"")
+DIGITS_OF_EACH = raw("x", tarfile.XHDTYPE, b"1" * 1024)
+SLOW = b"".join(DIGITS_OF_EACH + raw(f"f{i}", tarfile.REGTYPE, b"") for i in range(251))
 WHOLE = tar_bytes()
 HEADER = WHOLE.index(b"tfhub_module")
 OUT, PLAIN, LARGE = (
@@ -313,6 +319,7 @@ def with_holes(names: Mapping[str, str]) -> bytes:
     return start + b"1\n0\n4\n".ljust(512, b"\0") + bytes(1024)
 
 
+TWICE = [(["a", "./a"], []), (["a", "a/b"], []), (["a/b", "a"], []), (["a"], [member("a")])]
 HOSTILE_TARS: dict[str, tuple[bytes, str]] = {
     **{
         f"{name} {kind!r}": (tar_bytes(FILES, member(name, kind)), OUT)
@@ -331,8 +338,12 @@ HOSTILE_TARS: dict[str, tuple[bytes, str]] = {
     "negative size": (tar_bytes({}, member("odd", size="-1"), form=PAX), PLAIN),
     "deep": (tar_bytes({}, member("a/" * 9, tarfile.DIRTYPE)), "is nested too deeply"),
     "many": (501 * raw("d", tarfile.DIRTYPE, b""), "it has more than 500 headers"),
-    "many slow ones": (251 * SLOW, "it has more than 500 headers"),
+    "many slow ones": (SLOW, "it has more than 500 headers"),
     "large header": (DIGITS + raw("f", tarfile.REGTYPE, b""), "a header of 1,048,576 byt"),
+    **{
+        f"twice {i}": (tar_bytes(dict.fromkeys(names, b""), *others), "the name of another")
+        for i, (names, others) in enumerate(TWICE)
+    },
     "large": (raw("f", tarfile.REGTYPE, bytes(PLENTY)), LARGE),
     "more after the end": (WHOLE + bytes(PLENTY), LARGE),
     "many parts": (b"".join(map(gz, [WHOLE, *[bytes(1 << 19)] * 3])), LARGE),

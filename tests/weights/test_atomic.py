@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
-from keras_elmo.weights.atomic import replacing
+from keras_elmo.weights.atomic import replacing, reserve
 
 
 def test_files_and_directories_appear_when_they_are_complete(tmp_path: Path) -> None:
@@ -37,3 +38,23 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
         pass  # nothing was written
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EOPNOTSUPP])
+def test_room_is_taken_or_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("kept")
+    reserve(path, 10_000)
+    assert path.read_bytes() == b"kept" + bytes(9_996)
+
+    def fail(*_: object) -> None:
+        raise OSError(error, "No")
+
+    monkeypatch.setattr("os.posix_fallocate", fail)
+    if error == errno.EOPNOTSUPP:
+        reserve(path, 20_000)  # as not every file system can do it
+    else:
+        with pytest.raises(OSError, match=rf"\[Errno {error}\] No: '.*file'"):
+            reserve(path, 20_000)

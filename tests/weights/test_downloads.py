@@ -12,7 +12,6 @@ import random
 import shutil
 import socket
 import stat
-import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +32,7 @@ from keras_elmo.weights.download import (
     is_cached,
 )
 from keras_elmo.weights.named_models import MODELS, NamedModel, list_models
+from tests.fuzzing.mutations import mutated
 from tests.weights.checks import assert_loads, changed, files_in
 from tests.weights.file_server import Answer, FileServer, serving
 
@@ -263,79 +263,48 @@ def test_bad_answers(
         assert len(files_in(cache)) == 1
 
 
-# ------------------------------------------------------- downloads damaged at random
-
-
-def damaged(content: bytes, rng: random.Random, kind: int) -> Answer:
-    """A file that comes cut, with other bytes, or of another size."""
-    place = rng.randrange(len(content))
-    if kind == 0:  # the server may have said how much would come
-        length = rng.choice([len(content), len(content), -1])
-        is_reset = length > 0 and rng.random() < 0.3
-        return Answer(content[:place], length=length, reset=is_reset)
-    if kind == 1:
-        for _ in range(rng.randint(1, 3)):
-            # The ends of files hold their structure: worth as many tries as the middle.
-            near = [
-                rng.randrange(100),
-                -1 - rng.randrange(100),
-                rng.randrange(len(content)),
-            ]
-            content = changed(content, rng.choice(near), rng.randint(1, 255))
-        return Answer(content)
-    more = rng.randbytes(rng.randint(1, 3000)) + content[place:]
-    return Answer(content[:place] + rng.choice([b"", b"", more]))
-
-
-def content_of(path: Path) -> dict[str, bytes]:
-    """What is in a file or archive."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
-    if path.suffix == ".gz":
-        with tarfile.open(path) as tar:
-            files = {member.name: tar.extractfile(member) for member in tar}
-            return {name: file.read() for name, file in files.items() if file}
-    return {path.name: path.read_bytes()}
-
-
 @pytest.mark.parametrize(
-    ("name", "is_known", "kinds"),
+    ("name", "is_known"),
     [
-        ("model.zip", False, 3),
-        ("module.tar.gz", False, 3),
-        ("model/weights.hdf5", True, 3),
-        ("model/weights.hdf5", False, 1),  # cuts are all that can be seen
+        ("model.zip", False),
+        ("module.tar.gz", False),
+        ("model/weights.hdf5", True),
+        ("model/weights.hdf5", False),  # cuts are all that can be seen
     ],
 )
 def test_damage_never_reaches_the_cache(
-    server: FileServer, www: Path, cache: Path, name: str, is_known: bool, kinds: int
+    server: FileServer, www: Path, cache: Path, name: str, is_known: bool
 ) -> None:
-    """An error that leaves nothing, or a retry that succeeds.
-
-    An archive that arrives changed and unpacks to the same files all the same (a date,
-    say) is not damaged.
-    """
-    content, expected = (www / name).read_bytes(), content_of(www / name)
+    """An error that leaves nothing, or a retry that succeeds."""
+    content = (www / name).read_bytes()
     checksum = sha256(content) if is_known else None
-    url, rng, messages = f"{server.url}/{name}", random.Random(0), []
-    for i in range(45):
+    url, rng, n_errors = f"{server.url}/{name}", random.Random(0), 0
+
+    def damaged() -> Answer:
+        if rng.random() < 0.6 and (is_known or not name.endswith("hdf5")):
+            return Answer(mutated(content, rng))
+        length = rng.choice([len(content), -1])  # the server may say how much would come
+        cut, is_reset = content[: rng.randrange(len(content))], rng.random() < 0.3
+        return Answer(cut, length=length, reset=length > 0 and is_reset)
+
+    for _ in range(45):
         n_bad = rng.choice([1, 2, 3, 4, 4, 5])  # there are three retries
-        bad = [damaged(content, rng, i % kinds) for _ in range(n_bad)]
-        server.answers[f"/{name}"] = [*bad, Answer(content)]
+        server.answers[f"/{name}"] = [*(damaged() for _ in range(n_bad)), Answer(content)]
         try:
             path = download(url, sha256=checksum)
-        except SourceError as error:
-            messages.append(str(error))
+        except SourceError:
+            n_errors += 1
             assert files_in(cache) == {}
             assert n_bad >= 4
             server.answers.clear()
             path = download(url, sha256=checksum)  # once the server has recovered
-        assert content_of(path) == expected
         assert len(files_in(cache)) == 1
-        path.unlink()
-    assert 12 <= len(messages) <= 33
-    assert all(text.startswith(f"Cannot download '{url}' into ") for text in messages)
+        # An archive may have another date, say, and be whole all the same.
+        if path.read_bytes() != content:
+            assert path.suffix in (".zip", ".gz")
+            assert_loads(path)
+        shutil.rmtree(cache)
+    assert 12 <= n_errors <= 33
 
 
 # ---------------------------------------------------------------------------- the cache

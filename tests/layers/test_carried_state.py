@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids
-from tests.any_backend import symbolic, to_numpy, to_tensor
+from tests.any_backend import model_of, reloaded, to_numpy, to_tensor
 
 pytestmark = pytest.mark.any_backend
 
@@ -29,11 +29,6 @@ def layer_of(source: str, mode: str = "elmo", **arguments: object) -> ElmoEmbedd
     return ElmoEmbeddingLayer(source, mode, "character_ids", **arguments)
 
 
-def model_of(layer: ElmoEmbeddingLayer, rows: int = 2) -> keras.Model:
-    inputs = symbolic("character_ids", rows)
-    return keras.Model(inputs, layer(inputs))
-
-
 def test_state_is_kept_reset_and_saved(source: str, tmp_path: Path) -> None:
     stateful, stateless = layer_of(source, stateful=True), layer_of(source)
     expected = [to_numpy(stateful(ids)) for ids in IDS]
@@ -41,11 +36,9 @@ def test_state_is_kept_reset_and_saved(source: str, tmp_path: Path) -> None:
     alone = to_numpy(stateless(IDS[1]))
     assert np.abs(expected[1][1, 0] - alone[1, 0]).max() > 1e-3
     stateful.reset_state()
-    model = model_of(stateful)
+    model = model_of(stateful, rows=2)
     found = [model.predict_on_batch(ids) for ids in IDS[:2]]
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    found.append(loaded.predict_on_batch(IDS[2]))
+    found.append(reloaded(model, tmp_path).predict_on_batch(IDS[2]))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
@@ -146,13 +139,12 @@ def test_forward_continues_and_backward_starts_again(
 def test_the_last_piece_is_as_in_the_whole_text(source: str, tmp_path: Path) -> None:
     """Before it the backward direction differs; a file continues, here with one row."""
     whole = to_numpy(layer_of(source, "layers")(pieces(TEXTS, N_TOKENS)))
-    model = model_of(layer_of(source, "layers", stateful="pieces", name="elmo"))
+    model = model_of(layer_of(source, "layers", stateful="pieces", name="elmo"), rows=2)
     start, rest = pieces([t[:6] for t in TEXTS], 6), pieces([t[6:] for t in TEXTS], 5)
     first = model.predict_on_batch(start)
     assert np.abs(first - whole[:, :6])[:, :, 1:, HALF:].max() > 1e-2
-    model.save(tmp_path / "model.keras")
+    loaded = reloaded(model, tmp_path)
     np.testing.assert_allclose(model.predict_on_batch(rest), whole[:, 6:], atol=1e-6)
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.get_layer("elmo").stateful == "pieces"
     last = loaded.predict_on_batch(rest[:1])
     np.testing.assert_allclose(last, whole[:1, 6:], atol=1e-6)

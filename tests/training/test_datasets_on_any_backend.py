@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, text_dataset
-from tests.any_backend import BACKEND, fed, symbolic, to_numpy, to_tensor, without_strings
+from keras_elmo.text.tokenization import split_text
+from tests.any_backend import BACKEND, fed, model_of, to_numpy, to_tensor, without_strings
 from tests.tiny_models import LEAST
 
 pytestmark = pytest.mark.any_backend
@@ -21,11 +22,12 @@ TEXTS = [
     "naïve café 北京 🙂",
     "five words of plain text",
 ]
+IDS: Any = {"input_mode": "character_ids"}
 
 
 def batches(*arguments: Any, **options: Any) -> list[list[np.ndarray]]:
     """The arrays of each batch of an iteration."""
-    dataset = text_dataset(*arguments, input_mode="character_ids", **options)
+    dataset = text_dataset(*arguments, **IDS, **options)
     return [[to_numpy(array) for array in batch] for batch in dataset]
 
 
@@ -47,9 +49,18 @@ def test_text_dataset_in_order() -> None:
     assert ids[0].dtype == np.int32
 
 
+@pytest.mark.parametrize("split", ["words", "character"])
+def test_raw_text(split: Any) -> None:
+    raw = ["It isn't bad... हिन्दी", "MKV\tLLA。"]
+    found = [words(ids) for ids, _ in batches(raw, np.arange(2), split=split)]
+    assert found == [[split_text(text, split) for text in raw]]
+    with pytest.raises(ValueError, match="split must be one of 'space', 'words', 'char"):
+        text_dataset(raw, split="lines")
+
+
 def test_few_lengths_where_each_is_compiled() -> None:
     texts = ["a " * n for n in range(1, 42)]
-    dataset = text_dataset(texts, batch_size=1, input_mode="character_ids")
+    dataset = text_dataset(texts, batch_size=1, **IDS)
     assert len(dataset) == 41
     lengths = [to_numpy(ids).shape[1] for ids in dataset]
     expected = list(range(1, 42))
@@ -61,17 +72,10 @@ def test_few_lengths_where_each_is_compiled() -> None:
 
 def test_text_dataset_in_another_order_in_each_iteration() -> None:
     texts = [f"t{i} " * (1 + i % 9) for i in range(30)]
+    how: Any = {"batch_size": 4, "group_by_length": True, "shuffle": True, "seed": 7}
 
-    def orders(seed: int, initial_epoch: int = 0) -> list[list[int]]:
-        dataset = text_dataset(
-            *(texts, np.arange(30)),
-            batch_size=4,
-            group_by_length=True,
-            shuffle=True,
-            seed=seed,
-            initial_epoch=initial_epoch,
-            input_mode="character_ids",
-        )
+    def orders(**epoch: int) -> list[list[int]]:
+        dataset = text_dataset(texts, np.arange(30), **IDS, **how, **epoch)
         found = []
         for _ in range(3):
             order: list[int] = []
@@ -82,27 +86,25 @@ def test_text_dataset_in_another_order_in_each_iteration() -> None:
             found.append(order)
         return found
 
-    first = orders(7)
+    first = orders()
     assert first[0] != first[1] != first[2]
     assert all(sorted(order) == list(range(30)) for order in first)
-    assert orders(7) == first
-    assert orders(7, initial_epoch=1)[:2] == first[1:]
+    assert orders() == first
+    assert orders(initial_epoch=1)[:2] == first[1:]
 
 
 def test_fit_and_predict_take_a_text_dataset() -> None:
-    inputs = symbolic("character_ids")
-    vectors = ElmoEmbeddingLayer(LEAST, input_mode="character_ids")(inputs)
-    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(vectors))
+    layer = ElmoEmbeddingLayer(LEAST, input_mode="character_ids")
+    model = model_of(layer, keras.layers.Dense(1, activation="sigmoid"))
     model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy")
     labels = np.array([1.0, 0.0, 1.0, 0.0, 1.0])
-    arguments = {"batch_size": 2, "input_mode": "character_ids"}
-    dataset = text_dataset(TEXTS, labels, shuffle=True, seed=0, **arguments)
+    dataset = text_dataset(TEXTS, labels, batch_size=2, shuffle=True, seed=0, **IDS)
     history = model.fit(dataset, epochs=2, shuffle=False, verbose=0).history
     ids = fed([text.split() for text in TEXTS], "character_ids")
     expected = model.predict(ids, verbose=0)
     loss = np.mean(np.where(labels, -np.log(expected[:, 0]), -np.log(1 - expected[:, 0])))
     np.testing.assert_allclose(history["loss"], [loss, loss], rtol=1e-5)
-    found = model.predict(text_dataset(TEXTS, **arguments), verbose=0)
+    found = model.predict(text_dataset(TEXTS, batch_size=2, **IDS), verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -1,16 +1,31 @@
-"""The page of questions: each names where it was asked, and links there."""
+"""The README's Python runs; each question of the FAQ links to where it was asked."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-FAQ = Path(__file__).resolve().parents[2] / "docs" / "faq.md"
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\[([\w/.-]+ )?#(\d+)\]\((https://github\.com/([\w/.-]+)/(\w+)/(\d+))\)")
 
 
+@pytest.mark.slow
+def test_python_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL):
+        exec(block, names)
+    assert names["model"].output_shape == (None, 1)
+    assert names["x"].shape == (None, None, 512)
+    assert names["tagger"].output_shape == (None, None, 32)
+
+
 def test_each_question_names_its_threads() -> None:
-    questions = re.split(r"^### ", FAQ.read_text("utf-8"), flags=re.MULTILINE)[1:]
+    faq = (ROOT / "docs" / "faq.md").read_text("utf-8")
+    questions = re.split(r"^### ", faq, flags=re.MULTILINE)[1:]
     assert 15 <= len(questions) <= 25
     for question in questions:
         title = question.split("\n", 1)[0]

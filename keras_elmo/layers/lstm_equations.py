@@ -1,0 +1,144 @@
+"""One step of the LSTM that ELMo uses, and its gradient, as functions of the kernels."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+from keras import ops
+
+from keras_elmo.types import Tensor
+
+
+class Kernels(NamedTuple):
+    """A cell's matrices in the dtype of its matrix products, and its bias."""
+
+    inputs: Tensor  # (features, 4 * units)
+    state: Tensor  # (projection_dim, 4 * units)
+    bias: Tensor  # (4 * units,), 1 added for the forget gate
+    projection: Tensor | None = None  # (units, projection_dim)
+
+
+class Gates(NamedTuple):
+    """Opened gates and the candidate, (batch, units) each, in the order of the kernels."""
+
+    i: Tensor
+    j: Tensor  # the candidate
+    f: Tensor
+    o: Tensor
+
+
+class StepGradient(NamedTuple):
+    """Gradients by what a step reads, and what the gradients of its kernels are made of.
+
+    Each kernel's gradient is one product over all steps: of the inputs and ``sums``, of the
+    h before each step and ``sums``, of ``output`` and ``projected``; the bias's is the sum
+    of ``sums``. The gradient by the inputs or by the h before is
+    :meth:`LSTMEquations.product_back` of ``sums`` and the kernel.
+    """
+
+    sums: Tensor  # of which the gates were made, (batch, 4 * units)
+    c: Tensor  # by the cell state before, (batch, units)
+    projected: Tensor  # (batch, projection_dim)
+    output: Tensor  # of the cells, no gradient: what was projected, (batch, units)
+
+
+@dataclasses.dataclass(frozen=True)
+class LSTMEquations:
+    """The LSTM of Sak et al. (2014); what it is besides its kernels.
+
+    Matrix products are computed in ``product_dtype``, all else in ``compute_dtype``.
+    Gates are ordered i, j (the candidate), f, o. An LSTM without a projection has no
+    ``projection_clip``.
+    """
+
+    cell_clip: float | None
+    projection_clip: float | None
+    product_dtype: str
+    compute_dtype: str
+
+    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
+        return ops.cast(product, self.compute_dtype)
+
+    def product_back(self, d_product: Tensor, kernel: Tensor) -> Tensor:
+        """The gradient of a product's left side.
+
+        Transposes what is small: fast for few rows, and kernels stay where they are.
+        """
+        d_product = ops.transpose(ops.cast(d_product, self.product_dtype))
+        d = ops.transpose(ops.matmul(kernel, d_product))
+        return ops.cast(d, self.compute_dtype)
+
+    def sums_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
+        """The inputs' part in the gates, of any number of steps, (rows, 4 * units)."""
+        return self.product(inputs, kernels.inputs) + kernels.bias
+
+    def gates(self, sums: Tensor) -> Gates:
+        """Of the inputs' part plus ``product(h, kernels.state)``, (batch, 4 * units)."""
+        i, j, f, o = ops.split(sums, 4, axis=-1)  # (batch, units) each
+        return Gates(ops.sigmoid(i), ops.tanh(j), ops.sigmoid(f), ops.sigmoid(o))
+
+    def step(self, gates: Gates, c: Tensor, kernels: Kernels) -> tuple[Tensor, Tensor]:
+        """From the cell state (batch, units) to the projected output and the new state.
+
+        The new h is the output (batch, projection_dim) :meth:`clipped`.
+        """
+        i, j, f, o = gates
+        c = _clip(f * c + i * j, self.cell_clip)  # (batch, units)
+        output = o * ops.tanh(c)  # (batch, units)
+        if kernels.projection is None:
+            return output, c
+        return self.product(output, kernels.projection), c
+
+    def clipped(self, projected: Tensor) -> Tensor:
+        return _clip(projected, self.projection_clip)
+
+    def step_gradient(
+        self,
+        gates: Gates,
+        c: Tensor,
+        projected: Tensor,
+        dh: Tensor,
+        dc: Tensor,
+        kernels: Kernels,
+    ) -> StepGradient:
+        """From the gradients of what a step returned to those of what it read.
+
+        Args:
+            gates: What :meth:`step` read.
+            c: The cell state that it read, (batch, units).
+            projected: What it returned, (batch, projection_dim).
+            dh: The gradient of the new h, (batch, projection_dim).
+            dc: That of the new c by way of all later steps, (batch, units).
+            kernels: The matrices.
+        """
+        i, j, f, o = gates
+        c_new = f * c + i * j  # (batch, units)
+        tanh_c = ops.tanh(_clip(c_new, self.cell_clip))  # (batch, units)
+        d_projected = d_output = _unclipped(dh, projected, self.projection_clip)
+        if kernels.projection is not None:
+            d_output = self.product_back(d_projected, kernels.projection)  # (batch, units)
+        dc = dc + d_output * o * (1 - tanh_c * tanh_c)  # (batch, units)
+        dc = _unclipped(dc, c_new, self.cell_clip)
+        d_sums = ops.concatenate(
+            [
+                dc * j * i * (1 - i),
+                dc * i * (1 - j * j),
+                dc * c * f * (1 - f),
+                d_output * tanh_c * o * (1 - o),
+            ],
+            axis=-1,
+        )  # (batch, 4 * units)
+        return StepGradient(d_sums, dc * f, d_projected, o * tanh_c)
+
+
+def _clip(x: Tensor, limit: float | None) -> Tensor:
+    return x if limit is None else ops.clip(x, -limit, limit)
+
+
+def _unclipped(gradient: Tensor, x: Tensor, limit: float | None) -> Tensor:
+    """The gradient of ``x`` from that of ``x`` clipped."""
+    if limit is None:
+        return gradient
+    return ops.where(ops.abs(x) > limit, ops.zeros_like(gradient), gradient)

@@ -1,0 +1,68 @@
+"""Predictions for the tokens of texts, without padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def unpadded(predictions: Any, mask: ArrayLike) -> list[NDArray[Any]]:
+    """Takes the padding out of what a model predicts for each token.
+
+    Where batches are of different lengths, ``predict`` returns a ``tf.RaggedTensor`` whose
+    rows are as long as their batch was. NumPy does not know it: ``np.argmax`` of it is 0,
+    without an error. ::
+
+        scores = model.predict(texts)
+        rows = unpadded(scores, layer.compute_mask(texts))
+        labels = [row.argmax(axis=-1) for row in rows]  # (tokens,) for each text
+
+    Args:
+        predictions: (n, time, ...), an array or tensor, or a ragged one.
+        mask: Booleans (n, time), true at tokens, as ``layer.compute_mask(texts)`` returns
+            them; the time may be that of the longest text.
+
+    Returns:
+        An array (tokens, ...) for each text.
+
+    Raises:
+        ValueError: There are not as many rows as in the mask, or one has no place for all
+            tokens.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_elmo.training import unpadded
+        >>> scores = np.array([[[0.1, 0.9], [0.8, 0.2]], [[0.3, 0.7], [0.0, 0.0]]])
+        >>> [row.argmax(axis=-1) for row in unpadded(scores, [[True, True], [True, False]])]
+        [array([1, 0]), array([1])]
+    """
+    tokens = np.asarray(keras.ops.convert_to_numpy(mask), bool)  # (n, time)
+    is_ragged = hasattr(predictions, "row_splits")
+    rows: Any = predictions if is_ragged else _array(predictions)
+    n_rows = int(predictions.nrows()) if is_ragged else len(rows)
+    if n_rows != len(tokens):
+        raise ValueError(
+            f"mask must have a row for each of the {n_rows} predictions; got {len(tokens)}."
+        )
+    return [
+        _tokens(_array(row), here, number)
+        for number, (row, here) in enumerate(zip(rows, tokens, strict=True))
+    ]
+
+
+def _array(values: Any) -> NDArray[Any]:
+    return np.asarray(keras.ops.convert_to_numpy(values))
+
+
+def _tokens(row: NDArray[Any], here: NDArray[np.bool_], number: int) -> NDArray[Any]:
+    if here[len(row) :].any():
+        raise ValueError(
+            f"predictions[{number}] has {len(row)} steps; the mask has tokens after them. "
+            "Give the mask of the texts that were predicted, by the layer of that model."
+        )
+    places = np.flatnonzero(here[: len(row)])
+    found: NDArray[Any] = row[places]  # (tokens, ...)
+    return found
