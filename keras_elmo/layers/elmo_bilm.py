@@ -12,7 +12,6 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
 from keras_elmo.layers.distinct_words import distinct_words
-from keras_elmo.layers.packing import pack
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
@@ -163,16 +162,15 @@ class ElmoBiLM(keras.Layer):
             What the call returns.
         """
         places = places + 1  # after the begin of sentence
-        end = ops.shape(vectors)[0] - 1
         is_packed = self.carried_state is None and backends.is_tensorflow()
         if self.lstms is None or not is_packed:
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
+            end = ops.shape(vectors)[0] - 1
             ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
             places = ops.concatenate([places, ends], axis=1)  # (batch, time + 2)
             return self._through_lstms(ops.take(vectors, places, axis=0), mask)
-        packing = pack(places, mask, begin=0, end=end)
         differentiable = bool(training) and not self._frozen
-        return self._finished(self.lstms.run_packed(vectors, packing, differentiable))
+        return self._finished(self.lstms.run_packed(vectors, places, mask, differentiable))
 
     def _encode(self, character_ids: Tensor) -> Tensor:
         vectors = self.token_encoder(character_ids)
