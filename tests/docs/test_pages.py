@@ -1,4 +1,4 @@
-"""The README's Python prints what is shown; the FAQ's questions link to where they were asked."""
+"""The README's Python prints what is shown; the FAQ's questions name their threads."""
 
 from __future__ import annotations
 
