@@ -18,10 +18,10 @@ FIRST = """\
 import keras
 keras.utils.set_random_seed(0)"""
 CODE = re.compile(r"^```\{(doctest|testsetup|testcleanup)\}\n(.*?)^```\n", re.M | re.S)
-# Directives without prose, labels, and the marks and options of other directives.
+# Front matter, labels, directives without prose, and the marks and options of others.
 LEFT_OUT = re.compile(
     r"^```\{(?:figure|toctree|eval-rst|grid-item-card)\}(?:.*\n)*?```\n"
-    r"|^\(\S+\)=\n|^`{4,}.*\n|^:[\w-]+:.*\n",
+    r"|\A---\n(?:.*\n)*?---\n|^\(\S+\)=\n|^`{4,}.*\n|^:[\w-]+:.*\n",
     re.M,
 )
 TAB = re.compile(r"^`+\{tab-item\} (.*)$", re.M)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -59,6 +61,50 @@ def shapes_may_depend_on_values(training: bool | None) -> bool:
         torch = sys.modules["torch"]
         return not (torch.jit.is_tracing() or torch.compiler.is_compiling())
     return False
+
+
+def compiled(
+    function: Callable[[Any], Any], layer: Any, shape: tuple[int | None, ...], dtype: str
+) -> Callable[[Any], Any]:
+    """A function of one NumPy array, which uses a layer, from and to NumPy.
+
+    It is compiled once on TensorFlow, for each shape on JAX, and not on PyTorch.
+    """
+    if is_tensorflow():
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec(shape, dtype)]
+        run = tf.function(function, signature, autograph=False)
+    elif has_static_shapes():
+        import jax
+
+        @jax.jit
+        def with_values(values: Any, inputs: Any) -> Any:
+            # The layer's values of the moment: as constants they would stay what they are.
+            with keras.StatelessScope(zip(layer.variables, values, strict=True)):
+                return function(inputs)
+
+        def run(inputs: Any) -> Any:
+            return with_values([variable.value for variable in layer.variables], inputs)
+
+    else:
+        torch = sys.modules["torch"]
+
+        def run(inputs: Any) -> Any:
+            with torch.no_grad():
+                return function(keras.ops.convert_to_tensor(inputs))
+
+    return lambda inputs: keras.tree.map_structure(keras.ops.convert_to_numpy, run(inputs))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a backend, or Python, had not enough memory for what it was to compute."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
+        or "RESOURCE_EXHAUSTED" in str(error)  # JAX has one class for all
+        or "DefaultCPUAllocator" in str(error)  # PyTorch, outside its devices
+    )
 
 
 def needs_tensorflow(what: str, instead: str) -> None:

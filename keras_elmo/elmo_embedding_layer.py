@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Self, get_args
 
 import keras
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
+from keras_elmo.encoding import Program, encode
 from keras_elmo.hub.engine import HubEngine
 from keras_elmo.hub.module import HubModule
 from keras_elmo.hub.verification import load_verified
@@ -313,6 +315,13 @@ class ElmoEmbeddingLayer(keras.Layer):
         self, inputs: Tensor, training: bool | None = None, return_mask: bool = False
     ) -> Any:
         tokens = self.with_length(self.character_ids.tokens(inputs))
+        output, mask = self._outputs_of_tokens(tokens, training)
+        return (output, mask) if return_mask else output
+
+    def _outputs_of_tokens(
+        self, tokens: Tensor, training: bool | None = False
+    ) -> tuple[Tensor, Tensor]:
+        """The output of strings or ids (batch, time, ...), and its mask (batch, time)."""
         mask = token_mask(tokens)  # (batch, time)
         # (batch, time, n_layers + 1, D), or one layer (batch, time, D)
         output = self._output.selected(self.layers_of_tokens(tokens, mask, training))
@@ -321,7 +330,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             output = self.masked_mean(output, mask=mask)  # (batch, n_layers + 1, D)
         if self.scalar_mix is not None:
             output = self.scalar_mix(output)  # (batch, time, D) or (batch, D)
-        return (output, self._output_mask(mask)) if return_mask else output
+        return output, self._output_mask(mask)
 
     @property
     def n_steps(self) -> int | None:
@@ -374,6 +383,47 @@ class ElmoEmbeddingLayer(keras.Layer):
             time += 2
         return self._output.shape(batch, time, self.n_layers, self.output_dim)
 
+    def encode(self, texts: Any, batch_size: int = 32, verbose: Any = "auto") -> Any:
+        """Computes the vectors of any number of texts, on every backend of Keras.
+
+        Texts of similar length are computed together, and the results are in the order of
+        the texts. They are those of the layer's call, to 1e-6.
+
+        Args:
+            texts: Strings, which are split as the layer splits sentences, or lists of
+                tokens: in a list, array, pandas or Polars column, tensor or generator,
+                which is read in parts. A layer for character ids takes the same texts.
+            batch_size: The most texts in a batch. Batches of long texts are smaller, and
+                so are all when memory runs out.
+            verbose: The progress bar, as in ``keras.Model.predict``: ``0`` for none,
+                ``1`` or ``"auto"`` for a bar, ``2`` for a line at the end.
+
+        Returns:
+            float32 arrays of NumPy. For pooled outputs one, (n, D) or (n, n_layers + 1,
+            D); a text without tokens has zeros. For others a list of n arrays (tokens,
+            ...), without padding.
+
+        Raises:
+            TypeError: ``texts`` is a single string, or holds something else than strings
+                and lists of them.
+            ValueError: The layer is ``stateful``, a text is missing, or an argument is out
+                of its range.
+            MemoryError: There is not enough for a single text.
+
+        Example:
+            >>> from keras_elmo import ElmoEmbeddingLayer
+            >>> layer = ElmoEmbeddingLayer("mini")
+            >>> layer.encode(["A river bank .", "Hello !"], verbose=0).shape
+            (2, 512)
+        """
+        limit = self.max_tokens or self.n_steps
+        return encode(self, texts, batch_size, verbose, self.split, limit)
+
+    @cached_property
+    def _program(self) -> Program:
+        """The layer's outputs of token lists, compiled when it is used first."""
+        return Program(self)
+
     def cache_vocabulary(self, words: Iterable[str]) -> None:
         """Computes the token vectors of words once, for all calls to come.
 
@@ -390,6 +440,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             TypeError: ``words`` is one string, or holds something else than strings.
         """
         self._engine.cache_vocabulary(words)
+        self.__dict__.pop("_program", None)  # compiled without a cache, it would have none
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""

@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer
-from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.vectors import embedding_layer
 from tests.any_backend import model_of
 from tests.keras_files import repacked
@@ -46,7 +45,7 @@ def with_setting(name: str, value: Any) -> Callable[[str, bytes], bytes]:
 def test_our_models_load_in_safe_mode(saved: Path) -> None:
     model = keras.saving.load_model(saved, safe_mode=True)
     assert model(tf.constant(["a b"])).shape == (1, 16)
-    layer = embedding_layer(saved, Options("mix", pooled=True))
+    layer = embedding_layer(saved, "default")
     np.testing.assert_array_equal(layer(["a b"]), model(tf.constant(["a b"])))
 
 
@@ -77,7 +76,7 @@ def test_settings_that_are_none(
     with pytest.raises((TypeError, ValueError), match=message):
         keras.saving.load_model(path)
     with pytest.raises(ValueError, match=r"cannot load the model '.*evil.keras'"):
-        embedding_layer(path, Options("mix", pooled=True))
+        embedding_layer(path, "default")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +113,7 @@ def test_classes_of_others(
 
     path = repacked(saved, tmp_path / "evil.keras", change)
     with pytest.raises(ValueError, match=r"cannot load the model '.*evil.keras'"):
-        embedding_layer(path, Options("mix", pooled=True))
+        embedding_layer(path, "default")
     assert [file.name for file in tmp_path.iterdir()] == ["evil.keras"]
 
 
@@ -122,4 +121,4 @@ def test_code_in_a_model_is_refused(tmp_path: Path) -> None:
     code = keras.layers.Lambda(lambda x: x, (LEAST.output_dim,))
     model_of(ElmoEmbeddingLayer(LEAST), code).save(tmp_path / "evil.keras")
     with pytest.raises(ValueError, match=r"cannot load the model '.*evil.keras' \(.*ambda"):
-        embedding_layer(tmp_path / "evil.keras", Options("mix", pooled=True))
+        embedding_layer(tmp_path / "evil.keras", "default")

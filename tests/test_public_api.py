@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 
 RECORD = Path(__file__).with_name("public_api.txt")
 DOCS = Path(__file__).parents[1] / "docs" / "api"
-PARTS = ("hub", "layers", "pretraining", "text", "training", "vectors")
+PARTS = ("hub", "layers", "pretraining", "sklearn", "text", "training", "vectors")
 MODULES = ("keras_elmo", *(f"keras_elmo.{part}" for part in PARTS))
 
 

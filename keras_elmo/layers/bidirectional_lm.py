@@ -8,8 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elmo.layers.packed_lstm import packed_lstm
-from keras_elmo.layers.packing import Packing
+from keras_elmo.layers.packed_bilm import packed_bilm
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Shape, Tensor, check_positive_integer
 
@@ -203,42 +202,48 @@ class BidirectionalLM(keras.Layer):
         return stacked, [*forward_states, ops.ones_like(begun)]
 
     def run_packed(
-        self, vectors: Tensor, packing: Packing, differentiable: bool = True
+        self,
+        vectors: Tensor,
+        places: Tensor,
+        mask: Tensor,
+        differentiable: bool = True,
+        keep_boundaries: bool = False,
     ) -> Tensor:
-        """Runs all layers over packed sentences from zero states, in the TensorFlow graph.
+        """Runs all layers without padding, from zero states; on TensorFlow.
 
         Args:
-            vectors: Those of the batch's distinct words, (words, projection_dim).
-            packing: Where each word stands.
-            differentiable: Whether to work in a way that is fast to differentiate.
+            vectors: Those of the begin of sentence, of the batch's distinct words, and of
+                the end of sentence, (1 + words + 1, projection_dim).
+            places: The place of each token in ``vectors``, int32 (batch, time).
+            mask: Booleans (batch, time), true at tokens.
+            differentiable: Whether to keep what a gradient needs. Without it a gradient
+                runs all layers once more.
+            keep_boundaries: Whether the result includes the boundaries of sentences, right
+                before and after their tokens.
 
         Returns:
             The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
-            steps if the packing keeps boundaries.
+            steps if boundaries are kept.
         """
-        directions = []
-        both_lstms = (self.forward_lstms, self.backward_lstms)
-        for lstms, places, positions in zip(
-            both_lstms, packing.places, packing.positions, strict=True
-        ):
-            x = ops.take(vectors, places, axis=0)  # (packed, projection_dim)
-            layers = [x]
-            for i, lstm in enumerate(lstms):
-                y = packed_lstm(
-                    lstm.cell.equations,
-                    lstm.cell.kernels(),
-                    vectors if i == 0 else x,
-                    packing.offsets,
-                    places if i == 0 else None,
-                    differentiable,
-                )  # (packed, projection_dim)
-                x = x + y if self.use_skip_connections and i > 0 else y
-                layers.append(x)
-            stacked = ops.stack(layers, axis=1)  # (packed, n_layers + 1, projection_dim)
-            # (batch, time, n_layers + 1, projection_dim)
-            directions.append(ops.take(stacked, positions, axis=0))
-        both = ops.concatenate(directions, axis=-1)
-        return both * _as_factor(packing.mask, both)[..., None]
+        import tensorflow as tf
+
+        equations = self.cells[0].equations
+        layers_of = packed_bilm(
+            equations,
+            self.n_layers,
+            self.units,
+            self.projection_dim,
+            self.use_skip_connections,
+            differentiable,
+            keep_boundaries,
+        )
+        kernels = [k for cell in self.cells for k in cell.kernels() if k is not None]
+        vectors = ops.cast(vectors, equations.product_dtype)
+        layers = layers_of(vectors, places, mask, kernels)
+        batch, time = mask.shape
+        if keep_boundaries and time is not None:
+            time += 2
+        return tf.ensure_shape(layers, (batch, time, *layers.shape[2:]))
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         if mask is not None and not self.return_boundaries:

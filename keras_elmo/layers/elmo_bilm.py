@@ -12,7 +12,6 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
 from keras_elmo.layers.distinct_words import distinct_words
-from keras_elmo.layers.packing import pack
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries, around_tokens
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
@@ -173,16 +172,18 @@ class ElmoBiLM(keras.Layer):
             What the call returns.
         """
         places = places + 1  # after the begin of sentence
-        end = ops.shape(vectors)[0] - 1
         is_packed = self.carried_state is None and backends.is_tensorflow()
         if self.lstms is None or not is_packed:
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
+            end = ops.shape(vectors)[0] - 1
             ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
             places = ops.concatenate([places, ends], axis=1)  # (batch, time + 2)
             return self._through_lstms(ops.take(vectors, places, axis=0), mask)
-        packing = pack(places, mask, 0, end, self.keep_sentence_boundaries)
         differentiable = bool(training) and not self._frozen
-        return self._finished(self.lstms.run_packed(vectors, packing, differentiable))
+        layers = self.lstms.run_packed(
+            vectors, places, mask, differentiable, self.keep_sentence_boundaries
+        )
+        return self._finished(layers)
 
     def _encode(self, character_ids: Tensor) -> Tensor:
         vectors = self.token_encoder(character_ids)

@@ -13,6 +13,7 @@ from keras_elmo.types import Tensor
 _ROWS_AT_ONCE = 1024
 # As many words repeat themselves, and only the distinct ones are multiplied.
 _WORDS_AT_ONCE = 4096
+_ONCE = "ELMo's LSTMs can be differentiated once, not a second time."
 
 _RowsOf = Callable[[Tensor, Tensor], Tensor]
 """From where a step begins and ends to its inputs' part in the gates."""
@@ -61,7 +62,8 @@ def packed_lstm(
         def gradient(d_outputs: Tensor) -> list[Tensor]:
             # A persistent tape would also differentiate what is kept.
             kept = map(tf.stop_gradient, steps if differentiable else _run(*read))
-            return [_last(d) for d in _gradient(*read, [*kept], outputs, d_outputs)]
+            found = _gradient(*read, [*kept], outputs, d_outputs)
+            return [tf.raw_ops.PreventGradient(input=d, message=_ONCE) for d in found]
 
         return outputs, gradient
 
@@ -223,16 +225,3 @@ def _array(dtype: str, n_steps: Tensor, size: int) -> Any:
     import tensorflow as tf
 
     return tf.TensorArray(dtype, n_steps, element_shape=[None, size], infer_shape=False)
-
-
-def _last(gradient: Tensor) -> Tensor:
-    """Refuses to differentiate a gradient."""
-    import tensorflow as tf
-
-    def refuse(_: Tensor) -> Tensor:
-        raise NotImplementedError(
-            "ELMo's LSTMs can be differentiated once only; a gradient of their gradient "
-            "was asked for."
-        )
-
-    return tf.custom_gradient(lambda x: (tf.identity(x), refuse))(gradient)

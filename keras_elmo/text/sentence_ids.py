@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from keras_elmo.text.characters import token_character_ids
 
 
 class SentenceIds:
-    """Maps indices (batch,) to the character ids that the layer makes of those sentences.
+    """Maps indices (batch,) to the character ids that the layer makes of those tokens.
 
     Time is the most ``steps`` (n,) of a sentence in the batch, and at least 1; zeros are
     padding. Each distinct word is turned into ids once.
@@ -19,15 +19,14 @@ class SentenceIds:
 
     def __init__(
         self,
-        texts: Sequence[bytes],
+        texts: Iterable[Sequence[bytes]],
         steps: NDArray[np.int64],
         max_characters_per_token: int,
     ) -> None:
         self.steps = steps
         places: dict[bytes, int] = {}  # 0 is padding
         self._sentences: list[NDArray[np.int32]] = []  # (time_i,) each
-        for text in texts:
-            tokens = filter(None, text.split(b" "))
+        for tokens in texts:
             words = [places.setdefault(token, len(places) + 1) for token in tokens]
             self._sentences.append(np.array(words, np.int32))
         # (1 + words, max_characters_per_token), half as large as what it becomes

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo import backends
-from keras_elmo.vectors.batching import BatchPlan, Indices, rounded_up
+from keras_elmo.text.batching import BatchPlan, Indices, rounded_up
 
 Lengths = NDArray[np.int64]
 

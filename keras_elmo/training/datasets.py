@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_elmo import backends
+from keras_elmo.text.batching import BatchPlan
 from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
 from keras_elmo.text.reader import OnError, read_sentences
 from keras_elmo.text.sentence_ids import SentenceIds
@@ -20,7 +21,6 @@ from keras_elmo.types import (
     check_one_of,
     check_positive_integer,
 )
-from keras_elmo.vectors.batching import BatchPlan
 
 
 def text_dataset(
@@ -140,7 +140,8 @@ def text_dataset(
         if max_characters_per_token is not None:
             name = "max_characters_per_token"
             characters = check_characters_per_token(name, max_characters_per_token)
-        ids = SentenceIds(encoded, steps, characters)
+        tokens = (list(filter(None, text.split(b" "))) for text in encoded)
+        ids = SentenceIds(tokens, steps, characters)
         parts = [Part(ids, (None, None, characters), np.dtype(np.int32))]
     if targets is not None:
         parts.append(array_part(targets))

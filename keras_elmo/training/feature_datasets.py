@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.text.batching import BatchPlan
 from keras_elmo.training.batches import (
     Lengths,
     Part,
@@ -18,7 +19,6 @@ from keras_elmo.training.batches import (
 )
 from keras_elmo.training.labels import read_labels
 from keras_elmo.types import check_integer
-from keras_elmo.vectors.batching import BatchPlan
 
 
 def feature_dataset(

@@ -115,8 +115,8 @@ def compute_features(
         ValueError: An argument is out of its range, or does not fit the others; there are
             bad lines (:class:`~keras_elmo.errors.BadLinesError`); a text is missing, or the
             texts change while they are read; ``path`` was started with something else, or
-            files next to it would write over the texts; a vector is not finite in
-            ``dtype``; or the backend of Keras is not TensorFlow.
+            files next to it would write over the texts; or a vector is not finite in
+            ``dtype``.
         FileNotFoundError: There is no such text file, or no directory for ``path``.
         FileExistsError: ``path`` is another file.
         BlockingIOError: Another process is working on ``path``.
@@ -155,7 +155,7 @@ class Job:
         for file in texts if isinstance(texts, (list, tuple)) else [texts]:
             if isinstance(file, Path) and file.exists():
                 check_apart(target, file)
-        self.layer = embedding_layer(source, options)
+        self.layer = embedding_layer(source, options.output_mode)
         split = options.split_for(self.layer.split)
         self.corpus = Corpus(texts, options, self.layer.max_tokens, split)
         self.store = Store(

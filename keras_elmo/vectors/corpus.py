@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.errors import BadLine, BadLinesError
+from keras_elmo.text.batching import chunks
 from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, read_sentences
 from keras_elmo.types import Split
 from keras_elmo.vectors.fingerprint import digest
@@ -70,8 +71,8 @@ class Corpus:
         Chunks that end before the sentence ``n_done`` are left out.
         """
         start = 0
-        chunks = _cut(self._usable())
-        for chunk, expected in itertools.zip_longest(chunks, self._chunk_digests):
+        found = _cut(self._usable())
+        for chunk, expected in itertools.zip_longest(found, self._chunk_digests):
             if chunk is None or _chunk_digest(chunk) != expected:
                 raise ValueError(
                     f"texts: they have changed while they were read, after sentence "
@@ -120,18 +121,8 @@ def _why_no_name(text: str, others: set[str]) -> str | None:
 
 
 def _cut(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
-    chunk: list[Sentence] = []
-    n_tokens = n_bytes = 0
-    for sentence in sentences:
-        chunk.append(sentence)
-        n_tokens += sentence.n_tokens
-        n_bytes += len(sentence.tokens) + len(sentence.text)
-        is_full = len(chunk) == CHUNK_SENTENCES or n_tokens >= CHUNK_TOKENS
-        if is_full or n_bytes >= CHUNK_BYTES:
-            yield chunk
-            chunk, n_tokens, n_bytes = [], 0, 0
-    if chunk:
-        yield chunk
+    limits = (CHUNK_SENTENCES, CHUNK_TOKENS, CHUNK_BYTES)
+    return chunks(sentences, lambda s: (1, s.n_tokens, len(s.tokens) + len(s.text)), limits)
 
 
 def _chunk_digest(chunk: Sequence[Sentence]) -> bytes:

@@ -16,7 +16,10 @@ Fingerprint = dict[str, Any]
 
 # These do not change the vectors; all others might, those of later versions too. The texts
 # are split before the layer has them.
-_NO_MATTER = ("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype", "split")
+_NO_MATTER = (
+    *("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype"),
+    *("input_mode", "split"),
+)
 
 
 def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Fingerprint:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-from numpy.typing import NDArray
-
+from keras_elmo.backends import needs_tensorflow
 from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.text.reader import OnError
@@ -115,6 +111,7 @@ def embed_dataset(
             vectors = embed_dataset(sentences, "mini", pooled=True)
             vectors.write_parquet("vectors/")
     """
+    needs_tensorflow("embed_dataset", "Use compute_features, which needs no Ray.")
     ray = _load_ray()
     if not isinstance(dataset, ray.data.Dataset):
         raise TypeError(
@@ -205,9 +202,9 @@ def _n_that_fit(nodes: list[Any], num_cpus: float, num_gpus: float) -> int:
 def _for_workers(source: Any, options: Options, ray: Any) -> Any:
     """What workers on other machines can load the layer from."""
     if isinstance(source, (ElmoConfig, ElmoEmbeddingLayer)):
-        layer = embedding_layer(source, options)
+        layer = embedding_layer(source, options.output_mode)
         # Once for all workers: as their argument it would go to each of them.
-        return ray.put(_keras_file(layer))
+        return ray.put(layer)
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
             "source must be a name, a path, a URL, an ElmoConfig or an ElmoEmbeddingLayer; "
@@ -218,12 +215,3 @@ def _for_workers(source: Any, options: Options, ray: Any) -> Any:
         return name
     # Workers have other working directories.
     return str(Path(name).expanduser().absolute())
-
-
-def _keras_file(layer: ElmoEmbeddingLayer) -> NDArray[np.uint8]:
-    """The bytes of a model with the layer in it, (n,)."""
-    text = keras.Input((), dtype="string")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "layer.keras")
-        keras.Model(text, layer(text)).save(path)
-        return np.fromfile(path, np.uint8)

@@ -8,19 +8,17 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
+from keras_elmo.encoding import Floats
+from keras_elmo.text.batching import plan_batches
 from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, make_sentence
 from keras_elmo.text.records import Record
-from keras_elmo.vectors.batching import plan_batches
-from keras_elmo.vectors.embedder import Embedder, Floats
+from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.vectors import embedding_layer
 
@@ -32,7 +30,7 @@ logger = logging.getLogger("keras_elmo")
 class Worker:
     """Embeds the rows that Ray Data hands to one actor; the layer is loaded once.
 
-    ``source`` may be a reference to the bytes of a ``.keras`` file in Ray's object store.
+    ``source`` may be a reference to a layer in Ray's object store.
     """
 
     # The vectors that are held at a time, in bytes; Ray's own blocks are no larger.
@@ -143,15 +141,11 @@ def _start_tensorflow(n_threads: int, uses_gpu: bool) -> None:
 
 
 def _layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
-    if isinstance(source, str):
-        return embedding_layer(source, options)
-    import ray
+    if not isinstance(source, str):
+        import ray
 
-    content: NDArray[np.uint8] = ray.get(source)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "layer.keras")
-        content.tofile(path)
-        return embedding_layer(path, options)
+        source = ray.get(source)
+    return embedding_layer(source, options.output_mode)
 
 
 def _record(number: int, value: Any) -> Record:

@@ -9,36 +9,30 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_elmo import backends
+from keras_elmo.backends import is_tensorflow
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
-from keras_elmo.layers import ScalarMix
-from keras_elmo.types import PathLike
-from keras_elmo.vectors.options import Options
+from keras_elmo.types import InputMode, OutputMode, PathLike
 
 
-def embedding_layer(source: Any, options: Options) -> ElmoEmbeddingLayer:
-    """A layer from sentences to outputs of ``options.output_mode``."""
-    backends.needs_tensorflow(
-        "Embedding a corpus", "Compute its vectors by layer.predict on character ids."
-    )
+def embedding_layer(
+    source: Any, mode: OutputMode, allow_untrained_mix: bool = False
+) -> ElmoEmbeddingLayer:
+    """A layer with an output mode, for :class:`~keras_elmo.encoding.Batches`."""
     if isinstance(source, (str, Path)) and Path(source).suffix == ".keras":
         source = _layer_of_model(source)
     if isinstance(source, ElmoEmbeddingLayer):
-        return _with_output_mode(source, options)
-    layer = ElmoEmbeddingLayer(source, options.output_mode, trainable=False)
-    if layer.scalar_mix is not None and not _is_trained(layer.scalar_mix):
+        return _with_output_mode(source, mode)
+    input_mode: InputMode = "sentences" if is_tensorflow() else "character_ids"
+    layer = ElmoEmbeddingLayer(source, mode, input_mode, trainable=False)
+    mix = () if layer.scalar_mix is None else layer.scalar_mix.get_weights()
+    # Every layer starts with weights of 0 and a gamma of 1.
+    if mix and not (allow_untrained_mix or np.any(mix[0] != 0) or np.any(mix[1] != 1)):
         raise ValueError(
             f"layers: the source {str(source)!r} has no mix, or one that was not trained. "
             "Name a saved model with one (.keras) or a TF1 Hub module, or use 'average', "
             "which an untrained mix is."
         )
     return layer
-
-
-def _is_trained(mix: ScalarMix) -> bool:
-    """Whether the mix is another than that which every layer starts with."""
-    layer_weights, gamma = mix.get_weights()
-    return bool(np.any(layer_weights != 0) or np.any(gamma != 1))
 
 
 def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
@@ -73,30 +67,28 @@ def _elmo_layers(layer: keras.Layer) -> Iterator[ElmoEmbeddingLayer]:
             yield from _elmo_layers(inner)
 
 
-def _with_output_mode(layer: ElmoEmbeddingLayer, options: Options) -> ElmoEmbeddingLayer:
-    mode = options.output_mode
+def _with_output_mode(layer: ElmoEmbeddingLayer, mode: OutputMode) -> ElmoEmbeddingLayer:
     is_plain = layer.n_steps is None and not (
         layer.stateful or layer.keep_sentence_boundaries
     )
-    if layer.output_mode == mode and layer.input_mode == "sentences" and is_plain:
+    if layer.output_mode == mode and is_plain:
         return layer
     if layer.engine == "hub":
         raise ValueError(
             "source: a layer with engine='hub' must have the output mode that is asked "
-            f"for, {mode!r}, and input_mode='sentences'; got {layer.output_mode!r} and "
-            f"{layer.input_mode!r}."
+            f"for, {mode!r}; got {layer.output_mode!r}."
         )
-    if layer.scalar_mix is None and options.layers == "mix":
+    if layer.scalar_mix is None and mode in ("default", "elmo"):
         raise ValueError(
-            "layers: 'mix' needs a layer with a mix (output_mode 'default' or 'elmo'); got "
-            f"one with output_mode={layer.output_mode!r}."
+            "source: the mix needs a layer with one (output_mode 'default' or 'elmo'); got "
+            f"output_mode={layer.output_mode!r}."
         )
-    config = {**layer.get_config(), "output_mode": mode, "input_mode": "sentences"}
+    config = {**layer.get_config(), "output_mode": mode, "stateful": False}
     # No padding is kept, so that a length of the time axis is a number of tokens.
     config |= {"max_tokens": layer.max_tokens or layer.n_steps}
     config |= {"output_sequence_length": None, "keep_sentence_boundaries": False}
     result = ElmoEmbeddingLayer.from_config(
-        {**config, "stateful": False, "fine_tune": "aggregation", "trainable": False}
+        {**config, "fine_tune": "aggregation", "trainable": False}
     )
     # The carried state of a stateful layer comes after the weights.
     weights = layer.bilm.get_weights()[: len(result.bilm.weights)]

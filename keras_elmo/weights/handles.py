@@ -37,7 +37,9 @@ def resolve_handle(handle: str) -> Path:
     except SourceError as error:
         raise SourceError(
             f"Cannot get the module {handle!r}: {error} Or set TFHUB_CACHE_DIR to a cache "
-            "of tensorflow_hub that has the module."
+            "of tensorflow_hub that has the module. The source 'mini' works offline: a "
+            "small English model that comes with keras-elmo, for trying out and for film "
+            "reviews."
         ) from error
 
 

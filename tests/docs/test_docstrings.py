@@ -13,11 +13,15 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from keras_elmo import errors
 from tests.test_public_api import MODULES
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def public_functions() -> Iterator[tuple[str, Any]]:
@@ -65,6 +69,19 @@ def problems_of(function: Any) -> list[str]:
         if not {base.__name__ for base in exception.__mro__} & {*raised}:
             problems.append(f"lacks {exception.__name__}")
     return problems
+
+
+def test_each_public_name_has_a_page_and_each_error_a_cure() -> None:
+    api, pages = ROOT / "docs" / "api", r"^(?:   |\.\. autodata:: )(?:\w+\.)*(\w+)$"
+    text = (api / "index.md").read_text("utf-8") + (api / "types.md").read_text("utf-8")
+    public = {
+        name for module in MODULES for name in importlib.import_module(module).__all__
+    }
+    assert public - set(re.findall(pages, text, re.MULTILINE)) == {"__version__"}
+    cures = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+    ours = [name for name in vars(errors) if name.endswith(("Error", "Tip"))]
+    assert len(ours) == 8
+    assert [name for name in ours if name not in cures] == []
 
 
 FUNCTIONS = dict(public_functions())

@@ -1,4 +1,4 @@
-"""The README's Python runs and prints what is shown; each question of the FAQ links to where it was asked."""
+"""The README's Python prints what is shown; the FAQ's questions name their threads."""
 
 from __future__ import annotations
 

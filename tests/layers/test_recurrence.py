@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_elmo.layers import BidirectionalLM, ProjectedLSTMCell, packed_lstm
-from keras_elmo.layers.packing import pack
+from keras_elmo.layers import BidirectionalLM, ProjectedLSTMCell, packed_bilm, packed_lstm
 from tests.any_backend import reloaded, to_numpy, to_tensor
 
 pytestmark = pytest.mark.any_backend
@@ -164,15 +163,20 @@ def lstms(request: pytest.FixtureRequest) -> BidirectionalLM:
 
 
 @pytest.fixture(params=[1, 4, 1000], ids="{} rows at once".format)
-def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def rows_at_once(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     monkeypatch.setattr(packed_lstm, "_ROWS_AT_ONCE", request.param)
     monkeypatch.setattr(packed_lstm, "_WORDS_AT_ONCE", request.param)
+    packed_bilm.packed_bilm.cache_clear()
+    yield
+    packed_bilm.packed_bilm.cache_clear()
 
 
 def without_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool) -> Any:
     """Of the words at places (batch, time), where 0 is padding."""
     places = to_tensor(places)
-    return lstms.run_packed(words, pack(places, places > 0, BEGIN, END), *how)
+    return lstms.run_packed(words, places, places > 0, *how)
 
 
 def masking_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool) -> Any:
@@ -196,33 +200,82 @@ def test_packed_layers(lstms: BidirectionalLM, differentiable: bool) -> None:
     assert not found.numpy()[PLACES == 0].any()
 
 
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("rows_at_once", [4], indirect=True)
-@pytest.mark.parametrize(
-    ("differentiable", "in_graph"), [(True, True), (True, False), (False, True)]
-)
-@pytest.mark.usefixtures("rows_at_once")
-def test_packed_gradients(
-    lstms: BidirectionalLM, differentiable: bool, in_graph: bool
-) -> None:
+def gradients(run: Callable[..., Any], lstms: BidirectionalLM, *how: bool) -> Any:
+    """A function of places: of a sum of the layers, by the words and by all weights."""
     import tensorflow as tf
 
-    weights = RNG.normal(size=(4, 5, 3, 8)).astype(np.float32)
-
-    def gradients(layers_of: Callable[..., Any]) -> list[tf.Tensor]:
-        words = tf.constant(WORDS)
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)], autograph=False)
+    def of(places: tf.Tensor) -> list[Any]:
+        words = tf.constant(WORDS, lstms.compute_dtype)
         with tf.GradientTape() as tape:
             tape.watch(words)
-            layers = layers_of(lstms, words, PLACES, differentiable)
+            layers = tf.reshape(run(lstms, words, places, *how), [-1])
+            weights = tf.sin(tf.range(tf.size(layers), dtype=layers.dtype))
             loss = tf.reduce_sum(layers * weights)
         found = tape.gradient(loss, [words, *lstms.trainable_variables])
-        return [tf.convert_to_tensor(gradient) for gradient in found]
+        return [tf.reshape(tf.convert_to_tensor(gradient), [-1]) for gradient in found]
 
-    run = tf.function(gradients) if in_graph else gradients
-    found, expected = run(without_padding), gradients(masking_padding)
-    for one, other in zip(found, expected, strict=True):
-        assert np.any(other)
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    return of
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("rows_at_once", [4], indirect=True)
+@pytest.mark.usefixtures("rows_at_once")
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 5e-7), ("float64", 1e-10)])
+@pytest.mark.parametrize("units", [4, 5], ids=["no projection", "projection"])
+def test_packed_gradients_are_tensorflows(units: int, dtype: str, error: float) -> None:
+    """Also of one step, of empty sentences, of no sentence; as shares of the largest."""
+    wide = keras.initializers.RandomNormal(stddev=0.7, seed=1)
+    lstms = BidirectionalLM(2, units, 4, 0.5, 0.4, True, wide, dtype=dtype)
+    lstms.build((None, None, 4))
+    first = to_numpy(without_padding(lstms, WORDS.astype(dtype), PLACES))[:, :, 1]
+    assert units == 4 or (np.abs(first) > 0.4 - 1e-7).any()  # clipped
+    expected_of = gradients(masking_padding, lstms)
+    for how in (False, True):
+        found_of = gradients(without_padding, lstms, how)
+        for places in (PLACES, PLACES[3:, :1], PLACES[1:2], PLACES[:0]):
+            found, expected = (np.concatenate(of(places)) for of in (found_of, expected_of))
+            largest = np.abs(expected).max()
+            assert (largest > 0.1) == bool(places.any())
+            np.testing.assert_allclose(found, expected, rtol=0, atol=error * largest)
+
+
+@pytest.mark.tensorflow
+def test_models_of_one_shape_share_a_trace() -> None:
+    """And see their own weights, also those that are assigned later."""
+    packed_bilm.packed_bilm.cache_clear()
+    one, other = (BidirectionalLM(1, 5, 4) for _ in range(2))
+    for layer in (one, other):
+        layer.build((None, None, 4))
+    for layer, places in ((one, PLACES), (other, PLACES[:2, :3]), (other, PLACES)):
+        found = without_padding(layer, WORDS, places)
+        expected = masking_padding(layer, WORDS, places)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        other.set_weights([2 * weight for weight in one.get_weights()])
+    shared = packed_bilm.packed_bilm.cache_info()
+    assert (shared.misses, shared.hits) == (1, 2)
+
+
+@pytest.mark.tensorflow
+def test_gradients_of_gradients_are_refused() -> None:
+    import tensorflow as tf
+
+    lstms = BidirectionalLM(1, 5, 4)
+    lstms.build((None, None, 4))
+    words = tf.constant(WORDS)
+    with tf.GradientTape() as outer, tf.GradientTape(persistent=True) as tape:
+        outer.watch(words)
+        tape.watch(words)
+        loss = tf.reduce_sum(without_padding(lstms, words, PLACES) ** 2)
+    first = tape.gradient(loss, words)
+    np.testing.assert_allclose(outer.gradient(loss, words), first, atol=1e-6)
+    with tf.GradientTape() as outer:
+        outer.watch(words)
+        with tf.GradientTape() as tape:
+            tape.watch(words)
+            loss = tf.reduce_sum(without_padding(lstms, words, PLACES) ** 2)
+        with pytest.raises(LookupError, match="LSTMs can be differentiated once"):
+            outer.gradient(tape.gradient(loss, words), words)
 
 
 @pytest.fixture(scope="module")

@@ -50,20 +50,6 @@ def test_files(tmp_path: Path) -> None:
     assert batches(dataset) == [[b"id,text", b"1,the cat", "2,\ufffd".encode()] * 2]
 
 
-def test_each_iteration_has_another_order() -> None:
-    def orders(seed: int | None, **epoch: int) -> list[list[list[bytes]]]:
-        texts = [str(i) for i in range(30)]
-        dataset = text_dataset(texts, batch_size=4, shuffle=True, seed=seed, **epoch)
-        return [batches(dataset) for _ in range(3)]
-
-    first = orders(7)
-    assert first[0] != first[1] != first[2]
-    assert orders(7) == first
-    assert orders(7, initial_epoch=1)[:2] == first[1:]
-    assert orders(8)[0] != first[0]
-    assert orders(None)[0] != orders(None)[0]
-
-
 @settings(max_examples=20)
 @given(
     st.lists(st.text("ab ", max_size=30), min_size=1, max_size=20),

@@ -23,8 +23,8 @@ from keras_elmo.vectors import embed_dataset, ray_data
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.ray_worker import Worker
 from tests.tiny_models import TINY
-from tests.vectors.ray_rows import TEXTS, embedded
 from tests.vectors.small_jobs import check_tokens
+from tests.vectors.test_ray_worker import TEXTS, embedded
 
 pytestmark = [
     pytest.mark.slow,

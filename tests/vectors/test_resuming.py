@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
+from keras_elmo.encoding import Program
 from keras_elmo.vectors import compute, open_embeddings
 from keras_elmo.vectors.compute import Job
-from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.options import Options
 from tests.tiny_models import TINY
 from tests.vectors.small_jobs import (
@@ -93,7 +93,7 @@ def die_at_a_call(patch: pytest.MonkeyPatch, n_calls: int) -> None:
     patch.setattr(compute, "SECONDS_BETWEEN_RECORDS", 0)
     for owner, name in (
         *((os, "fsync"), (os, "posix_fallocate")),
-        *((Path, "replace"), (Path, "unlink"), (Embedder, "arrays")),
+        *((Path, "replace"), (Path, "unlink"), (Program, "__call__")),
     ):
         patch.setattr(owner, name, dying(getattr(owner, name)))
 

@@ -77,7 +77,7 @@ def test_a_layer_that_cannot(
         keras.Model(text, outputs or keras.layers.Identity()(text)).save(tmp_path / name)
     for wrong, layers, message in (
         (word_emb, "all", "output_mode='word_emb' needs only some of the model's layers"),
-        (layer, "mix", r"'mix' needs a layer with a mix \(output_mode 'default' or 'elmo'"),
+        (layer, "mix", r"the mix needs a layer with one \(output_mode 'default' or 'elmo'"),
         (hub, "mix", "engine='hub' must have the output mode that is asked for, 'elmo'"),
         (source, "mix", r"no mix, or one that was not trained\. Name a"),
         (tmp_path / "none.keras", "all", r"source: there is no file .*none.keras'"),
@@ -87,14 +87,6 @@ def test_a_layer_that_cannot(
     ):
         with pytest.raises(ValueError, match=message):
             compute_features(wrong, SENTENCES, tmp_path / "b.h5", layers=layers, **QUIET)
-
-
-def test_other_backends(
-    layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match="Embedding a corpus needs the TensorFlow"):
-        compute_features(layer, SENTENCES, tmp_path / "a.npy", **QUIET)
 
 
 def test_a_layer_with_a_length_and_boundaries(tmp_path: Path) -> None:

@@ -64,7 +64,10 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
     assert started(path, "that").n_done() == 0
 
 
-@pytest.mark.parametrize("text", ["{", '{"n_done": 3}'])
+DAMAGED = ["{", "[]", "3", "\x00", '{"a": 1, "a": 1}', '{"n_done": 3}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_record(text: str, tmp_path: Path) -> None:
     started(tmp_path / "a.npy")
     (tmp_path / "a.npy.json").write_text(text)

@@ -82,7 +82,8 @@ def test_no_network(hub: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", no_network)
     message = (
         r"Cannot get the module 'https://tfhub.dev/google/elmo/3': Cannot download "
-        r".*resolution.* name its path as source.* set TFHUB_CACHE_DIR to a cache"
+        r".*resolution.* name its path as source.* set TFHUB_CACHE_DIR to a cache.*"
+        r"\. The source 'mini' works offline: .*, for trying out and for film reviews\.$"
     )
     with pytest.raises(SourceError, match=message):
         ElmoEmbeddingLayer()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_elmo.vectors.batching import BatchPlan, Indices, plan_batches
+from keras_elmo.text.batching import BatchPlan, Indices, plan_batches
 
 LENGTHS = st.lists(st.integers(0, 40), max_size=60)
 LIMITS = st.tuples(  # batch_size, token_budget, group_by_length

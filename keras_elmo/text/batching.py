@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from keras_elmo.types import check_integer, check_positive_integer, check_true_or_false
 
 Indices = NDArray[np.intp]
+T = TypeVar("T")
 
 
 def plan_batches(
@@ -101,3 +104,19 @@ def rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     _, n_digits = np.frexp(lengths)
     unit = 2 ** np.maximum(n_digits - 4, 0).astype(np.int64)
     return -(-lengths // unit) * unit
+
+
+def chunks(
+    items: Iterable[T], sizes: Callable[[T], tuple[int, ...]], limits: tuple[int, ...]
+) -> Iterator[list[T]]:
+    """Cuts items in their order: a chunk ends when the sum of a size reaches its limit."""
+    chunk: list[T] = []
+    sums = np.zeros(len(limits), np.int64)
+    for item in items:
+        chunk.append(item)
+        sums += sizes(item)
+        if (sums >= limits).any():
+            yield chunk
+            chunk, sums[:] = [], 0
+    if chunk:
+        yield chunk
