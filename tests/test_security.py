@@ -65,7 +65,7 @@ TESTS: dict[str, list[str]] = {
 
 def test_every_line_has_tests() -> None:
     text = (ROOT / "SECURITY.md").read_text("utf-8")
-    section = text.split("## What is promised")[1]
+    section = text.split("## Promises")[1]
     lines = [line[2:] for line in section.splitlines() if line.startswith("- ")]
     assert len(lines) == len(TESTS)
     for line, start in zip(lines, TESTS, strict=True):
