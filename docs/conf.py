@@ -139,7 +139,7 @@ if os.environ.get("KERAS_ELMO_DOCS_ONLINE") or os.environ.get("READTHEDOCS"):
         "python": ("https://docs.python.org/3", None),
     }
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|keras|numpy|os|pathlib|ray|tensorflow|typing)\..*"),
+    ("py:.*", r"(collections|keras|numpy|os|pathlib|ray|sklearn|tensorflow|typing)\..*"),
     ("py:class", r"(bool|dict|float|int|None|object|str|tuple)"),
     ("py:exc", r"(OSError|TypeError|ValueError)"),
 ]

@@ -64,7 +64,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         max_tokens: Keep the first ``max_tokens`` tokens of each text; ``None`` for all, or
             as many as a layer as ``source`` keeps.
         batch_size: The most texts in a batch.
-        verbose: The progress bar, as for :meth:`ElmoEmbeddingLayer.encode`.
+        verbose: The progress bar, as for :meth:`~keras_elmo.ElmoEmbeddingLayer.encode`.
 
     Attributes:
         layer_: The layer.
@@ -118,7 +118,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Computes the vectors of texts.
 
         Args:
-            X: Texts, or lists of tokens, as for :meth:`ElmoEmbeddingLayer.encode`.
+            X: Texts, or lists of tokens, as for
+                :meth:`~keras_elmo.ElmoEmbeddingLayer.encode`.
 
         Returns:
             float32 (n_texts, n_features).
@@ -126,7 +127,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Raises:
             TypeError: The texts are not strings, nor lists of them.
             ValueError: A text is missing.
-            NotFittedError: ``fit`` was not called.
+            sklearn.exceptions.NotFittedError: ``fit`` was not called.
         """
         check_is_fitted(self)
         limit = self.max_tokens or self.layer_.max_tokens
