@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 RECORD = Path(__file__).with_name("public_api.txt")
-DOCS = Path(__file__).parents[1] / "docs" / "api"
 PARTS = ("hub", "layers", "pretraining", "sklearn", "text", "training", "vectors")
 MODULES = ("keras_elmo", *(f"keras_elmo.{part}" for part in PARTS))
 
@@ -66,15 +65,13 @@ def test_public_names_and_signatures_are_those_recorded() -> None:
     assert not list(changes), "\n".join(changes)
 
 
-def test_public_names_are_sorted_documented_and_in_the_reference() -> None:
-    reference = "\n".join(page.read_text("utf-8") for page in DOCS.glob("*.md"))
+def test_public_names_are_sorted_and_documented() -> None:
     for module_name in MODULES:
         module = importlib.import_module(module_name)
         assert module.__all__ == sorted(module.__all__)
         for name in module.__all__:
             if not name.startswith("__"):
                 assert getattr(module, name).__doc__, name
-                assert f":: {name}\n" in reference, name
 
 
 if __name__ == "__main__":

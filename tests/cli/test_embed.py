@@ -19,9 +19,9 @@ import pytest
 from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.cli.embed import _duration
 from keras_elmo.cli.main import main
+from keras_elmo.encoding import Program
 from keras_elmo.errors import DiskFullError
 from keras_elmo.vectors import open_embeddings
-from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.store import Store
 from tests.cli.conftest import Run
 from tests.vectors.embedding_jobs import KINDS, Jobs, kill_at_random, peak_memory
@@ -147,17 +147,17 @@ def test_exit_code_of_a_full_disk(embed: Run, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_interrupted(embed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = Embedder.arrays
+    vectors = Program.__call__
     calls = iter(range(1000))
 
-    def signalled(self: Embedder, sentences: Any) -> Any:
+    def signalled(self: Program, texts: Any) -> Any:
         if next(calls) == 1:
             os.kill(os.getpid(), signal.SIGINT)
-        return arrays(self, sentences)
+        return vectors(self, texts)
 
     # A shell lets what it starts in the background ignore SIGINT, as the command does then.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setattr(Embedder, "arrays", signalled)
+    monkeypatch.setattr(Program, "__call__", signalled)
     error = "keras-elmo: stopped by SIGINT. The same command continues from here.\n"
     assert embed("in.txt", "out.hdf5", "--batch-size", "1", "-q") == (130, "", error)
     assert '"n_done": 1' in Path("out.hdf5.json").read_text()
