@@ -252,13 +252,12 @@ def test_memory_runs_out(error: Exception, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.slow
 def test_memory_is_bounded() -> None:
     """100,000 texts of a generator take little more than their vectors."""
-    code = """
-import resource, sys
-import numpy as np
-from keras_elmo import ElmoEmbeddingLayer
-from tests.test_encoding import MODE, LEAST
-layer = ElmoEmbeddingLayer(LEAST, input_mode=MODE)
-texts = lambda n: (f"a{i % 99} b" + " c" * (i % 5) for i in range(n))
+    code = f"""
+import resource
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
+config = ElmoConfig.from_options({LEAST.to_options()})
+layer = ElmoEmbeddingLayer(config, input_mode={MODE!r})
+texts = lambda n: (f"a{{i % 99}} b" + " c" * (i % 5) for i in range(n))
 layer.encode(texts(20_000), 128, verbose=0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 vectors = layer.encode(texts(100_000), 128, verbose=0)

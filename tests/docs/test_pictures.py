@@ -168,7 +168,7 @@ def test_the_file_is_what_is_drawn(
             assert number(written) == pytest.approx(number(expected), abs=0.011)
         else:
             assert written == expected
-    assert (FOLDER / f"{name}.svg").stat().st_size < 80_000
+    assert (FOLDER / f"{name}.svg").stat().st_size < 100_000
 
 
 def test_each_is_shown_with_an_alternative_text() -> None:
