@@ -135,12 +135,12 @@ class ElmoEmbeddingLayer(keras.Layer):
             between tokens and kept boundaries included. A pooled output is the mean of what
             is left of the sentence. ``None`` for the length of the longest one.
         keep_sentence_boundaries: Whether token-level outputs and their masks include the
-            begin of the sentence, right before its first token, and its end, right after
+            start of the sentence, right before its first token, and its end, right after
             the last one, as in AllenNLP: two steps more. A sentence without tokens has
             both at its start.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``. The
             dtype is what the layer computes in; that of its inputs, as ``hub.KerasLayer``
-            took it (``dtype=tf.string``), is accepted and says nothing.
+            took it (``dtype=tf.string``), counts as left out.
 
     Call arguments:
         inputs: As ``input_mode`` describes: a tensor, a symbolic tensor, a NumPy array or

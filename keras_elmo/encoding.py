@@ -17,7 +17,7 @@ from keras_elmo.types import Split, check_positive_integer
 
 Floats = NDArray[np.floating[Any]]
 
-# What is in memory at a time: texts are sorted by length in chunks of so many.
+# What is in memory at a time: texts are sorted by length in such chunks.
 _CHUNK_TEXTS = 8192
 _CHUNK_TOKENS = 1 << 18
 # Batches of long texts are smaller: at most as many steps as those of 512 tokens.
@@ -72,7 +72,7 @@ class Program:
 class Batches:
     """Runs texts in batches, the longest first.
 
-    If memory runs out, a batch is divided, and later ones are no larger than what fit.
+    If memory runs out, a batch is divided, and later ones are at most as large as what fit.
     """
 
     def __init__(self, layer: Any, batch_size: int, token_budget: int) -> None:

@@ -25,7 +25,7 @@ side's.\
 
 @dataclass(frozen=True)
 class Comparison:
-    """Values of several sides, measured in turns; the first side is ours."""
+    """Values of several sides, measured alternately; the first side is ours."""
 
     workload: str  # its letter
     title: str

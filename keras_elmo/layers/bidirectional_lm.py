@@ -212,8 +212,8 @@ class BidirectionalLM(keras.Layer):
         """Runs all layers without padding, from zero states; on TensorFlow.
 
         Args:
-            vectors: Those of the begin of sentence, of the batch's distinct words, and of
-                the end of sentence, (1 + words + 1, projection_dim).
+            vectors: Those of the start of a sentence, of the batch's distinct words, and of
+                the end of a sentence, (1 + words + 1, projection_dim).
             places: The place of each token in ``vectors``, int32 (batch, time).
             mask: Booleans (batch, time), true at tokens.
             differentiable: Whether to keep what a gradient needs. Without it a gradient

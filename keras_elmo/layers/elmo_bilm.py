@@ -65,7 +65,7 @@ class ElmoBiLM(keras.Layer):
         if keep_sentence_boundaries and stateful == "pieces":
             raise ValueError(
                 "keep_sentence_boundaries=True: with stateful='pieces' only the first "
-                "piece of a text has a begin, and none an end. Leave one of the two out."
+                "piece of a text has a start, and none an end. Leave one of the two out."
             )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")

@@ -110,7 +110,7 @@ class LSTMEquations:
             c: The cell state that it read, (batch, units).
             projected: What it returned, (batch, projection_dim).
             dh: The gradient of the new h, (batch, projection_dim).
-            dc: That of the new c by way of all later steps, (batch, units).
+            dc: That of the new c through all later steps, (batch, units).
             kernels: The matrices.
         """
         i, j, f, o = gates

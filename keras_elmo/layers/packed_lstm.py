@@ -159,7 +159,7 @@ def _gradient(
     def back(
         step: Tensor, dh: Tensor, dc: Tensor, c: Tensor, arrays: tuple[Any, ...]
     ) -> tuple[Any, ...]:
-        """One step, from the gradients by way of all later ones."""
+        """One step, from the gradients of all later ones."""
         start, stop = offsets[step], offsets[step + 1]
         # Sentences that end here have no later steps.
         ended = [[0, stop - start - tf.shape(dh)[0]], [0, 0]]

@@ -42,7 +42,7 @@ class SentenceBoundaries(keras.Layer):
 
 
 def around_tokens(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Moves the begin right before the first token, the end right after the last.
+    """Moves the start right before the first token, the end right after the last.
 
     Args:
         mask: Booleans (batch, time), true at tokens.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from keras_elmo.text.sources import is_missing
+from keras_elmo.text.sources import described, is_missing, items_of
 from keras_elmo.text.tokenization import split_text
 from keras_elmo.types import Split
 
@@ -35,29 +35,22 @@ def read_token_lists(
 
 
 def _values(texts: Any) -> Any:
-    """Python's own strings and lists of a collection."""
+    """The items of a collection, or a generator as it is."""
     if isinstance(texts, (str, bytes)):
         raise TypeError(
             f"texts must be {_EXPECTED}; got the single text {texts!r:.100}. Put it into a "
             "list."
         )
-    if isinstance(texts, (list, tuple)):
+    if isinstance(texts, Iterator):
         return texts
-    # Ragged tensors, columns of tables, of Arrow, tables of one column, other tensors.
-    for name in ("to_list", "to_pylist", "to_numpy", "numpy"):
-        if hasattr(texts, name):
-            texts = getattr(texts, name)()
-            break
-    if hasattr(texts, "tolist"):
-        shape, texts = texts.shape, texts.tolist()
-        if len(shape) == 2 and shape[1] == 1:
-            return [text for (text,) in texts]
-    if isinstance(texts, Mapping) or not hasattr(texts, "__iter__"):
+    items = items_of(texts)
+    if items is None:
         raise TypeError(
-            f"texts must be {_EXPECTED}; got {texts!r:.100} of type "
-            f"{type(texts).__name__}. For files use keras_elmo.compute_features."
+            f"texts must be {_EXPECTED}; got {described(texts)}. For files use "
+            "keras_elmo.compute_features."
         )
-    return texts
+    is_column = tuple(getattr(texts, "shape", ()))[1:] == (1,)  # (n, 1)
+    return [text for (text,) in items] if is_column else items
 
 
 def _tokens(value: Any, i: int, split: Split) -> Iterable[bytes]:
@@ -68,9 +61,10 @@ def _tokens(value: Any, i: int, split: Split) -> Iterable[bytes]:
         raise ValueError(
             f"texts[{i}] is missing ({value!r}). Leave it out, or use an empty string."
         )
-    if hasattr(value, "__iter__") and not isinstance(value, Mapping):
-        return [_encoded(token, i) for token in value]
-    raise _not_a_string(value, i)
+    tokens = items_of(value)
+    if tokens is None:
+        raise _not_a_string(value, i)
+    return [_encoded(token, i) for token in tokens]
 
 
 def _encoded(value: Any, i: int) -> bytes:

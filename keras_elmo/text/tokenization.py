@@ -24,9 +24,9 @@ _RUNS = "|".join(f"\\x{ord(mark):02x}+" for mark in _ASCII_MARKS)
 def tokenize(text: str) -> list[str]:
     """Splits plain text into words and punctuation marks.
 
-    ELMo models were trained on text whose punctuation stands apart; ``"mini"`` was trained
+    ELMo models were trained on text whose punctuation is separate; ``"mini"`` was trained
     on text split like this. ``ElmoEmbeddingLayer("mini", split="words")`` does it by
-    itself; this function is for those who need the tokens.
+    itself; use this function if you need the tokens.
 
     - A word is a run of letters, digits and their combining marks, in any script, with
       single apostrophes inside.

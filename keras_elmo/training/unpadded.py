@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 def unpadded(predictions: Any, mask: ArrayLike) -> list[NDArray[Any]]:
     """Takes the padding out of what a model predicts for each token.
 
-    Where batches are of different lengths, ``predict`` returns a ``tf.RaggedTensor`` whose
+    If batches are of different lengths, ``predict`` returns a ``tf.RaggedTensor`` whose
     rows are as long as their batch was. NumPy does not know it: ``np.argmax`` of it is 0,
     without an error. ::
 

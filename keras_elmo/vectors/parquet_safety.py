@@ -12,7 +12,7 @@ from keras_elmo.hub.wire import read_varint
 
 _DETAILS = {0: 5, 2: 7, 3: 8}  # of data, a dictionary, data version 2: fields of a header
 _DICTIONARY = 2
-_SMALL_FOOTER = 1 << 17  # bytes; that of a real file has some thousands
+_SMALL_FOOTER = 1 << 17  # bytes; that of a real file has a few thousand
 _FOOTER_SHARE = 16
 _VALUE_BYTES = 8  # of a number, with its place in a list
 _TEXT_BYTES = 64  # of a str, besides its content

@@ -67,7 +67,7 @@ def write_hdf5(
 
 @contextmanager
 def filling(file: h5py.File) -> Iterator[Callable[[int], None]]:
-    """Closes a new file; until then it gives what makes sure of room for so many bytes.
+    """Closes a new file; until then it gives what makes sure of room for that many bytes.
 
     HDF5 itself may end the process when the disk is full.
     """
