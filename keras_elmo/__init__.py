@@ -1,7 +1,6 @@
 """ELMo's contextual word embeddings as a Keras 3 layer.
 
-Nothing is imported before it is used, so that the command answers at once: neither Keras
-nor TensorFlow, which take seconds.
+Modules are imported when they are first used: Keras and TensorFlow take seconds to import.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ _FOLDERS = (
     *("training", "types", "vectors", "weights"),
 )
 
-if not TYPE_CHECKING:  # with it, type checkers would accept every name
+if not TYPE_CHECKING:  # otherwise type checkers would accept every name
 
     def __getattr__(name: str) -> Any:
         if name in _FOLDERS:

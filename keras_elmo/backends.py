@@ -12,12 +12,12 @@ import keras
 
 KERAS_2 = (
     "Models of tf_keras, which TF_USE_LEGACY_KERAS=1 makes tf.keras, cannot hold layers of "
-    "Keras 3: build the model by `import keras` and keras.Input, keras.Model and so on."
+    "Keras 3: build the model with `import keras` and keras.Input, keras.Model and so on."
 )
 
 
 def warn_of_keras_2() -> None:
-    """Warns of models that are about to refuse the layer with an obscure message."""
+    """Warns that ``tf.keras`` models will refuse the layer."""
     legacy = os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true")
     if legacy and "tf_keras" in sys.modules:
         warnings.warn(KERAS_2, stacklevel=3)
@@ -33,7 +33,7 @@ def has_static_shapes() -> bool:
 
 
 def is_in_tensorflow_graph() -> bool:
-    """Whether TensorFlow traces a function now, for example to export a model."""
+    """Whether TensorFlow is tracing a function, for example to export a model."""
     if not is_tensorflow():
         return False
     import tensorflow as tf
@@ -42,12 +42,10 @@ def is_in_tensorflow_graph() -> bool:
 
 
 def shapes_may_depend_on_values(training: bool | None) -> bool:
-    """Whether the call that runs now may have shapes that depend on its inputs' values.
+    """Whether shapes in the current call may depend on its inputs' values.
 
-    They save work, but a program that is compiled as a whole cannot have them, and other
-    runtimes cannot read them: not JAX, which compiles a program for each shape; not a
-    function that XLA or PyTorch compiles; and not an export to ONNX, where ``training`` is
-    ``None``, unlike in ``fit``, ``evaluate`` and ``predict``.
+    Not on JAX, in functions that XLA or PyTorch compiles, and in exports to ONNX, which
+    call layers with ``training=None``, unlike ``fit``, ``evaluate`` and ``predict``.
     """
     if is_tensorflow():
         import tensorflow as tf
@@ -66,10 +64,7 @@ def shapes_may_depend_on_values(training: bool | None) -> bool:
 def compiled(
     function: Callable[[Any], Any], layer: Any, shape: tuple[int | None, ...], dtype: str
 ) -> Callable[[Any], Any]:
-    """A function of one NumPy array, which uses a layer, from and to NumPy.
-
-    It is compiled once on TensorFlow, for each shape on JAX, and not on PyTorch.
-    """
+    """Compiles a function that uses a layer, from and to NumPy; PyTorch runs it eagerly."""
     if is_tensorflow():
         import tensorflow as tf
 
@@ -80,7 +75,7 @@ def compiled(
 
         @jax.jit
         def with_values(values: Any, inputs: Any) -> Any:
-            # The layer's values of the moment: as constants they would stay what they are.
+            # The layer's current values: as constants they would never change.
             with keras.StatelessScope(zip(layer.variables, values, strict=True)):
                 return function(inputs)
 
@@ -98,7 +93,7 @@ def compiled(
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a backend, or Python, had not enough memory for what it was to compute."""
+    """Whether a backend or Python ran out of memory."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError")

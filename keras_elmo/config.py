@@ -1,4 +1,4 @@
-"""The sizes of an ELMo model, as its ``options.json`` holds them."""
+"""The sizes of an ELMo model: its ``options.json``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.types import PathLike, check_integer, check_one_of, check_true_or_false
 
-# A configuration is read from files that others made, and becomes layers and arrays. The
-# bounds keep a wrong number from costing more than a small multiple of the files; the
-# largest released model is a quarter or less of each.
+# Configurations come from untrusted files. With these bounds a wrong number cannot take
+# much memory; the largest released model has at most a quarter of each.
 _LARGEST_SIZE = 16_384
 _LARGEST_COUNT = 64
 _LONGEST_TOKEN = 512
 _LARGEST_MODEL = 2_000_000_000
-_LARGEST_CLIP = 1e30  # larger ones are no float32
+_LARGEST_CLIP = 1e30  # must fit float32
 
 MIX_WEIGHTS = "aggregation/weights"
 MIX_GAMMA = "aggregation/scaling"
@@ -33,8 +32,8 @@ Shapes = dict[str, tuple[int, ...]]
 class ElmoConfig:
     """Sizes and switches of an ELMo biLM; the defaults are the original model's.
 
-    As ``source`` of :class:`~keras_elmo.ElmoEmbeddingLayer` it stands for a model of that
-    shape with random weights.
+    As ``source`` of :class:`~keras_elmo.ElmoEmbeddingLayer`, it makes a model of this shape
+    with random weights.
 
     Attributes:
         char_dim: Size of a character embedding.
@@ -163,9 +162,8 @@ class ElmoConfig:
     def from_options(cls, options: Mapping[str, Any]) -> ElmoConfig:
         """Reads the parsed content of an ``options.json``.
 
-        The defaults are bilm-tf's, whose format this is: one LSTM layer, and no clipping,
-        skip connections or highway unless the file has them. Entries that only matter for
-        training are ignored.
+        The defaults are bilm-tf's: one LSTM layer, and no clipping, skip connections or
+        highway layers unless the file has them. Entries for training only are ignored.
 
         Args:
             options: The file's content, with the entries ``"lstm"`` and ``"char_cnn"``.
@@ -179,15 +177,15 @@ class ElmoConfig:
         lstm, char_cnn = _section(options, "lstm"), _section(options, "char_cnn")
         if options.get("bidirectional", True) is not True:
             raise ValueError(
-                "The options say bidirectional = "
+                "The options have bidirectional = "
                 f"{options['bidirectional']!r:.200}; ELMo needs both directions."
             )
-        # Training counts 261 characters, use 262: with the padding id 0 before them.
+        # 261 characters in training; after that 262, with the padding id 0 before them.
         n_characters = char_cnn.get("n_characters", 262)
         if n_characters not in (261, 262):
             raise ValueError(
                 "char_cnn.n_characters must be 262 (or 261, as in training), not "
-                f"{n_characters!r:.200}: other alphabets than bytes are not supported."
+                f"{n_characters!r:.200}: only the alphabet of bytes is supported."
             )
         n_highway, skips = char_cnn.get("n_highway"), lstm.get("use_skip_connections")
         return cls(
@@ -240,7 +238,7 @@ def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> Any:
     section = options.get(name)
     if not isinstance(section, Mapping):
         raise ValueError(
-            f"The options have no object {prefix + name!r}: they are not the options "
+            f"The options have no object {prefix + name!r}. They are not the options "
             "of a character-based ELMo model."
         )
     return section

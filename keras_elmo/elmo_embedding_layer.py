@@ -1,4 +1,4 @@
-"""ELMo as one Keras layer: the stages of :mod:`keras_elmo.layers`, wired."""
+"""ELMo as one Keras layer."""
 
 from __future__ import annotations
 
@@ -49,16 +49,17 @@ from keras_elmo.weights.sources import save_model
 class ElmoEmbeddingLayer(keras.Layer):
     """Contextual word embeddings from a bidirectional language model: ELMo.
 
-    Deep contextualized word representations, Peters et al. 2018. The layer takes strings
-    and returns a vector for each sentence (``output_mode="default"``) or for each token.
-    A sentence's vectors depend on that sentence alone, unless ``stateful``.
+    The layer takes strings and returns a vector for each sentence
+    (``output_mode="default"``) or for each token, as in "Deep contextualized word
+    representations" (Peters et al. 2018). The vectors of a sentence depend on this sentence
+    alone, unless ``stateful``.
 
     Masking: token-level outputs carry a Keras mask (batch, time), true at tokens, and
-    are zeros elsewhere. Padding may stand before, between or after tokens. A sentence
+    are zeros elsewhere. Padding may come before, between or after tokens. A sentence
     without tokens has zero vectors.
 
     Saving: a saved model holds the weights that the ``output_mode`` needs, and loading it
-    does not read ``source`` again. ``get_config`` holds the model's shape in place of
+    does not read ``source`` again. ``get_config`` holds the model's shape instead of
     ``source``: a copy made from it (``keras.models.clone_model``) starts from random
     weights, like every Keras layer, until ``copy.set_weights(layer.get_weights())``.
 
@@ -95,58 +96,57 @@ class ElmoEmbeddingLayer(keras.Layer):
               being padding; see :func:`~keras_elmo.batch_to_character_ids` and
               :func:`~keras_elmo.text_dataset`. Works on every backend of Keras; strings
               need TensorFlow.
-        fine_tune: What ``trainable=True`` trains: ``"aggregation"``, the weights w and
-            gamma of the mix, as the modules elmo/2 and elmo/3 do; ``"lstm"``, the LSTMs
-            too, as elmo/1 does; ``"all"``, the token encoder too. Only weights that the
-            output depends on are trainable.
+        fine_tune: The weights that ``trainable=True`` trains: ``"aggregation"``, the
+            weights w and gamma of the mix, as in the modules elmo/2 and elmo/3;
+            ``"lstm"``, the LSTMs too, as in elmo/1; ``"all"``, the token encoder too. Only
+            weights that the output depends on are trainable.
         pad_token: In ``"tokens"`` mode this token is padding, as is ``""``.
         max_tokens: Keep the first ``max_tokens`` tokens of each sentence, not counting
             padding; ``None`` for all. :class:`~keras_elmo.layers.CharacterIds` describes
-            what that does to the time axis.
+            the effect on the time axis.
         stateful: The LSTM states that each row starts from:
 
-            - ``False``: zeros; it is a sentence of its own.
-            - ``True``: the states that the same row of the batch before ended in, as in
-              bilm-tf and AllenNLP. Each row is read from the begin to the end of a
-              sentence, in both directions.
-            - ``"pieces"``: the same row of the batches before, which are pieces of one long
-              text. The forward direction continues as if the text had not been cut; the
-              backward direction starts at the end of each piece, because it cannot know
-              what comes after.
+            - ``False``: zeros. Rows do not depend on each other.
+            - ``True``: the final states of the same row of the previous batch, as in
+              bilm-tf and AllenNLP. Each row is a sentence with a start and an end, in both
+              directions.
+            - ``"pieces"``: the same, for rows that are pieces of one long text. The forward
+              direction continues as if the text had not been cut; the backward direction
+              starts at the end of each piece, because it cannot know what follows.
 
             The batch size must be known when the layer is built
             (``keras.Input(batch_shape=...)``, or the first eager call); later batches may
             be smaller.
         engine: ``"native"``, the layer's own computation, or ``"hub"``, a TF1 Hub module's
-            own graph, frozen, under the layer's mix: for modules whose weights cannot be
-            read as arrays. It takes strings, trains the mix only, and needs the
+            own graph, frozen, with the layer's mix on top: for modules whose weights cannot
+            be read as arrays. ``"hub"`` takes strings, trains only the mix, and needs the
             TensorFlow backend.
-        split: How sentences are split into tokens, in the graph, so that it is saved,
-            exported and served with the model:
+        split: How sentences are split into tokens. The split is part of the graph: it is
+            saved, exported and served with the model.
 
             - ``"space"``: at the space character only, as the TF1 Hub modules do.
             - ``"words"``: raw text, into words and punctuation marks, as
               :func:`~keras_elmo.tokenize` does.
             - ``"character"``: each character that is not white space is a token: for
               proteins, or text without spaces between words.
-        output_sequence_length: The time axis has exactly this length: sentences are cut or
-            padded to it, as by ``keras.layers.TextVectorization``, and symbolic shapes have
-            it, which ``Flatten`` and labels of one length need. It counts steps, padding
-            between tokens and kept boundaries included. A pooled output is the mean of what
-            is left of the sentence. ``None`` for the length of the longest one.
+        output_sequence_length: The length of the time axis: sentences are cut or padded to
+            it, as in ``keras.layers.TextVectorization``. Symbolic shapes have it too, which
+            ``Flatten`` and labels of one length need. It counts steps, padding between
+            tokens and kept boundaries included. A pooled output is the mean of the tokens
+            that are kept. ``None`` for the length of the longest sentence.
         keep_sentence_boundaries: Whether token-level outputs and their masks include the
-            start of the sentence, right before its first token, and its end, right after
-            the last one, as in AllenNLP: two steps more. A sentence without tokens has
-            both at its start.
+            start of sentence, right before the first token, and the end of sentence, right
+            after the last one, as in AllenNLP: two more steps. In a sentence without
+            tokens, both come first.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``. The
-            dtype is what the layer computes in; that of its inputs, as ``hub.KerasLayer``
-            took it (``dtype=tf.string``), counts as left out.
+            dtype is that of the computation; a dtype of the inputs, as in
+            ``hub.KerasLayer(..., dtype=tf.string)``, counts as left out.
 
     Call arguments:
         inputs: As ``input_mode`` describes: a tensor, a symbolic tensor, a NumPy array or
             (nested) lists.
-        training: Whether the outputs will be differentiated, as Keras sets it in ``fit``.
-            It changes how they are computed, not what they are.
+        training: Whether the outputs will be differentiated; Keras sets it in ``fit``. The
+            results are the same.
         return_mask: Whether to return the mask too. A pooled output has none.
 
     Returns:
@@ -156,8 +156,8 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     Raises:
         SourceError: The weights could not be loaded from ``source``.
-        VerificationError: The layer would not compute what a TF1 Hub module computes,
-            which is checked the first time; see :func:`~keras_elmo.verify`.
+        VerificationError: The layer's outputs differ from those of the TF1 Hub module's own
+            graph, which are compared the first time; see :func:`~keras_elmo.verify`.
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or
             the inputs have a wrong shape.
         TypeError: An argument or the inputs have a wrong type.
@@ -240,7 +240,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             self.scalar_mix = ScalarMix(name="scalar_mix", dtype=self.dtype_policy)
         if self._output.pooled:
             self.masked_mean = MaskedMean(name="masked_mean", dtype=self.dtype_policy)
-        # For the stages, which are there now. An assignment of an equal value does nothing.
+        # Again, now that there are stages: Keras ignores an assignment of an equal value.
         type(self).trainable.fset(self, self.trainable)
         self._create_weights(arrays)
 
@@ -254,13 +254,13 @@ class ElmoEmbeddingLayer(keras.Layer):
                 self.keep_sentence_boundaries,
             )
             return HubEngine.load(source, self.dtype_policy)
-        # Reports what the backend cannot do before anything is read or downloaded.
+        # Before anything is read or downloaded.
         backends.check_input_mode(self.input_mode)
         if isinstance(source, ElmoConfig):
             config, arrays = source, {}
         else:
             config, loaded, _ = load_verified(source)
-            arrays = dict(loaded)  # creating weights takes them out
+            arrays = dict(loaded)  # creating weights removes some
         engine = NativeEngine(
             config,
             self.output_mode,
@@ -274,11 +274,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         return engine, arrays
 
     def _create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
-        """Creates the weights and sets them to the source's.
-
-        Not in ``build``, which Keras may run where assigned values are thrown away: inside
-        another layer's symbolic call.
-        """
+        # Not in build, which Keras may run inside another layer's symbolic call, where
+        # assigned values are lost.
         with keras.name_scope(self.name, caller=self):
             if self.scalar_mix is not None:
                 self.scalar_mix.build((None, None, self.n_layers + 1, self.output_dim))
@@ -287,7 +284,7 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     @property
     def bilm(self) -> Any:
-        """From character ids to layers: the ``ElmoBiLM``, or ``HubModule`` of the hub."""
+        """The :class:`ElmoBiLM`, or the :class:`HubModule` with ``engine="hub"``."""
         return self._engine.bilm
 
     @property
@@ -296,13 +293,13 @@ class ElmoEmbeddingLayer(keras.Layer):
         return self._engine.vocabulary_cache
 
     def __call__(self, inputs: Any, return_mask: bool = False, **kwargs: Any) -> Any:
-        # Before Keras, which takes neither lists nor ragged tensors.
+        # Before Keras, which does not accept lists and ragged tensors.
         inputs = self.character_ids.checked(inputs)
         if self._output.pooled:
             return super().__call__(inputs, **kwargs)
-        # In a functional model the mask has to come out of an operation, here as a second
-        # output: another operation would be in the summary. (Masks on the tensors of each
-        # run are not enough: MultiHeadAttention takes them off those that it reads.)
+        # In a functional model the mask must be the output of an operation: here a second
+        # output, because another operation would appear in the summary. (Masks attached to
+        # tensors are not enough: MultiHeadAttention removes them from its inputs.)
         output, mask = super().__call__(inputs, return_mask=True, **kwargs)
         if isinstance(output, keras.KerasTensor):
             output._keras_mask = mask
@@ -326,7 +323,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         # (batch, time, n_layers + 1, D), or one layer (batch, time, D)
         output = self._output.selected(self.layers_of_tokens(tokens, mask, training))
         if self.masked_mean is not None:
-            # Pooling first is exact, since both are linear, and mixes less.
+            # Pooling first gives the same, since both are linear, with less to mix.
             output = self.masked_mean(output, mask=mask)  # (batch, n_layers + 1, D)
         if self.scalar_mix is not None:
             output = self.scalar_mix(output)  # (batch, time, D) or (batch, D)
@@ -334,13 +331,13 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     @property
     def n_steps(self) -> int | None:
-        """How many steps of a sentence there are room for; ``None`` for any number."""
+        """The length of the time axis without boundaries; ``None`` for any length."""
         if self.output_sequence_length is None:
             return None
         return self.output_sequence_length - 2 * self.keep_sentence_boundaries
 
     def with_length(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, time), ids with a third axis, cut or padded to ``n_steps``."""
+        """Tokens (batch, time, ...) cut or padded to ``n_steps``."""
         return tokens if self.n_steps is None else with_length(tokens, self.n_steps)
 
     def _output_mask(self, mask: Tensor) -> Tensor:
@@ -349,7 +346,7 @@ class ElmoEmbeddingLayer(keras.Layer):
     def layers_of_tokens(
         self, tokens: Tensor, mask: Tensor, training: bool | None = None
     ) -> Tensor:
-        """The layers that the output is made of.
+        """Computes the layers that the output is made of.
 
         Args:
             tokens: Strings (batch, time), or character ids (batch, time, length).
@@ -365,7 +362,7 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     def compute_mask(self, inputs: Any, previous_mask: Tensor = None) -> Tensor | None:
         if self._output.pooled or isinstance(inputs, keras.KerasTensor):
-            return None  # a symbolic mask comes out of the call itself
+            return None  # a symbolic mask is an output of the call
         tokens = self.character_ids.tokens(self.character_ids.checked(inputs))
         return self._output_mask(token_mask(self.with_length(tokens)))
 
@@ -386,29 +383,29 @@ class ElmoEmbeddingLayer(keras.Layer):
     def encode(self, texts: Any, batch_size: int = 32, verbose: Any = "auto") -> Any:
         """Computes the vectors of any number of texts, on every backend of Keras.
 
-        Texts of similar length are computed together, and the results are in the order of
-        the texts. They are those of the layer's call, to 1e-6.
+        Texts of similar length are computed together; the results are in the order of the
+        texts. They equal those of calling the layer, to 1e-6.
 
         Args:
-            texts: Strings, which are split as the layer splits sentences, or lists of
-                tokens: in a list, array, pandas or Polars column, tensor or generator,
-                which is read in parts. A layer for character ids takes the same texts.
-            batch_size: The most texts in a batch. Batches of long texts are smaller, and
-                so are all when memory runs out.
+            texts: Strings, which the layer splits, or lists of tokens: in a list, array,
+                pandas or Polars column, tensor or generator, which is read in parts. A
+                layer for character ids takes the same texts.
+            batch_size: The most texts in a batch. Batches are smaller for long texts and if
+                memory runs out.
             verbose: The progress bar, as in ``keras.Model.predict``: ``0`` for none,
                 ``1`` or ``"auto"`` for a bar, ``2`` for a line at the end.
 
         Returns:
-            float32 arrays of NumPy. For pooled outputs one, (n, D) or (n, n_layers + 1,
-            D); a text without tokens has zeros. For others a list of n arrays (tokens,
-            ...), without padding.
+            For pooled outputs a float32 NumPy array, (n, D) or (n, n_layers + 1, D); a text
+            without tokens has zeros. For other outputs a list of n arrays (tokens, ...),
+            without padding.
 
         Raises:
-            TypeError: ``texts`` is a single string, or holds something else than strings
-                and lists of them.
+            TypeError: ``texts`` is a single string, or holds anything but strings and lists
+                of strings.
             ValueError: The layer is ``stateful``, a text is missing, or an argument is out
                 of its range.
-            MemoryError: There is not enough for a single text.
+            MemoryError: There is not enough memory for a single text.
 
         Example:
             >>> from keras_elmo import ElmoEmbeddingLayer
@@ -421,26 +418,25 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     @cached_property
     def _program(self) -> Program:
-        """The layer's outputs of token lists, compiled when it is used first."""
         return Program(self)
 
     def cache_vocabulary(self, words: Iterable[str]) -> None:
-        """Computes the token vectors of words once, for all calls to come.
+        """Computes the token vectors of words once, for all later calls.
 
-        The results are the same. A cache replaces the one before. It is saved with the
+        Outputs stay the same. The cache replaces an earlier one. It is saved with the
         layer, and not used while the token encoder is trainable. Loaded weights come with
         their own cache or none; after ``set_weights`` call this again.
 
         Args:
-            words: The words, as they stand between spaces. An empty list drops the cache.
+            words: The words, as they appear between spaces. An empty list clears the cache.
 
         Raises:
             ValueError: The layer has no token encoder for strings (``engine="hub"``,
                 ``input_mode="character_ids"``), or it is trainable.
-            TypeError: ``words`` is one string, or holds something else than strings.
+            TypeError: ``words`` is one string, or holds anything but strings.
         """
         self._engine.cache_vocabulary(words)
-        self.__dict__.pop("_program", None)  # compiled without a cache, it would have none
+        self.__dict__.pop("_program", None)  # it may have been compiled without a cache
 
     def reset_state(self) -> None:
         """Forgets the carried state: the next batch starts from zeros."""
@@ -450,8 +446,8 @@ class ElmoEmbeddingLayer(keras.Layer):
         """Sets the weights.
 
         Args:
-            arrays: All arrays of a model of this shape, by the names of the HDF5 files
-                (:meth:`ElmoConfig.array_shapes`); those of a scalar mix may be among them.
+            arrays: All arrays of a model of this shape, with the names of the HDF5 files
+                (:meth:`ElmoConfig.array_shapes`), and optionally those of a scalar mix.
 
         Raises:
             ValueError: The engine is ``"hub"``.
@@ -461,20 +457,20 @@ class ElmoEmbeddingLayer(keras.Layer):
             assign_mix(self.scalar_mix, arrays)
 
     def save_hdf5(self, directory: PathLike) -> None:
-        """Writes the biLM as ``options.json`` and ``weights.hdf5``, as AllenNLP has it.
+        """Writes the biLM as ``options.json`` and ``weights.hdf5``, in AllenNLP's format.
 
-        The scalar mix has no place in this format.
+        The format does not include the scalar mix.
 
         Args:
-            directory: The directory to write; made if it does not exist.
+            directory: The directory to write, which is created if it does not exist.
 
         Raises:
-            ValueError: The output mode does not need all LSTM layers, and the layer
-                therefore does not hold them; or the engine is ``"hub"``.
+            ValueError: The layer does not hold all LSTM layers, because its output mode
+                does not need them; or the engine is ``"hub"``.
             OSError: The files cannot be written.
         """
         arrays = self._engine.collect_arrays()
-        assert self.config is not None  # the engine has arrays
+        assert self.config is not None
         save_model(directory, self.config, arrays)
 
     def get_config(self) -> dict[str, Any]:

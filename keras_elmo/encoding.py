@@ -1,4 +1,4 @@
-"""Tokens of many texts through a layer, in batches that fit into memory."""
+"""Computes a layer's outputs for many texts, in batches that fit into memory."""
 
 from __future__ import annotations
 
@@ -17,22 +17,15 @@ from keras_elmo.types import Split, check_positive_integer
 
 Floats = NDArray[np.floating[Any]]
 
-# What is in memory at a time: texts are sorted by length in such chunks.
+# Texts are read and sorted by length in chunks of this size.
 _CHUNK_TEXTS = 8192
 _CHUNK_TOKENS = 1 << 18
-# Batches of long texts are smaller: at most as many steps as those of 512 tokens.
+# Batches of longer texts are smaller.
 _STEPS_OF_A_TEXT = 512
 
 
 class Program:
-    """A layer's outputs of token lists, compiled once for all sizes of batches.
-
-    On JAX, which compiles a program for each shape, batches are padded to few of them.
-
-    Attributes:
-        pooled: Whether a text has one vector, or several, or each of its tokens.
-        shape: That of the output of a text, or of a token.
-    """
+    """A layer's outputs for token lists, compiled for all sizes of batches."""
 
     def __init__(self, layer: Any) -> None:
         self.pooled = layer.masked_mean is not None
@@ -49,7 +42,7 @@ class Program:
     def __call__(self, texts: Sequence[TokenList]) -> list[Floats]:
         """For each text ([tokens,] [n_layers + 1,] D), in the layer's compute dtype."""
         n_rows, n_steps = len(texts), max(1, *map(len, texts))
-        if backends.has_static_shapes():
+        if backends.has_static_shapes():  # fewer shapes to compile a program for
             n_rows, n_steps = (1 << (n - 1).bit_length() for n in (n_rows, n_steps))
         empty: list[TokenList] = [[]] * (n_rows - len(texts))
         outputs, mask = self._run(self._batch([*texts, *empty], n_steps))
@@ -82,10 +75,7 @@ class Batches:
     def __call__(
         self, texts: Sequence[TokenList], n_done: int = 0
     ) -> Iterator[tuple[Indices, list[Floats]]]:
-        """Yields the indices of each batch's texts, and their arrays.
-
-        The first ``n_done`` texts are left out.
-        """
+        """Yields each batch's indices and arrays; leaves out the first ``n_done`` texts."""
         lengths = np.array([len(text) for text in texts], np.int64)  # (n,)
         order = np.argsort(-lengths, kind="stable")[n_done:]  # (n - n_done,)
         while len(order):
@@ -120,7 +110,7 @@ def encode(
     split: Split,
     max_tokens: int | None,
 ) -> Any:
-    """What ``ElmoEmbeddingLayer.encode`` does, with strings split in any way."""
+    """:meth:`ElmoEmbeddingLayer.encode`, with any split."""
     if layer.stateful:
         raise ValueError(
             f"encode: with stateful={layer.stateful!r} vectors depend on earlier batches. "

@@ -1,4 +1,4 @@
-"""The library's own exceptions, and its warning."""
+"""Exceptions and warnings of the library."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 class SourceError(ValueError):
     """A source of ELMo weights cannot be found, read or trusted.
 
-    The message names the source, what was expected, what was found and what to do. Nothing
-    has been loaded, and nothing half-written is left behind.
+    The message names the source, what was expected, what was found and what to do. No
+    unfinished files are left.
     """
 
 
@@ -22,12 +22,12 @@ class VerificationError(SourceError):
 
 
 class BadLine(NamedTuple):
-    """A line of a file, or a text of a collection, that cannot be read as it is.
+    """A line of a file, or a text of a collection, that cannot be read unchanged.
 
     Attributes:
         line: The number of the line, or the position in the collection, from 1.
         problem: What is wrong with it.
-        place: Where it is, such as ``"'news.txt', line 3"`` or ``"texts[2]"``.
+        place: Its location, such as ``"'news.txt', line 3"`` or ``"texts[2]"``.
     """
 
     line: int
@@ -39,11 +39,11 @@ class BadLine(NamedTuple):
 
 
 class BadLinesError(ValueError):
-    """There are lines that cannot be read as they are, with ``on_error="fail"``.
+    """Lines cannot be read unchanged, and ``on_error`` is ``"fail"``.
 
     Attributes:
         bad_lines: The first 20 of them.
-        n_bad_lines: How many there are.
+        n_bad_lines: The number of all bad lines.
     """
 
     def __init__(self, bad_lines: list[BadLine], n_bad_lines: int) -> None:
@@ -59,20 +59,20 @@ class BadLinesError(ValueError):
 
 
 class NotFiniteError(ValueError):
-    """A vector that cannot be kept: infinite, not a number, or too large."""
+    """A vector cannot be stored: infinite, not a number, or too large."""
 
 
 class RefusedEmbeddingsError(ValueError):
-    """A file of embeddings is damaged, or may do harm; the message names it."""
+    """A file of embeddings is damaged or unsafe to read."""
 
 
 class InputTip(UserWarning):
-    """Sentences are read as they are, and probably mean something else.
+    """Sentences are probably not in the form that the layer expects.
 
-    Each tip is given once in a process. To turn them off:
+    Each tip appears once in a process. To turn them off:
     ``warnings.simplefilter("ignore", keras_elmo.errors.InputTip)``.
     """
 
 
 class DiskFullError(OSError):
-    """The disk has not enough room; what is done is kept, to continue from there."""
+    """The disk does not have enough space; finished work is kept, and can be resumed."""

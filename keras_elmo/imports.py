@@ -1,6 +1,6 @@
-"""What has to happen when somebody imports Keras or TensorFlow, without importing either.
+"""Hooks that run when Keras or TensorFlow is imported, without importing either.
 
-Keras looks classes up in a registry, which stand-ins enter before ours are imported.
+Keras looks up classes in its registry: stand-ins are there until ours are imported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CLASSES = {
     "TokenMask": "layers",
     "VocabularyCache": "layers.vocabulary_cache",
 }
-"""The registered classes, and the modules below ``keras_elmo`` that have them."""
+"""The registered classes, and their modules in ``keras_elmo``."""
 
 Context = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -50,7 +50,7 @@ class _ImportIn(MetaPathFinder):
     ) -> ModuleSpec | None:
         if name != self._name:
             return None
-        sys.meta_path.remove(self)  # so that the others, asked now, do not ask this one
+        sys.meta_path.remove(self)  # so that find_spec below does not call it again
         try:
             spec = importlib.util.find_spec(name)
         finally:
@@ -67,18 +67,18 @@ class _ImportIn(MetaPathFinder):
 
 
 def import_in(name: str, context: Context) -> None:
-    """Makes the import of the module ``name``, if it ever comes, happen in a context."""
+    """Runs the first import of the module ``name``, if it happens, in a context."""
     sys.meta_path.insert(0, _ImportIn(name, context))
 
 
 class _StandIn:
-    """Stands for a class in Keras' registry until Keras asks it for something."""
+    """Stands in for a class in Keras' registry until one of its attributes is needed."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        # The import puts the class itself in the place of this object.
+        # The import replaces this object with the class itself.
         module = importlib.import_module(f"keras_elmo.{CLASSES[self._name]}")
         return getattr(getattr(module, self._name), attribute)
 
@@ -94,7 +94,7 @@ def _entering_stand_ins() -> Iterator[None]:
 
 
 def register_with_keras() -> None:
-    """Makes the package's classes known to Keras, now or after its import."""
+    """Registers the package's classes with Keras, now or when it is imported."""
     if "keras" in sys.modules:
         with _entering_stand_ins():
             pass

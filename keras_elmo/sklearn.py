@@ -1,4 +1,4 @@
-"""The layer as a transformer of scikit-learn, which has to be installed."""
+"""The layer as a transformer of scikit-learn, which must be installed."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         model = make_pipeline(ElmoVectorizer("mini"), LogisticRegression())
         model.fit(texts, labels)
 
-    Nothing is learned from the texts: ``fit`` loads the model. In a search over what comes
-    after it, ``make_pipeline(..., memory=folder)`` computes the vectors once.
+    ``fit`` only loads the model: it learns nothing from the texts. To compute the vectors
+    once in a parameter search, use ``make_pipeline(..., memory=folder)``.
 
-    A pickle has the weights inside if ``source`` is a layer or an
-    :class:`~keras_elmo.ElmoConfig`. Otherwise it has the name or path, from which it is
-    loaded again.
+    A pickle includes the weights if ``source`` is a layer or an
+    :class:`~keras_elmo.ElmoConfig`. Otherwise it includes the name or path, and loads the
+    weights from there.
 
     Args:
-        source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, such a
-            layer, or the path of a model with one in it, saved as a ``.keras`` file.
+        source: A source of :class:`~keras_elmo.ElmoEmbeddingLayer`, a layer, or the path of
+            a ``.keras`` file of a model with one.
         output_mode: The features of a text: ``"default"``, (D,), the mean of its tokens'
-            vectors; or ``"pooled_layers"``, ((n_layers + 1) * D,), those of each layer,
-            one after the other.
+            vectors; or ``"pooled_layers"``, ((n_layers + 1) * D,), the means of each layer,
+            concatenated.
         split: How texts are split: ``"words"``, as :func:`~keras_elmo.tokenize` does, for
-            raw text; ``"space"``, for text that is tokenized already; or ``"character"``.
-            Lists of tokens are taken as they are.
-        max_tokens: Keep the first ``max_tokens`` tokens of each text; ``None`` for all, or
-            as many as a layer as ``source`` keeps.
+            raw text; ``"space"``, for tokenized text; or ``"character"``. Lists of tokens
+            are used unchanged.
+        max_tokens: Keep the first ``max_tokens`` tokens of each text. ``None`` for all, or
+            for the limit of the layer if ``source`` is one.
         batch_size: The most texts in a batch.
         verbose: The progress bar, as for :meth:`~keras_elmo.ElmoEmbeddingLayer.encode`.
 
@@ -125,9 +125,9 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             float32 (n_texts, n_features).
 
         Raises:
-            TypeError: The texts are not strings, nor lists of them.
+            TypeError: The texts are neither strings nor lists of strings.
             ValueError: A text is missing.
-            sklearn.exceptions.NotFittedError: ``fit`` was not called.
+            sklearn.exceptions.NotFittedError: You did not call ``fit``.
         """
         check_is_fitted(self)
         limit = self.max_tokens or self.layer_.max_tokens

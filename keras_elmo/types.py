@@ -1,4 +1,4 @@
-"""Type aliases of the whole package, and checks of arguments."""
+"""Type aliases, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Tensor = Any
 """A tensor of the Keras backend in use, or a symbolic ``keras.KerasTensor``."""
 
 Shape = Sequence[Any]
-"""A tensor shape: integers, and None where a size is not known yet."""
+"""A tensor shape: integers, or None for a size that is not known yet."""
 
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
-"""Weights by name: the one currency between file formats and layers."""
+"""Weights by name."""
 
 PathLike = str | os.PathLike[str]
 """A file system path."""
@@ -34,19 +34,19 @@ OutputMode = Literal[
 """Outputs of an :class:`~keras_elmo.ElmoEmbeddingLayer`."""
 
 InputMode = Literal["sentences", "tokens", "character_ids"]
-"""Inputs of it."""
+"""Inputs of an :class:`~keras_elmo.ElmoEmbeddingLayer`."""
 
 Split = Literal["space", "words", "character"]
-"""How it splits sentences."""
+"""How the layer splits sentences."""
 
 FineTune = Literal["aggregation", "lstm", "all"]
-"""What its ``trainable=True`` trains."""
+"""The weights that ``trainable=True`` trains."""
 
 Stateful = bool | Literal["pieces"]
-"""What the rows of its batches start from."""
+"""The states that rows of a batch start from."""
 
 EngineName = Literal["native", "hub"]
-"""What computes it."""
+"""The implementation that computes the layers."""
 
 T = TypeVar("T")
 

@@ -116,7 +116,7 @@ def _as_text(found: Mapping[str, Any]) -> str:
     }
     if (named := found["named_model"]) is not None:
         sections["Release"] = {
-            key: named[key] for key in ("description", "licence", "citation")
+            key: named[key] for key in ("description", "license", "citation")
         }
     return "\n\n".join(_section(title, rows) for title, rows in sections.items())
 

@@ -39,6 +39,6 @@ def _described(model: Mapping[str, Any]) -> str:
     if model["weights_url"] is None:
         cached = "in the package"
     lines = [f"{model['name']} ({size}, {cached})"]
-    for text in (model["description"] + ".", f"Licence: {model['licence']}"):
+    for text in (model["description"] + ".", f"License: {model['license']}"):
         lines += textwrap.wrap(text, 88, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(lines)

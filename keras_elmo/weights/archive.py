@@ -1,4 +1,4 @@
-"""What zip and tar archives of models have in common: plain files with relative names."""
+"""Checks that zip and tar archives share: only plain files with relative names."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ MOST_BYTES = 1 << 33
 """More bytes than any model has: the largest released ones have under half a gigabyte."""
 
 CHUNK = 1 << 20
-"""How many bytes are read at once."""
-
 # How much larger than its archive a model may be; weights hardly compress.
 _LARGEST_RATIO = 20
 _SMALLEST_LIMIT = 1 << 26  # bytes
@@ -28,27 +26,26 @@ _LARGEST_DEPTH = 8  # parts of a name; those of modules and models have about th
 
 # What zipfile, tarfile, gzip and their codecs raise for a damaged archive. ValueError:
 # names with zero bytes. RuntimeError: encryption, endless recursion. IndexError,
-# struct.error: fields that are shorter than they say.
+# struct.error: fields that are shorter than declared.
 DAMAGED = (
     *(EOFError, IndexError, OSError, RuntimeError, ValueError, struct.error),
     *(lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
-"""What damaged archives end in."""
 
 
 class RefusedMemberError(ValueError):
-    """A member that archives of models do not have; the message says which."""
+    """An archive has a member that archives of models do not have."""
 
 
 def most_unpacked_bytes(n_bytes: int) -> int:
-    """How many bytes so many of an archive of weights may unpack to."""
+    """The most bytes that an archive of weights of this size may unpack to."""
     return max(_SMALLEST_LIMIT, _LARGEST_RATIO * n_bytes)
 
 
 def check_member(name: str, is_plain: bool) -> None:
     """Raises RefusedMemberError unless a member is plain and stays in its folder."""
-    # As Windows reads it: backslashes separate too, a drive may come first, and dots and
-    # spaces at the end of a name are dropped, so that ".. " is "..".
+    # As on Windows: backslashes separate too, a drive may come first, and dots and spaces
+    # at the end of a name are dropped, so ".. " is "..".
     path = PureWindowsPath(name)
     if path.anchor or not all(part.strip(" .") for part in path.parts):
         raise RefusedMemberError(f"its member {name!r:.200} points out of the archive")
@@ -61,7 +58,7 @@ def check_member(name: str, is_plain: bool) -> None:
 
 @contextmanager
 def unpacking(archive: PathLike) -> Iterator[None]:
-    """Turns errors of the block into those of a bad archive, or of the file system."""
+    """Reports errors of the block as those of a bad archive or of the file system."""
     try:
         yield
     except SourceError:

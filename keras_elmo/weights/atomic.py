@@ -14,11 +14,7 @@ from keras_elmo.types import PathLike
 
 @contextmanager
 def replacing(path: PathLike) -> Iterator[Path]:
-    """A path of the same name in a new folder next to ``path``, renamed to it at the end.
-
-    What has the name is replaced: a file, or an empty directory by a directory. If the
-    block fails, nothing is left.
-    """
+    """A path to write, renamed to ``path`` at the end; removed if the block fails."""
     target = Path(path)
     prefix = f".{target.name[:50]}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as folder:
@@ -28,13 +24,13 @@ def replacing(path: PathLike) -> Iterator[Path]:
 
 
 def reserve(path: PathLike, n_bytes: int) -> None:
-    """Takes the room of a file of ``n_bytes``, so that it cannot be missing later."""
+    """Reserves disk space for a file of ``n_bytes``."""
     if not hasattr(os, "posix_fallocate"):
         return
     with Path(path).open("r+b") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         except OSError as error:
-            # Not every file system can; there the room is taken as it is needed.
+            # Not every file system can reserve space.
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                 raise OSError(error.errno, error.strerror, str(path)) from error

@@ -1,6 +1,6 @@
-"""Models from the web, kept in a cache with a folder for each address.
+"""Downloads models into a cache with a folder for each address.
 
-A file is checked, then moved into place in one step: several processes can ask at once.
+Files are checked, then moved into place in one step: several processes can share the cache.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from keras_elmo.weights.tar_archive import check_gzip
 from keras_elmo.weights.zip_archive import check_zip
 
 CACHE_VARIABLE = "KERAS_ELMO_CACHE"
-"""Names the directory in which downloads are kept."""
+"""The environment variable with the cache directory."""
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
 TAR_SUFFIXES = (".tar.gz", ".tgz")
 SOURCE_SUFFIXES = (".zip", *TAR_SUFFIXES, *HDF5_SUFFIXES)
-"""What the URLs of files end in; those of handles do not."""
+"""Suffixes of the URLs of files; the URLs of handles have none of them."""
 
 _TIMEOUT = 30  # seconds without a byte
-_RETRIES = 3  # pooch waits 1, 2 and 3 seconds before them
-_CHUNK = 1 << 18  # bytes at a time; pooch's own 1024 take a system call each
+_RETRIES = 3  # after 1, 2 and 3 seconds
+_CHUNK = 1 << 18  # bytes; pooch's default of 1024 makes a system call for each
 _LARGEST_JSON = 1 << 20  # bytes
 
 _CHECKS: dict[tuple[str, ...], Callable[[Path], object]] = {
@@ -51,7 +51,7 @@ _CHECKS: dict[tuple[str, ...], Callable[[Path], object]] = {
 
 
 def cache_directory() -> Path:
-    """Where downloads are kept: ``$KERAS_ELMO_CACHE``, or the user's cache directory."""
+    """``$KERAS_ELMO_CACHE``, or a directory in the user's cache directory."""
     path = Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("keras-elmo"))
     return path.expanduser()
 
@@ -73,11 +73,7 @@ def forget(address: str) -> bool:
 
 
 def download_source(url: str) -> Path:
-    """Downloads the archive or HDF5 file at a URL, unless the cache has it.
-
-    The options of an HDF5 file, ``x_options.json`` for ``x_weights.hdf5`` or
-    ``options.json``, are fetched from next to it.
-    """
+    """Downloads an archive, or an HDF5 file with the options next to it, unless cached."""
     parts = split_url(url)
     name = posixpath.basename(parts.path)
     if not name.lower().endswith(HDF5_SUFFIXES):
@@ -113,7 +109,7 @@ def is_cached(model: NamedModel) -> bool:
 def _download_pair(
     url: str, options_url: str, sha256: str | None = None, size: int | None = None
 ) -> Path:
-    # First the small file: if it is not there, the large one need not be fetched.
+    # The small file first: if it is missing, the large one is not downloaded.
     download(options_url, name=matching_options_name(_file_name(url)), address=url)
     return download(url, sha256=sha256, size=size)
 
@@ -126,10 +122,9 @@ def download(
     name: str | None = None,
     address: str | None = None,
 ) -> Path:
-    """Downloads a file into the folder of ``address``, or of its URL, unless it is there.
+    """Downloads a file into the folder of ``address``, by default ``url``, unless cached.
 
-    It is compared with ``sha256`` and ``size`` if they are known; without ``sha256`` it is
-    checked as the suffix of ``name``, by default the URL's, says.
+    Without ``sha256``, the suffix of ``name`` determines how the file is checked.
     """
     split_url(url)
     name = name or _file_name(url)
@@ -141,12 +136,12 @@ def download(
     try:
         if _is_whole(path, size, sha256):
             return path
-        path.unlink(missing_ok=True)  # pooch would keep it if no SHA-256 is known
+        path.unlink(missing_ok=True)  # without a SHA-256 pooch would keep it
         return Path(files.fetch(name, downloader=_downloader(name, sha256, size)))
     # pooch reports a wrong SHA-256 as a ValueError; RequestException is an OSError.
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError):
-            if _is_whole(path, size, sha256):  # another process had more luck
+            if _is_whole(path, size, sha256):  # another process downloaded it
                 return path
         raise SourceError(
             f"Cannot download {url!r} into {str(folder)!r} ({error}). {_advice(error)}"
@@ -159,7 +154,7 @@ def split_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname:
             return parts
-    except ValueError:  # such as brackets that do not close
+    except ValueError:  # for example, brackets that do not close
         pass
     raise SourceError(f"source {url!r}: expected an http(s) URL, with a host.")
 
@@ -172,7 +167,7 @@ def _file_name(url: str) -> str:
 
 
 def _is_whole(path: Path, size: int | None, sha256: str | None = None) -> bool:
-    """Whether a file of the cache can be used without asking the network."""
+    """Whether a cached file is complete."""
     found = path.stat().st_size if path.is_file() else 0
     if found == 0 or found != (size or found):
         return False
@@ -183,7 +178,7 @@ def _is_whole(path: Path, size: int | None, sha256: str | None = None) -> bool:
 def _downloader(
     name: str, sha256: str | None, size: int | None
 ) -> Callable[[str, str, object], None]:
-    """What pooch calls, again after a ValueError or a failed request, for a file."""
+    """A downloader for pooch, which retries after a ValueError or a failed request."""
     largest = _LARGEST_JSON if name.lower().endswith(".json") else MOST_BYTES
     max_bytes = size or largest
     http = pooch.HTTPDownloader(
@@ -195,35 +190,35 @@ def _downloader(
     )
 
     def download_and_check(url: str, file: str, _: object) -> None:
-        # Only its owner can read pooch's temporary file. A new one has the usual
-        # permissions, which a cache that several users share needs.
+        # Only the owner can read pooch's temporary file. A new file has the default
+        # permissions, which a shared cache needs.
         Path(file).unlink()
         with _BoundedFile(file, max_bytes) as target:
             http(url, target, None)
         found = Path(file).stat().st_size
         if size is not None and found != size:
             raise ValueError(f"expected {size:,} bytes, found {found:,}")
-        if sha256 is None:  # otherwise pooch compares it, which leaves nothing to check
+        if sha256 is None:  # otherwise pooch compares it
             _check_content(Path(file), name)
 
     return download_and_check
 
 
 def _check_answer(max_bytes: int, response: requests.Response, **_: object) -> None:
-    """Ends a download that another try would not help: a 404, part of a file, too much."""
+    """Ends a download that a retry would not fix: a 404, part of a file, too many bytes."""
     status, length = response.status_code, response.headers.get("Content-Length", "")
     encoding = response.headers.get("Content-Encoding", "identity")
     if status >= 500 or status in (408, 429):
         return
     if response.is_redirect:
-        response.close()  # requests would read all that comes with it
+        response.close()  # otherwise requests reads its whole body
         return
     if status != 200:
-        problem = f"the server answers {status} {response.reason}"
+        problem = f"the server answered {status} {response.reason}"
     elif encoding != "identity":
-        problem = f"the server answers in the encoding {encoding!r:.100}"
+        problem = f"the server answered in the encoding {encoding!r:.100}"
     elif length.isdigit() and int(length) > max_bytes:
-        problem = f"{length:.30} bytes would come, where at most {max_bytes:,} are expected"
+        problem = f"the file has {length:.30} bytes; expected at most {max_bytes:,}"
     else:
         return
     response.close()
@@ -240,17 +235,14 @@ class _BoundedFile(io.BufferedWriter):
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self.left -= len(data)
         if self.left < 0:
-            raise OSError("more bytes come than are expected")
+            raise OSError("the server sent more bytes than expected")
         return super().write(data)
 
 
 def _check_content(path: Path, name: str) -> None:
-    """Raises ValueError if a file is not whole, as far as its kind lets one see that.
-
-    A changed byte is found in archives only: HDF5 and JSON have no checksum.
-    """
+    """Raises ValueError if a file is cut or damaged, as far as its format can show it."""
     if path.stat().st_size == 0:
-        raise ValueError("what came is empty")
+        raise ValueError("the downloaded file is empty")
     for suffixes, check in _CHECKS.items():
         if name.lower().endswith(suffixes):
             try:
@@ -258,19 +250,20 @@ def _check_content(path: Path, name: str) -> None:
             except (OSError, ValueError) as error:
                 kind = " or ".join(suffixes)
                 raise ValueError(
-                    f"what came is not a whole {kind} file: {error.__cause__ or error}"
+                    f"the downloaded file is not a complete {kind} file: "
+                    f"{error.__cause__ or error}"
                 ) from error
 
 
 def _advice(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"Free some space, or let {CACHE_VARIABLE} name a directory that has it."
+            return f"Free some space, or set {CACHE_VARIABLE} to another disk's directory."
         # pooch's own PermissionError has no number.
         if error.errno is not None or isinstance(error, PermissionError):
-            return f"Let {CACHE_VARIABLE} name a directory that can be written."
+            return f"Set {CACHE_VARIABLE} to a directory that you can write to."
     return (
         "Check the address and the network, or try another network; or download the file "
-        f"elsewhere and name its path as source. {CACHE_VARIABLE} sets another cache "
+        f"elsewhere and pass its path as source. {CACHE_VARIABLE} sets another cache "
         "directory."
     )

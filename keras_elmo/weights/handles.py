@@ -1,4 +1,4 @@
-"""From the handle of a module on TF-Hub or Kaggle to its archive or directory."""
+"""Resolves handles of modules on TF-Hub and Kaggle to archives or directories."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ _KAGGLE_HOSTS = ("kaggle.com", "www.kaggle.com")
 def resolve_handle(handle: str) -> Path:
     """The directory or ``.tar.gz`` archive of a module, from a cache or downloaded.
 
-    ``https://tfhub.dev/...`` and other servers of TF-Hub's protocol are looked for in
-    ``$TFHUB_CACHE_DIR``; ``https://www.kaggle.com/models/owner/model/framework/variation``
-    and ``kaggle://owner/...`` are resolved by ``kagglehub`` (``$KAGGLEHUB_CACHE``).
+    Handles on Kaggle are ``https://www.kaggle.com/models/owner/model/framework/variation``
+    and ``kaggle://owner/model/framework/variation``; all others use TF-Hub's protocol.
     """
     if handle.startswith(_KAGGLE):
         return _resolve_kaggle(handle, handle.removeprefix(_KAGGLE))
@@ -38,7 +37,7 @@ def resolve_handle(handle: str) -> Path:
         raise SourceError(
             f"Cannot get the module {handle!r}: {error} Or set TFHUB_CACHE_DIR to a cache "
             "of tensorflow_hub that has the module. The source 'mini' works offline: a "
-            "small English model that comes with keras-elmo, for trying out and for film "
+            "small English model that comes with keras-elmo, for first tests and for film "
             "reviews."
         ) from error
 
@@ -66,5 +65,5 @@ def _resolve_kaggle(handle: str, model: str) -> Path:
         raise SourceError(
             f"Cannot get the module {handle!r} ({type(error).__name__}: {error}). Check "
             "the handle and the network; or set KAGGLEHUB_CACHE to a cache that has the "
-            "module; or download it elsewhere and name its directory as source."
+            "module; or download it elsewhere and pass its directory as source."
         ) from error

@@ -1,4 +1,4 @@
-"""ELMo weights in HDF5, as bilm-tf writes and AllenNLP reads them."""
+"""ELMo weights in HDF5, in the format of bilm-tf and AllenNLP."""
 
 from __future__ import annotations
 
@@ -20,20 +20,17 @@ from keras_elmo.weights.hdf5_safety import dataset_problem, declares_too_much
 from keras_elmo.weights.names import CHAR_EMBEDDING, check_finite, differences, listed
 
 _MOST_OBJECTS = 10_000  # far more than any model has
-_HDF5_STEP = 1 << 19  # bytes that are set aside for names and places of arrays
+_HDF5_STEP = 1 << 19  # bytes reserved for the names and positions of arrays
 _LARGEST_DEPTH = 6  # RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0
 
-# What h5py raises for damaged files, depending on where the damage lies.
+# What h5py raises for damaged files, depending on where they are damaged.
 _DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError)
 
 
 def read_hdf5(
     path: PathLike, config: ElmoConfig, name: str | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """Reads all arrays of a model as float32, or lists everything that does not fit it.
-
-    A ``char_embed`` of 262 rows loses its row 0, which no character uses.
-    """
+    """Reads all arrays of a model as float32, or lists everything that does not fit it."""
     file_name = os.fspath(path) if name is None else name
     try:
         with h5py.File(path, "r") as file:
@@ -43,7 +40,7 @@ def read_hdf5(
     except _DAMAGED as error:
         raise DamagedSourceError(
             f"Cannot read the HDF5 file {file_name!r} ({error!s:.300}). It is not HDF5, or "
-            "cut or damaged: download or copy it again."
+            "it is cut or damaged: download or copy it again."
         ) from error
     check_finite(arrays, file_name)
     return arrays
@@ -52,7 +49,7 @@ def read_hdf5(
 def write_hdf5(
     path: PathLike, config: ElmoConfig, arrays: Arrays, dtype: DTypeLike = np.float32
 ) -> None:
-    """Writes a model's weights for AllenNLP, bilm-tf and this library to read."""
+    """Writes a model's weights."""
     shapes = config.array_shapes()
     problems = differences({name: a.shape for name, a in arrays.items()}, shapes)
     if problems:
@@ -67,7 +64,7 @@ def write_hdf5(
 
 @contextmanager
 def filling(file: h5py.File) -> Iterator[Callable[[int], None]]:
-    """Closes a new file; until then it gives what makes sure of room for that many bytes.
+    """Yields a function that reserves disk space.
 
     HDF5 itself may end the process when the disk is full.
     """
@@ -112,7 +109,7 @@ def _read(
 
 
 def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Dataset]]:
-    """All datasets by their full names; anything but groups and plain arrays is refused."""
+    """All datasets with their full names; anything but groups and datasets is refused."""
     waiting = [("", file)]
     n_objects = 0
     while waiting:
@@ -140,12 +137,12 @@ def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Datas
 def _array(dataset: h5py.Dataset, name: str) -> NDArray[np.float32]:
     array: NDArray[Any] = dataset[()]
     if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
-        array = array[1:]
+        array = array[1:]  # no character uses row 0
     return np.ascontiguousarray(array, np.float32)
 
 
 def _refused(file_name: str, name: str, why: str) -> SourceError:
     return SourceError(
         f"Refusing to read {file_name!r}: {name!r:.200} {why}. Only floating-point arrays "
-        "that are stored whole in the file are read; ask for the file as bilm-tf wrote it."
+        "that are stored completely in the file are read. Use the file as bilm-tf wrote it."
     )

@@ -1,6 +1,6 @@
-"""Which arrays in HDF5 files are read: numbers in one piece, or in chunks with gzip.
+"""Accepts arrays in HDF5 files that are stored in one piece, or in chunks with gzip.
 
-HDF5 can also point to other files, unpack any amount, take what is missing for zeros.
+HDF5 can also point to other files, unpack to any size, and read missing parts as zeros.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LARGEST_RATIO = 8
 
 
 def place_problem(dataset: h5py.Dataset) -> str | None:
-    """Like :func:`dataset_problem`, of any type: whether the array is in the file."""
+    """Why an array of any type is not stored in the file; ends a sentence."""
     properties = dataset.id.get_create_plist()
     layout = properties.get_layout()
     if layout == h5py.h5d.CONTIGUOUS and properties.get_external_count():
@@ -37,7 +37,7 @@ def place_problem(dataset: h5py.Dataset) -> str | None:
 
 
 def dataset_problem(dataset: h5py.Dataset) -> str | None:
-    """Why an array is not plain numbers that the file holds whole; ends a sentence."""
+    """Why an array is not plain numbers, completely in the file; ends a sentence."""
     if dataset.shape is None:
         return "has no elements"
     if problem := place_problem(dataset):
@@ -50,7 +50,7 @@ def dataset_problem(dataset: h5py.Dataset) -> str | None:
 
 
 def declares_too_much(declared: int, file_size: int) -> bool:
-    """Whether arrays of so many bytes are more than a file of that size holds."""
+    """Whether arrays of ``declared`` bytes cannot be in a file of this size."""
     return declared > max(_SMALL, _LARGEST_RATIO * file_size)
 
 
@@ -88,7 +88,7 @@ def _chunks_problem(dataset: h5py.Dataset) -> str | None:
     for chunk in chunks:
         _, content = dataset.id.read_direct_chunk(chunk.chunk_offset)
         if _DEFLATE in filters:
-            # HDF5 would unpack all of it, however much more than a chunk that is.
+            # HDF5 would unpack all of it, even if it is much more than a chunk.
             try:
                 content = zlib.decompressobj().decompress(content, size + 1)
             except zlib.error:

@@ -1,4 +1,4 @@
-"""From what a user names to a local file or directory."""
+"""Finds the local file or directory of a source."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ T = TypeVar("T")
 
 
 def read_located(source: PathLike, read: Callable[[Path], T]) -> T:
-    """Finds a source and reads it; what was downloaded and is damaged, once more."""
+    """Finds a source and reads it; if a download is damaged, downloads it again."""
     try:
         return read(locate_source(source))
     except DamagedSourceError:
         address = _address(os.fspath(source))
-        if address is None or not forget(address):  # a file of the user's stays as it is
+        if address is None or not forget(address):  # the user's own file is kept
             raise
     return read(locate_source(source))
 
@@ -71,23 +71,23 @@ def locate_source(source: PathLike) -> Path:
             target /= hashlib.file_digest(file, "sha256").hexdigest()[:16]
     unpack_tar(path, target, most_unpacked_bytes(path.stat().st_size))
     entries = list(target.iterdir())
-    # Some archives hold a directory, others its content.
+    # Some archives hold a directory, others the content of one.
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else target
 
 
 def is_url(name: str) -> bool:
-    """Whether a source is an address: a path that has ``://`` further on is a path."""
+    """Whether a source starts with a scheme: a path may have ``://`` inside it."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name) is not None
 
 
 def _address(name: str) -> str | None:
-    """Where a source is downloaded from, if it is."""
+    """The URL or handle of a source, if it has one."""
     model = MODELS.get(name)
     return model.weights_url if model else name if is_url(name) else None
 
 
 def _local(name: str) -> Path:
-    """The path of a file or directory that is there."""
+    """The path of an existing file or directory."""
     if not name:  # an empty path would be the current directory
         raise SourceError("source '': the name is empty. " + WHAT_TO_DO)
     path = Path(name)
@@ -95,7 +95,7 @@ def _local(name: str) -> Path:
         path = path.expanduser()
         if path.exists():
             return path
-    # There is no such user; or a name that is too long, or has a NUL in it.
+    # There is no such user, or the name is too long or has a NUL in it.
     except (RuntimeError, OSError, ValueError):
         pass
     raise SourceError(

@@ -1,4 +1,4 @@
-"""The models that have names."""
+"""Named models."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ _BASE = "https://allennlp.s3.amazonaws.com/models/elmo"
 
 _BILLION_WORDS = "trained on the 1 Billion Word Benchmark (800 million tokens of news)"
 
-# https://github.com/allenai/allennlp/issues/1462 has the words of AllenNLP's maintainer.
-_LICENCE = (
-    "No licence of their own; AllenNLP: 'We don't impose any restrictions on our models' "
+_LICENSE = (
+    "No license of their own; AllenNLP: 'We don't impose any restrictions on our models' "
     "(github.com/allenai/allennlp/issues/1462). Made with Apache-2.0 software."
 )
 
@@ -25,16 +24,16 @@ _CITATION = (
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A trained model: where it is, how to know it, and whom to thank.
+    """A trained model that you can use by its name.
 
     Attributes:
-        name: What users call it.
-        weights_url: Where its HDF5 file is; None if it comes with the package.
-        options_url: Where its ``options.json`` is; None likewise.
-        size: The bytes of the HDF5 file; None if not known.
-        sha256: The SHA-256 of the HDF5 file in hexadecimal; None if not known.
-        description: Its sizes and what it was trained on.
-        licence: What its makers allow.
+        name: The name, such as ``"mini"``.
+        weights_url: The URL of the HDF5 file; ``None`` if it comes with the package.
+        options_url: The URL of ``options.json``; ``None`` if it comes with the package.
+        size: The size of the HDF5 file in bytes; ``None`` if not known.
+        sha256: The SHA-256 of the HDF5 file in hexadecimal; ``None`` if not known.
+        description: The sizes and the training text.
+        license: The license, or the terms of its authors.
         citation: The paper to cite.
     """
 
@@ -44,7 +43,7 @@ class NamedModel:
     size: int | None
     sha256: str | None
     description: str
-    licence: str
+    license: str
     citation: str
 
     @property
@@ -60,7 +59,7 @@ def _allennlp(
     size: int | None = None,
     sha256: str | None = None,
 ) -> NamedModel:
-    """A model as AllenNLP laid its files out."""
+    """A model in AllenNLP's layout of files."""
     return NamedModel(
         name=name,
         weights_url=f"{_BASE}/{shape}/elmo_{shape}_weights.hdf5",
@@ -68,7 +67,7 @@ def _allennlp(
         size=size,
         sha256=sha256,
         description=description,
-        licence=_LICENCE,
+        license=_LICENSE,
         citation=_CITATION,
     )
 
@@ -84,7 +83,7 @@ _MINI = NamedModel(
         "layer, vectors of 512; trained on 19 million tokens of IMDB film reviews; its "
         "README.md is the model card"
     ),
-    licence="Apache-2.0, as keras-elmo. The reviews it was trained on are not part of it.",
+    license="Apache-2.0, as keras-elmo. The reviews it was trained on are not part of it.",
     citation=(
         "Andrew L. Maas, Raymond E. Daly, Peter T. Pham, Dan Huang, Andrew Y. Ng and "
         "Christopher Potts. 2011. Learning Word Vectors for Sentiment Analysis. In "
@@ -130,10 +129,10 @@ MODELS: dict[str, NamedModel] = {
 
 
 def list_models() -> tuple[NamedModel, ...]:
-    """The models that a layer's ``source`` can name.
+    """Lists the models that you can use as ``source`` by their names.
 
     Returns:
         A :class:`~keras_elmo.weights.named_models.NamedModel` for each. ``"mini"`` comes
-        with the package; the others are downloaded when a layer first asks for them.
+        with the package; the others are downloaded when a layer first uses them.
     """
     return tuple(MODELS.values())

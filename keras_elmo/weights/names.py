@@ -26,14 +26,14 @@ def matching_options_name(weights_name: str) -> str:
 
 
 def lstm_prefix(direction: int, layer: int) -> str:
-    """The common start of the names of one LSTM's arrays."""
+    """The prefix of the names of one LSTM's arrays."""
     return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
 
 
 def differences(
     found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
-    """A line for every missing, unexpected and misshapen array, each sorted by name."""
+    """A line for each missing, unexpected and misshapen array, sorted by name."""
     missing, unexpected = expected.keys() - found.keys(), found.keys() - expected.keys()
     return [
         *(f"- missing: {name}, shape {expected[name]}" for name in sorted(missing)),
@@ -47,7 +47,7 @@ def differences(
 
 
 def listed(problems: Sequence[str]) -> str:
-    """The lines of :func:`differences` as a text, not more of them than one reads."""
+    """The first lines of :func:`differences` as a text."""
     more = len(problems) - _MOST_LINES
     rest = [f"- and {more:,} more"] if more > 0 else []
     return "\n".join([*problems[:_MOST_LINES], *rest])
@@ -58,6 +58,6 @@ def check_finite(arrays: Mapping[str, NDArray[np.float32]], source: str) -> None
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise DamagedSourceError(
-                f"In {source!r}, {name!r} holds numbers that are not finite. No trained "
-                "model has these: the file is damaged. Download or copy it again."
+                f"In {source!r}, {name!r} holds numbers that are not finite: the file is "
+                "damaged. Download or copy it again."
             )

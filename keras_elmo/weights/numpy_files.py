@@ -1,4 +1,4 @@
-"""NumPy files that others wrote: checked before memory is set aside, never unpickled."""
+"""Reads NumPy files from untrusted sources: checked before they are read, no pickle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-# What NumPy raises for headers that are no Python literal, or describe no array.
+# What NumPy raises for headers that are not Python literals or do not describe an array.
 _DAMAGED = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError),
     *(RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
@@ -26,7 +26,7 @@ _DAMAGED = (
 
 
 def map_npy(path: Path, kinds: str = "f") -> NDArray[Any]:
-    """Maps the ``.npy`` file of an array whose dtype is of one of NumPy's ``kinds``."""
+    """Maps a ``.npy`` file into memory; its dtype has one of NumPy's ``kinds``."""
     with path.open("rb") as file:
         shape, dtype, order = _header(file, path.name)
         n_bytes = os.fstat(file.fileno()).st_size - file.tell()
@@ -45,7 +45,7 @@ def map_npy(path: Path, kinds: str = "f") -> NDArray[Any]:
 def read_member(
     archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], kinds: str
 ) -> NDArray[Any]:
-    """Reads an array of a ``.npz`` file; raises KeyError, or ValueError for another one."""
+    """Reads an array of a ``.npz`` file; raises KeyError, or ValueError if it differs."""
     member = archive.getinfo(f"{name}.npy")
     if member.file_size > most_unpacked_bytes(member.compress_size):
         raise ValueError(
@@ -60,7 +60,7 @@ def read_member(
                 f"{found!s:.100}."
             )
         n_bytes = math.prod(shape) * dtype.itemsize
-        data = file.read(n_bytes + 1)  # to the end, where the checksum is compared
+        data = file.read(n_bytes + 1)  # to the end, so that the checksum is compared
     if len(data) != n_bytes:
         raise ValueError(f"{name} is cut, or followed by something else.")
     return np.frombuffer(data, dtype).reshape(shape, order=order)
@@ -69,7 +69,6 @@ def read_member(
 def _header(
     file: IO[bytes], name: str
 ) -> tuple[tuple[int, ...], np.dtype[Any], Literal["C", "F"]]:
-    """The shape, dtype and order that a file declares."""
     try:
         shape, is_fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
     except _DAMAGED as error:

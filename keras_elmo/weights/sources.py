@@ -1,4 +1,4 @@
-"""From what a user names to a configuration and arrays, and back to files."""
+"""Reads models from files, and writes them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_option
 from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
 _LARGEST_OPTIONS = 1 << 20  # bytes; real ones have under a thousand
-_HDF5_OVERHEAD = 1 << 24  # bytes besides the numbers, with a wide margin
+_HDF5_OVERHEAD = 1 << 24  # bytes in addition to the numbers, with a wide margin
 
 _Pair = tuple[ElmoConfig, dict[str, NDArray[np.float32]]]
 
 
 class Model(NamedTuple):
-    """What a source holds, a scalar mix included if it has one, and where it lies."""
+    """The content of a source, with its scalar mix if it has one, and its path."""
 
     config: ElmoConfig
     arrays: dict[str, NDArray[np.float32]]
@@ -71,14 +71,14 @@ def _load_archive(path: Path, name: str) -> _Pair:
 
 
 def _pick(names: Sequence[str], source: str) -> tuple[str, str]:
-    """The names of the options and the weights among those of a directory or archive."""
-    # macOS puts a file of its own next to each, named like it.
+    """The names of the options and the weights in a directory or archive."""
+    # macOS adds a file "._name" next to each file.
     names = [name for name in names if not PureWindowsPath(name).name.startswith("._")]
     options = [name for name in names if _is_options(name)]
     weights = [name for name in names if name.lower().endswith(HDF5_SUFFIXES)]
     if len(options) == len(weights) == 1:
         return options[0], weights[0]
-    several = "Name the .hdf5 file itself, or keep one model in a directory."
+    several = "Pass the .hdf5 file itself, or keep one model in a directory."
     raise SourceError(
         f"source {source!r}: expected one options.json (or *_options.json) and one .hdf5 "
         f"file; found {len(options)} options {_listed(options)} and {len(weights)} HDF5 "
@@ -98,7 +98,7 @@ def _is_options(name: str) -> bool:
 
 
 def _options_of(weights: Path, name: str) -> Path:
-    """The options next to an HDF5 file: of the same prefix, or the only ones."""
+    """The options next to an HDF5 file: with the same prefix, or the only ones."""
     same_prefix = weights.with_name(matching_options_name(weights.name))
     for path in (same_prefix, weights.with_name(OPTIONS_NAME)):
         if path.is_file():
@@ -122,7 +122,7 @@ def _read_options(path: Path, name: str) -> ElmoConfig:
         is_damaged = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
         raise (DamagedSourceError if is_damaged else SourceError)(
             f"Cannot use the options {name!r}: {error} Expected the options.json of a "
-            "character-based ELMo model, as bilm-tf and AllenNLP have them."
+            "character-based ELMo model in the format of bilm-tf and AllenNLP."
         ) from error
 
 
@@ -132,7 +132,7 @@ def save_model(
     arrays: dict[str, NDArray[np.float32]],
     dtype: DTypeLike = np.float32,
 ) -> None:
-    """Writes a model as ``options.json`` and ``weights.hdf5``; makes the directory."""
+    """Writes ``options.json`` and ``weights.hdf5`` to a directory, which is created."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     write_hdf5(folder / WEIGHTS_NAME, config, arrays, dtype)

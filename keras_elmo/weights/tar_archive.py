@@ -1,4 +1,4 @@
-"""Models in .tar.gz archives, which are unpacked as a whole."""
+"""Unpacks .tar.gz archives."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from keras_elmo.weights.archive import (
 from keras_elmo.weights.atomic import replacing
 
 _MOST_HEADERS = 500
-# Long names, and times that are not whole seconds, have a header of their own.
+# Long names and fractional times have their own header.
 _EXTRA_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE)
-_LARGEST_EXTRA_HEADER = 1024  # bytes; tarfile takes time with the square of it
+_LARGEST_EXTRA_HEADER = 1024  # bytes; tarfile's time grows with their square
 _KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, *_EXTRA_HEADERS)
 
 
 def unpack_tar(path: PathLike, target: Path, max_bytes: int) -> None:
-    """Makes ``target``, unless it is there, of a whole archive of up to ``max_bytes``."""
+    """Unpacks an archive of up to ``max_bytes`` to ``target``, unless it exists."""
     if target.is_dir():
         return
     with unpacking(path):
@@ -41,14 +41,14 @@ def unpack_tar(path: PathLike, target: Path, max_bytes: int) -> None:
 
 
 def check_gzip(path: Path) -> None:
-    """Raises SourceError unless a gzip file is whole, of which it reads everything."""
+    """Reads all of a gzip file; raises SourceError if it is cut or damaged."""
     with unpacking(path), _LimitedGzip(path, MOST_BYTES) as stream:
         while stream.read(CHUNK):
             pass
 
 
 class _LimitedGzip(gzip.GzipFile):
-    """A gzip file that is read up to a size, whatever its content says about itself."""
+    """A gzip file that raises once it has been read beyond a size."""
 
     def __init__(self, path: PathLike, max_bytes: int) -> None:
         super().__init__(path, "rb")
@@ -58,13 +58,13 @@ class _LimitedGzip(gzip.GzipFile):
         block = super().read(size)
         if self.tell() > self.max_bytes:
             raise RefusedMemberError(
-                f"it unpacks to more than the {self.max_bytes:,} bytes that are acceptable"
+                f"it unpacks to more than the {self.max_bytes:,} bytes that are accepted"
             )
         return block
 
 
 class _Header(tarfile.TarInfo):
-    """A header that is checked before tarfile reads what belongs to it."""
+    """A header that is checked before tarfile reads its member."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -89,14 +89,14 @@ class _PlainTar(tarfile.TarFile):
 
 
 def _unpack_members(stream: gzip.GzipFile, folder: Path) -> None:
-    # "r|" reads forward only, so that one pass sees all bytes.
+    # "r|" reads forward only: one pass sees all bytes.
     with _PlainTar.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            # Again: pax headers may have changed the name and the size. Files with holes
-            # that such a header describes have the type of plain ones.
+            # Again: pax headers may have changed the name and the size, and a sparse file
+            # that they describe has the type of a plain one.
             check_member(member.name, member.size >= 0 and not member.issparse())
             place = folder.joinpath(*PureWindowsPath(member.name).parts)
-            # Modes, owners and times are not taken over.
+            # Modes, owners and times are ignored.
             source = archive.extractfile(member)
             try:
                 (place.parent if source else place).mkdir(parents=True, exist_ok=True)
@@ -110,10 +110,7 @@ def _unpack_members(stream: gzip.GzipFile, folder: Path) -> None:
 
 
 def _check_end(archive: tarfile.TarFile) -> None:
-    """Reads the rest, which must be zeros, so that gzip compares its checksum.
-
-    tarfile takes the first header that it cannot read for the end.
-    """
+    """Reads the rest, which must be zeros: tarfile stops at a damaged header."""
     n_bytes = 0
     while block := archive.fileobj.read(CHUNK):
         n_bytes += len(block)

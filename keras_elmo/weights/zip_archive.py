@@ -1,4 +1,4 @@
-"""ELMo models in zip archives, of which two members are unpacked."""
+"""Unpacks members of zip archives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_elmo.weights.archive import CHUNK, MOST_BYTES, check_member, unpackin
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Opens a zip archive of plain files; errors of the block count as damage to it."""
+    """Opens a zip archive of plain files; reports errors of the block as its damage."""
     with (
         unpacking(path),
         _BoundedFile(str(path)) as file,
@@ -32,20 +32,20 @@ def unpack_member(
     archive: zipfile.ZipFile, name: str, target: Path, max_bytes: int
 ) -> None:
     """Unpacks one member into a file, unless it has more than ``max_bytes``."""
-    # zipfile reads no more than a member declares, whatever it holds.
+    # zipfile does not read more than a member declares.
     declared = archive.getinfo(name).file_size
     if declared > max_bytes:
         raise SourceError(
             f"Refusing to unpack {name!r:.200} from {archive.filename!r}: it unpacks to "
-            f"{declared:,} bytes where at most {max_bytes:,} are expected. It is not "
-            "the archive of an ELMo model, or its options belong to another."
+            f"{declared:,} bytes; expected at most {max_bytes:,}. It is not the archive of "
+            "an ELMo model, or its options belong to another model."
         )
     with archive.open(name) as source, target.open("wb") as file:
         shutil.copyfileobj(source, file)
 
 
 def check_zip(path: Path) -> None:
-    """Raises SourceError unless a zip archive is whole, of which it reads everything."""
+    """Reads all of a zip archive; raises SourceError if it is cut or damaged."""
     with open_zip(path) as archive:
         n_bytes = sum(member.file_size for member in archive.infolist())
         if n_bytes > MOST_BYTES:
@@ -58,7 +58,7 @@ def check_zip(path: Path) -> None:
 
 
 class _BoundedFile(io.FileIO):
-    """A file of which zipfile cannot read a directory of any size into memory."""
+    """A file that raises if zipfile reads a large directory into memory."""
 
     def read(self, size: int | None = -1) -> bytes:
         all_of_it = size is None or size < 0

@@ -102,7 +102,7 @@ def test_named_models(
     size = Path(source, "weights.hdf5").stat().st_size
     with serving(Path(source)) as server:
         urls = (f"{server.url}/weights.hdf5", f"{server.url}/options.json")
-        text = {"description": "Tiny", "licence": "Free", "citation": "Nobody. 2018."}
+        text = {"description": "Tiny", "license": "Free", "citation": "Nobody. 2018."}
         model = NamedModel("tiny", *urls, size=size, sha256=None, **text)
         monkeypatch.setitem(MODELS, "tiny", model)
 
@@ -111,7 +111,7 @@ def test_named_models(
         assert "original (374.4 MB, not downloaded)\n  93.6 million" in printed
         assert "medium (size unknown, not downloaded)" in printed
         assert printed.startswith("mini (8.0 MB, in the package)\n  4.0 million")
-        assert "tiny (54.4 kB, not downloaded)\n  Tiny.\n  Licence: Free" in printed
+        assert "tiny (54.4 kB, not downloaded)\n  Tiny.\n  License: Free" in printed
         assert f"The cache is {str(cache)!r}." in printed
         assert server.requests == []
         found = json.loads(run("info", "tiny", "--json")[1])
@@ -121,7 +121,7 @@ def test_named_models(
 
     printed = run("info", "tiny")[1]
     assert f"{found['path']} (downloaded)" in printed
-    assert "licence      Free" in printed
+    assert "license      Free" in printed
     assert "citation     Nobody. 2018." in printed
     cached = {m["name"]: m["cached"] for m in json.loads(run("list", "--json")[1])}
     assert [name for name in MODELS if cached[name]] == ["mini", "tiny"]

@@ -102,7 +102,7 @@ def test_no_options_and_no_network(server: FileServer, cache: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, and nobody listens
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/elmo_weights.hdf5"
-        message = r"Cannot download .*elmo_options.json.*name its path as source"
+        message = r"Cannot download .*elmo_options.json.*pass its path as source"
         with pytest.raises(SourceError, match=message):
             load_source(url)
     assert files_in(cache) == {}
@@ -178,14 +178,14 @@ def test_another_process_had_more_luck(
 
 PAGE = Answer(b"<html>Please log in.</html>")
 PART = b"PK\x03\x04" + bytes(5000)
-NO_ZIP = "not a whole .zip file: File is not a zip file"
-NO_GZIP = "not a whole .tar.gz or .tgz file: Not a gzipped file"
-NO_HDF5 = "not a whole .hdf5 or .h5 file: .*file signature not found"
-NO_JSON = "not a whole .json file: Expecting value"
+NO_ZIP = "not a complete .zip file: File is not a zip file"
+NO_GZIP = "not a complete .tar.gz or .tgz file: Not a gzipped file"
+NO_HDF5 = "not a complete .hdf5 or .h5 file: .*file signature not found"
+NO_JSON = "not a complete .json file: Expecting value"
 PAGES = {"zip": NO_ZIP, "ZIP": NO_ZIP, "tar.gz": NO_GZIP, "tgz": NO_GZIP}
 PAGES |= {"hdf5": NO_HDF5, "h5": NO_HDF5, "json": NO_JSON}
-EMPTY, MANY = "what came is empty", "more bytes come"
-ANNOUNCED = "1099511627776 bytes would come, where at most 1,000,000 are expected"
+EMPTY, MANY = "downloaded file is empty", "more bytes than expected"
+ANNOUNCED = "the file has 1099511627776 bytes; expected at most 1,000,000"
 ENCODED = Answer(gzip.compress(bytes(10**7)), headers={"Content-Encoding": "gzip"})
 
 
@@ -203,14 +203,14 @@ def redirect(target: str) -> Answer:
 # The suffix of the file, the answer, the message, and whether another try may help.
 BAD_ANSWERS: dict[str, tuple[str, Answer, str, bool]] = {
     **{
-        str(status): ("zip", Answer(status=status), f"server answers {status} ", False)
+        str(status): ("zip", Answer(status=status), f"server answered {status} ", False)
         for status in (401, 403, 404, 410, 204)
     },
     **{
         str(status): ("zip", Answer(status=status), f"{status} .* Error", True)
         for status in (500, 502, 503, 429, 408)
     },
-    "part": ("zip", Answer(PART, status=206), "server answers 206 Partial Con", False),
+    "part": ("zip", Answer(PART, status=206), "server answered 206 Partial Con", False),
     "cut": ("zip", Answer(PART, length=100_000), "", True),
     "cut at once": ("zip", Answer(b"", length=100_000), "", True),
     "reset": ("zip", Answer(PART, length=100_000, reset=True), "", True),
@@ -223,7 +223,7 @@ BAD_ANSWERS: dict[str, tuple[str, Answer, str, bool]] = {
     "zip bomb": ("zip", zip_with("a", bytes(1_000_001)), "unpacks to 1,000,001 by", True),
     "gzip bomb": ("tgz", Answer(gzip.compress(bytes(1_000_001))), "than the 1,000,0", True),
     "evil zip": ("zip", zip_with("../evil", b""), "member '../evil' points out of", True),
-    "encoded": ("zip", ENCODED, "the server answers in the encoding 'gzip'", False),
+    "encoded": ("zip", ENCODED, "the server answered in the encoding 'gzip'", False),
     "announces much": ("bin", Answer(b"", length=1 << 40), ANNOUNCED, False),
     "sends much": ("bin", Answer(bytes(1_000_001), length=-1), MANY, False),
     "large options": ("json", Answer(bytes(2_000_000), length=-1), MANY, False),
@@ -326,7 +326,7 @@ def test_a_cache_that_cannot_be_made(
 ) -> None:
     (tmp_path / "file").write_text("not a directory")
     monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "file" / "cache"))
-    message = r"Cannot download .*Not a directory.*Let KERAS_ELMO_CACHE name a directory"
+    message = r"Cannot download .*Not a directory.*Set KERAS_ELMO_CACHE to a directory"
     with pytest.raises(SourceError, match=message):
         download(f"{server.url}/model.zip")
     assert (tmp_path / "file").read_text() == "not a directory"
@@ -341,7 +341,7 @@ def test_a_cache_that_is_read_only(server: FileServer, cache: Path) -> None:
     try:
         assert_loads(f"{server.url}/model.zip")
         if not os.access(cache, os.W_OK):  # root may write everywhere
-            with pytest.raises(SourceError, match=r"Permission denied.*Let KERAS_ELMO"):
+            with pytest.raises(SourceError, match=r"Permission denied.*Set KERAS_ELMO"):
                 download(f"{server.url}/module.tgz")
     finally:
         cache.chmod(0o700)
@@ -355,7 +355,7 @@ def test_a_full_disk(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", write_half)
-    message = r"Cannot download .*No space left on device\)\. Free some space, or let K"
+    message = r"Cannot download .*No space left on device\)\. Free some space, or set K"
     with pytest.raises(SourceError, match=message):
         download(f"{server.url}/model.zip")
     assert files_in(cache) == {}
@@ -445,7 +445,7 @@ def test_a_released_model(name: str) -> None:
     assert model.options_url == f"{base}_options.json"
     assert (model.size, model.sha256) == (size, checksum)
     assert "10.18653/v1/N18-1202" in model.citation
-    assert "github.com/allenai/allennlp/issues/1462" in model.licence
+    assert "github.com/allenai/allennlp/issues/1462" in model.license
     assert model.embedded_path is None
     dim, projection_dim, highway = (
         int(shape.split("_")[i].split("x")[part]) for i, part in ((0, 1), (1, 0), (3, 0))
@@ -461,7 +461,7 @@ def test_the_list_of_models() -> None:
     assert [model.name for model in others] == [*KNOWN]
     assert (mini, *others) == tuple(MODELS.values())
     assert "aclanthology.org/P11-1015" in mini.citation
-    assert mini.licence.startswith("Apache-2.0")
+    assert mini.license.startswith("Apache-2.0")
     assert is_cached(mini)
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
         mini.size = 0  # type: ignore[misc]
@@ -516,9 +516,9 @@ def test_a_named_model(
     [
         ({"sha256": "0" * 64}, "SHA256 hash .* expected 0{64} but got [0-9a-f]{64}", 5),
         ({"size": 10**6}, r"expected 1,000,000 bytes, found \d\d,\d\d\d\)", 5),
-        ({"size": 7}, r"\d+ bytes would come, where at most 7 are expected\)", 2),
-        ({"weights_url": "/no_weights.hdf5"}, "answers 404", 2),
-        ({"options_url": "/no_options.json"}, "answers 404", 1),
+        ({"size": 7}, r"the file has \d+ bytes; expected at most 7\)", 2),
+        ({"weights_url": "/no_weights.hdf5"}, "answered 404", 2),
+        ({"options_url": "/no_options.json"}, "answered 404", 1),
     ],
 )
 def test_a_named_model_whose_file_is_another(

@@ -82,15 +82,15 @@ def test_no_network(hub: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", no_network)
     message = (
         r"Cannot get the module 'https://tfhub.dev/google/elmo/3': Cannot download "
-        r".*resolution.* name its path as source.* set TFHUB_CACHE_DIR to a cache.*"
-        r"\. The source 'mini' works offline: .*, for trying out and for film reviews\.$"
+        r".*resolution.* pass its path as source.* set TFHUB_CACHE_DIR to a cache.*"
+        r"\. The source 'mini' works offline: .*, for first tests and for film reviews\.$"
     )
     with pytest.raises(SourceError, match=message):
         ElmoEmbeddingLayer()
 
 
 def test_nothing_and_no_module(hub: FileServer, handle: str, cache: Path) -> None:
-    with pytest.raises(SourceError, match=r"Cannot get the module .* answers 404"):
+    with pytest.raises(SourceError, match=r"Cannot get the module .* answered 404"):
         load_source(f"{hub.url}/google/elmo/4")
     assert files_in(cache) == {}
     buffer = io.BytesIO()

@@ -41,7 +41,9 @@ def test_what_is_no_string(tmp_path: Path) -> None:
         file["number"] = np.zeros(1)
         file.create_dataset("chunked", (1,), h5py.string_dtype(), chunks=(1,))
         for name in ("two", "fixed", "number", "chunked"):
-            message = "not stored as h5py does" if name == "chunked" else "expected one st"
+            message = (
+                "not stored as h5py stores it" if name == "chunked" else "expected one st"
+            )
             with pytest.raises(ValueError, match=message):
                 read_only_string(file, file[name])
         write_text_attribute(file, "text", "naïve")
@@ -49,7 +51,9 @@ def test_what_is_no_string(tmp_path: Path) -> None:
         file.attrs["several"] = np.array([b"a", b"b"])
         assert read_text_attribute(file, "text") == "naïve".encode()
         for name in ("variable", "number", "several"):
-            with pytest.raises(ValueError, match=f"attribute '{name}' is another one"):
+            with pytest.raises(
+                ValueError, match=f"attribute '{name}' is not a text of fixed length"
+            ):
                 read_text_attribute(file, name)
 
 

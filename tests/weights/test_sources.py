@@ -84,7 +84,7 @@ def new(model: Path) -> Path:
 
 NOT_THERE = r"no file or directory '/.*', and no model of that name .* A source"
 NOTHING = r"found 0 options \(\) and 0 HDF5 files \(\) among 0"
-TWO = r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Name the .hdf5 file itself"
+TWO = r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Pass the .hdf5 file itself"
 ERRORS: list[tuple[Callable[[Path], str | Path], str]] = [
     (lambda model: model / "nowhere", NOT_THERE),
     (lambda _: "", "source '': the name is empty"),
