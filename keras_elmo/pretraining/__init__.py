@@ -1,6 +1,6 @@
-"""Training bidirectional language models, and what is needed for it.
+"""Trains and evaluates bidirectional language models.
 
-:func:`train` and :func:`evaluate` do the whole work; the other names are its parts.
+:func:`train` and :func:`evaluate` do the complete job; the other names are their parts.
 """
 
 from keras_elmo.pretraining.evaluation import (

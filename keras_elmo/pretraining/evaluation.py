@@ -18,12 +18,14 @@ from keras_elmo.types import PathLike, Split
 
 
 class Perplexities(NamedTuple):
-    """How well a model predicts a text. It predicts words that it does not know as <UNK>.
+    """The perplexities of a model on a text. Unknown words count as ``<UNK>``.
 
     Attributes:
         mean: The exponential of the mean loss of both directions.
-        forward: Of the words from those before them, and of the sentence's end.
-        backward: Of the words from those after them, and of the sentence's start.
+        forward: The perplexity of each word given the words before it, and of the
+            sentence's end.
+        backward: The perplexity of each word given the words after it, and of the
+            sentence's start.
     """
 
     mean: float
@@ -39,27 +41,27 @@ def evaluate(
     window_steps: int = 64,
     split: Split = "space",
 ) -> Perplexities:
-    """Computes the perplexity of a source on text files, by a full softmax.
+    """Computes the perplexity of a source on text files, with a full softmax.
 
     Args:
         source: The directory that :func:`train` wrote, or any other source that has
             ``vocabulary.txt`` and ``softmax.npz``.
-        texts: Text files as :func:`train` takes them.
-        sentence_state: ``"reset"`` starts each sentence in the zero state, as the
-            embedding layer does; ``"carried"`` in the state in which the sentence before
-            it in its row ended, as bilm-tf does: with one row, in the files' order.
-        batch_size: Rows that are computed at once.
-        window_steps: Steps that are computed at once; without effect on the result.
+        texts: Text files, directories or patterns, as for :func:`train`.
+        sentence_state: ``"reset"`` starts each sentence in the zero state, like the
+            embedding layer. ``"carried"``, as in bilm-tf, starts it in the final state of
+            the previous sentence of its row. With one row, that is the files' order.
+        batch_size: The number of rows computed at once.
+        window_steps: The number of steps computed at once; it does not change the result.
         split: How sentences are split into words, as for :func:`train`.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
         FileNotFoundError: A text does not exist.
-        ValueError: The texts hold no words.
+        ValueError: The texts contain no words.
     """
     paths = expand_paths(texts)
     if next(read_sentences(paths, split=split), None) is None:
-        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
+        raise ValueError(f"texts: found no words in {', '.join(paths)}.")
     model, vocabulary = load_language_model(source, batch_size)
     windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
     return evaluate_windows(model, windows(read_sentences(paths, split=split)))
@@ -68,27 +70,28 @@ def evaluate(
 def evaluate_windows(
     model: BidirectionalLanguageModel, windows: Iterable[Window]
 ) -> Perplexities:
-    """Computes the perplexity of a model on windows, by a full softmax.
+    """Computes the perplexity of a model on windows, with a full softmax.
 
     Args:
         model: The model.
-        windows: What :class:`Windows` yields; the first one should start all rows.
+        windows: The windows that :class:`Windows` yields. All rows should start in the
+            first one.
 
     Raises:
-        ValueError: There is no window.
+        ValueError: There are no windows.
     """
     model.compile()
     losses, counts = np.zeros(2), np.zeros(2)  # nats and targets of both directions
-    # Not model.evaluate, which takes the end of data of unknown length for an accident.
+    # Not model.evaluate, which warns when data of unknown length end.
     for window in windows:
-        model.reset_metrics()  # before Keras 3.15 they go on from the batch before
+        model.reset_metrics()  # before Keras 3.15, metrics include earlier batches
         values = model.test_on_batch(window, return_dict=True)
         for i, direction in enumerate(DIRECTIONS):
             count = np.sum(window[f"{direction}_targets"] >= 0)
             losses[i] += count * np.log(values[f"{direction}_perplexity"])
             counts[i] += count
     if not counts.all():
-        raise ValueError("windows: there is nothing to predict.")
+        raise ValueError("windows: they contain nothing to predict.")
     forward, backward = np.exp(losses / counts)
     mean = np.exp(losses.sum() / counts.sum())
     return Perplexities(float(mean), float(forward), float(backward))
@@ -101,10 +104,10 @@ def load_language_model(
 
     Args:
         source: A source with ``vocabulary.txt`` and ``softmax.npz``.
-        batch_size: Rows of the windows that it reads.
+        batch_size: The number of rows of the windows that it reads.
 
     Returns:
-        The model, and the words that it predicts.
+        The model and the words that it predicts.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.

@@ -1,4 +1,4 @@
-"""The softmax of a language model: two files next to those of its biLM."""
+"""The softmax of a language model, in two files next to those of the biLM."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def save_softmax(
 
 
 def has_softmax(path: Path) -> bool:
-    """Whether both files are in the directory of a model, or next to its HDF5 file."""
+    """Whether both files are in a model's directory, or next to its HDF5 file."""
     return all((_folder(path) / name).is_file() for name in (VOCABULARY_NAME, SOFTMAX_NAME))
 
 
 def load_softmax(path: Path, features: int) -> SoftmaxWeights:
-    """Reads both files from a model's directory, or from next to its HDF5 file."""
+    """Reads both files from a model's directory, or next to its HDF5 file."""
     if not has_softmax(path):
         raise SourceError(
-            f"{str(path)!r} has no {VOCABULARY_NAME} and {SOFTMAX_NAME}: it can embed, but "
-            "not predict words. Released models come without; continue their training on "
-            "your text first (keras-elmo train --init)."
+            f"{str(path)!r} has no {VOCABULARY_NAME} and {SOFTMAX_NAME}: it can embed "
+            "words but not predict them, like the released models. First train it further "
+            "on your text (keras-elmo train --init)."
         )
     folder = _folder(path)
     try:

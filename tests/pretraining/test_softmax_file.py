@@ -53,8 +53,8 @@ OBJECTS = np.array([print] * 5, dtype=object)
     [
         (None, r"no vocabulary.txt and softmax.npz.*--init"),
         (b"PK", "Cannot read the softmax"),
-        ({"kernel": KERNEL}, r"Cannot read the softmax .* expected 2 other arrays"),
-        (arrays(more=BIAS), r"expected 2 other arrays than its 3"),
+        ({"kernel": KERNEL}, r"Cannot read the softmax .* expected 2 other ones"),
+        (arrays(more=BIAS), "it holds 3 arrays; expected 2 other ones"),
         (arrays(kernel=KERNEL[:, :2]), r"expected kernel .* \(5, 3\).*got float32 \(5, 2"),
         (arrays(kernel=KERNEL[:4]), r"expected kernel .* \(5, 3\).*got float32 \(4, 3"),
         (arrays(bias=np.ones(5, int)), "expected bias to be floating-point.*int64"),

@@ -105,8 +105,8 @@ def test_frequencies_are_shares_of_the_targets(sentences: list[list[str]]) -> No
     [
         (["a", "b", "c", "d"], r"<UNK> first, .* got \['a', 'b', 'c'\]"),
         (["</S>", "<S>", "<UNK>"], r"<UNK> first, .* got \['</S>', '<S>', '<UNK>'\]"),
-        ([*SPECIAL_WORDS, "a", "b", "a"], "'a' is empty or comes more than once"),
-        ([*SPECIAL_WORDS, "a", ""], "'' is empty or comes more than once"),
+        ([*SPECIAL_WORDS, "a", "b", "a"], "'a' is empty or repeated"),
+        ([*SPECIAL_WORDS, "a", ""], "'' is empty or repeated"),
     ],
 )
 def test_refuses_lists(words: list[str], message: str) -> None:
@@ -122,7 +122,10 @@ def test_refuses_lists(words: list[str], message: str) -> None:
         (b"", r"words.txt' is not a vocabulary: .*<UNK> first, .*got \[''\]"),
         (b"the\nof\nand\n", "words.txt' is not a vocabulary: .*<UNK> first"),
         (b"<S>\n</S>\n<UNK>\na\n\nb\n", "is not a vocabulary: words: '' is empty"),
-        (b"<S>\n</S>\n<UNK>\na\na\n", "is not a vocabulary: words: 'a' is empty or comes"),
+        (
+            b"<S>\n</S>\n<UNK>\na\na\n",
+            "is not a vocabulary: words: 'a' is empty or repeated",
+        ),
         (b"<S>\n</S>\n<UNK>\n\xff\n", "words.txt' is not a vocabulary: 'utf-8' codec"),
     ],
 )
