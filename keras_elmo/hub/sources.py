@@ -1,4 +1,4 @@
-"""Every source of weights: TF1 Hub modules, and what weights/ reads."""
+"""Loads all sources: TF1 Hub modules, and the formats of weights/."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from keras_elmo.weights.sources import Model
 def load_path(
     path: Path, name: str | None = None
 ) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
-    """:func:`keras_elmo.weights.sources.load_path`, for the directory of a module too."""
+    """:func:`keras_elmo.weights.sources.load_path`, also for TF1 Hub modules."""
     return (read_tf_hub if is_tf_hub_module(path) else sources.load_path)(path, name)
 
 
 def load_source(
     source: PathLike, check: Callable[[Model], object] = lambda model: None
 ) -> Model:
-    """Finds, reads and checks a model; damage of a download is repaired once."""
+    """Finds, reads and checks a model; a damaged download is repeated once."""
 
     def read(path: Path) -> Model:
         model = Model(*load_path(path, os.fspath(source)), path)

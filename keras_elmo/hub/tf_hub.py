@@ -1,7 +1,7 @@
-"""ELMo weights in TF1 Hub modules, read from their checkpoint without running the graph.
+"""Reads ELMo weights from the checkpoint of a TF1 Hub module, without running its graph.
 
-A module has no options: the sizes follow from the shapes, and what they leave open
-(clips of 3, relu, skip connections, 50 characters) is as published for all of them.
+A module has no options. The sizes follow from the shapes; the other options (clips of 3,
+relu, skip connections, 50 characters) have the values that were published for all modules.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from keras_elmo.weights.names import (
     lstm_prefix,
 )
 
-# Where a module differs from HDF5: the parts of an LSTM.
+# The parts of an LSTM, whose names differ from those in HDF5.
 _LSTM_PART = re.compile(r"(.*/Cell\d+)/rnn/lstm_cell/(kernel|bias|projection/kernel)")
 _LSTM_NAMES = {"kernel": "W_0", "bias": "B", "projection/kernel": "W_P_0"}
-# Google's names, and those of modules that were made by bilm-tf code.
+# Google's names, and those of modules from bilm-tf code.
 _MIX_NAMES = {
     MIX_WEIGHTS: re.compile(r"(.*/)?(aggregation/weights|[^/]*ELMo_W)"),
     MIX_GAMMA: re.compile(r"(.*/)?(aggregation/scaling|[^/]*ELMo_gamma)"),
 }
 _BILM = re.compile(r"(?:.*/)?bilm/(.+)")
-# LSTM states, in modules by bilm-tf code.
+# LSTM states in modules from bilm-tf code.
 _STATE = re.compile(r"(?:.*/)?Variable(_\d+)?")
 
 _CHECKPOINT = Path("variables", "variables")
 _LISTED = 12
 
 DAMAGED = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""What TensorFlow raises for damaged files, besides its own errors."""
+"""Errors for damaged files, besides TensorFlow's own."""
 
 
 def is_tf_hub_module(path: Path) -> bool:
@@ -57,15 +57,15 @@ def is_state(variable: str) -> bool:
 def read_tf_hub(
     path: Path, name: str | None = None
 ) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
-    """The configuration and arrays of a module, its mix included; ``name`` for messages."""
+    """The configuration and arrays of a module, its mix included; messages use ``name``."""
     name = str(path) if name is None else name
     try:
         import tensorflow as tf
     except ImportError as error:
         raise SourceError(
-            f"source {name!r}: TF1 Hub modules are read with TensorFlow, which is not "
-            "installed: pip install tensorflow. Or write the module as HDF5 where it is, "
-            "with keras-elmo convert SOURCE OUT, and use that as source."
+            f"source {name!r}: reading TF1 Hub modules needs TensorFlow, which is not "
+            "installed: pip install tensorflow. Or convert the module to HDF5 on a machine "
+            "that has it, with keras-elmo convert SOURCE OUT, and use the result."
         ) from error
     try:
         variables = read_index(path / _CHECKPOINT)
@@ -82,28 +82,27 @@ def read_tf_hub(
             "damaged: download or copy it again."
         ) from error
     if len(arrays[CHAR_EMBEDDING]) == N_CHARACTERS + 1:
-        arrays[CHAR_EMBEDDING] = arrays[CHAR_EMBEDDING][1:]  # id 0, of no character
+        arrays[CHAR_EMBEDDING] = arrays[CHAR_EMBEDDING][1:]  # no character uses id 0
     check_finite(arrays, name)
     return config, arrays
 
 
 def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
-    """A module's mix, weights (3,) and scale (), by name; empty if there is no such mix."""
+    """A module's mix, weights (3,) and scale (), by name; empty if it has none."""
     import tensorflow as tf
 
     try:
         names = _names(read_index(path / _CHECKPOINT))
         mix = _read(path, {name: names[name] for name in (MIX_WEIGHTS, MIX_GAMMA)})
     except (tf.errors.OpError, *DAMAGED):
-        return {}  # the mix then starts evenly, as that of any layer
+        return {}  # the mix then starts with equal weights, as in any layer
     return mix if mix[MIX_WEIGHTS].shape == (3,) else {}
 
 
 def _read(path: Path, names: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
-    """Reads arrays from the variables that hold them."""
     import tensorflow as tf
 
-    # get_tensor compares each tensor with its checksum.
+    # get_tensor checks each tensor's checksum.
     reader = tf.train.load_checkpoint(str(path / _CHECKPOINT))
     arrays = {
         name: np.asarray(reader.get_tensor(variable), np.float32, order="C")
@@ -115,7 +114,7 @@ def _read(path: Path, names: Mapping[str, str]) -> dict[str, NDArray[np.float32]
 
 
 def _names(variables: Iterable[str]) -> dict[str, str]:
-    """The variable that holds each array, by the array's name."""
+    """The variable of each array, by the array's name."""
     names: dict[str, str] = {}
     for variable in sorted(variables):
         mix = [name for name, pattern in _MIX_NAMES.items() if pattern.fullmatch(variable)]
@@ -158,8 +157,8 @@ def _config(
             f"The TF-Hub module {source!r} is not an ELMo model ({error}). Its "
             f"variables: {', '.join(found[:_LISTED]) or 'none'}{more}. Expected "
             "bilm/char_embed, bilm/CNN/W_cnn_0, "
-            "bilm/RNN_0/RNN/MultiRNNCell/Cell0/rnn/lstm_cell/kernel and so on. If it has "
-            "ELMo's outputs all the same, engine='hub' runs its own graph."
+            "bilm/RNN_0/RNN/MultiRNNCell/Cell0/rnn/lstm_cell/kernel and so on. If it still "
+            "has ELMo's outputs, use engine='hub', which runs its own graph."
         ) from error
 
 
@@ -169,12 +168,12 @@ def _check(
     config: ElmoConfig,
     source: str,
 ) -> None:
-    """Compares all shapes with those that the configuration asks for, and the dtypes."""
+    """Checks all shapes against the configuration, and the dtypes."""
     expected = config.array_shapes()
     found = {name: variables[variable].shape for name, variable in names.items()}
     if found.get(CHAR_EMBEDDING) == (N_CHARACTERS + 1, config.char_dim):
         found[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
-    # The mix may be missing, as long as it is not misshapen; gamma is () or (1,).
+    # The mix may be missing but not misshapen; gamma is () or (1,).
     for name, shape in ((MIX_WEIGHTS, (config.n_layers + 1,)), (MIX_GAMMA, ())):
         if name in found:
             expected[name] = (1,) if (name, found[name]) == (MIX_GAMMA, (1,)) else shape
@@ -182,7 +181,7 @@ def _check(
         raise SourceError(
             f"The variables of the TF-Hub module {source!r} do not fit together:\n"
             + listed(problems)
-            + "\nIf it has ELMo's outputs all the same, engine='hub' runs its own graph."
+            + "\nIf it still has ELMo's outputs, use engine='hub', which runs its graph."
         )
     for name, variable in names.items():
         if "float" not in variables[variable].dtype:
