@@ -1,4 +1,4 @@
-"""The one reader of texts: collections, columns and files to sentences of tokens."""
+"""The reader of texts: collections, columns and files to sentences of tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_elmo.text.tokenization import split_text
 from keras_elmo.types import Split, check_one_of, check_positive_integer
 
 OnError = Literal["fail", "repair", "skip"]
-"""What to do with bad lines: raise an error, keep what can be read, or leave them out."""
+"""What to do with bad lines: raise an error, keep the readable part, or skip them."""
 
 MAX_BAD_LINES_KEPT = 20
 
@@ -24,10 +24,10 @@ logger = logging.getLogger("keras_elmo")
 
 
 class Sentence(NamedTuple):
-    """A text that has been read."""
+    """A text and its tokens."""
 
     number: int  # of its line in the file, or its position in the collection, from 1
-    text: str  # as it was found; in a file without the white space around it
+    text: str  # as found; in files, without surrounding white space
     tokens: bytes  # in UTF-8, joined by single spaces
     n_tokens: int
 
@@ -39,9 +39,9 @@ class _Part(NamedTuple):  # a file or a collection
 
 
 class Sentences:
-    """The sentences of a source: each loop reads them from the beginning.
+    """The sentences of a source; each loop reads them from the start.
 
-    The first loop that ends has reported all bad lines; with ``on_error="fail"`` each ends
+    The first complete loop reports all bad lines. With ``on_error="fail"``, each loop ends
     with a :class:`~keras_elmo.errors.BadLinesError` that lists them.
     """
 
@@ -94,20 +94,19 @@ def read_sentences(
     split: Split = "space",
     report: Callable[[BadLine], object] | None = None,
 ) -> Sentences:
-    r"""Reads texts from wherever people have them, by the same rules.
+    r"""Reads texts from all kinds of sources, with the same rules.
 
-    - In files a byte order mark is dropped, gzip is recognized by its first bytes, only
-      ``"\n"`` ends a line (with a ``"\r"`` before it), and ``split="space"`` splits at
-      white space of any kind.
-    - Strings in memory are taken as they are, and split as the layer splits them.
-    - Empty lines and strings are sentences without tokens. A missing value is an error.
-    - A bad line is not UTF-8, longer than 16 MiB or than ``max_tokens``, or not JSON or CSV
-      with the column. ``on_error="fail"`` raises an error that lists them, ``"skip"``
-      leaves them out, and ``"repair"`` keeps what can be read: U+FFFD for what is not
-      UTF-8, the first ``max_tokens`` tokens, or no tokens at all.
+    - In files, a byte order mark is dropped, gzip is recognized by its first bytes, only
+      ``"\n"`` or ``"\r\n"`` ends a line, and ``split="space"`` splits at any white space.
+    - Strings in memory are used unchanged, and split as the layer splits them.
+    - Empty lines and strings are sentences without tokens. Missing values are errors.
+    - A bad line is not UTF-8, longer than 16 MiB or ``max_tokens``, or not JSON or CSV
+      with the column. ``on_error="fail"`` raises an error that lists bad lines, ``"skip"``
+      leaves them out, and ``"repair"`` keeps the readable part: U+FFFD for bytes that are
+      not UTF-8, the first ``max_tokens`` tokens, or no tokens.
 
-    ``name`` is the argument of the caller, for messages; ``report`` is called with each bad
-    line, of which otherwise the logger ``keras_elmo`` warns. Files are streamed.
+    Messages call the texts ``name``, the caller's argument. ``report`` is called with each
+    bad line; by default the logger ``keras_elmo`` warns about them. Files are streamed.
     """
     check_one_of("on_error", on_error, get_args(OnError))
     check_one_of("split", split, get_args(Split))
@@ -117,8 +116,8 @@ def read_sentences(
     paths = [value for value in values if isinstance(value, Path)]
     if not paths and (input_format is not None or column is not None):
         raise ValueError(
-            f"input_format and column are for files; {name} is a collection of texts. "
-            "Leave them out."
+            f"input_format and column apply only to files; {name} is a collection of "
+            "texts. Leave them out."
         )
     parts = [_file(path, name, input_format, column) for path in paths]
     parts = parts or [_collection(values, name)]
@@ -143,14 +142,14 @@ def _collection(values: Any, name: str) -> _Part:
 def make_sentence(
     record: Record, is_file: bool, split: Split, max_tokens: int | None
 ) -> tuple[Sentence, str | None]:
-    """Splits a text into tokens: the sentence, repaired, and what was wrong with it."""
+    """Splits a text into tokens: the repaired sentence, and its problem, if any."""
     _, text, problem = record
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         n_bytes = len(text[: error.start].encode("utf-8"))
         problem = problem or f"not UTF-8 (byte {n_bytes + 1})"
-        # UTF-16 has a place for a lone surrogate, and knows that it is one.
+        # UTF-16 can encode lone surrogates, and its decoder recognizes them.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if is_file:
         text = text.strip()

@@ -1,4 +1,4 @@
-"""Files to records: plain text, JSON lines, CSV."""
+"""Reads records from files: plain text, JSON Lines, CSV."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 
 
 class Record(NamedTuple):
-    """A text as it was found; bytes that are not UTF-8 are surrogates in it."""
+    """A text as found; bytes that are not UTF-8 become surrogates."""
 
-    number: int  # of the line where it begins, or the position in a collection, from 1
+    number: int  # of its first line, or its position in a collection, from 1
     text: str
     problem: str | None = None
 
 
-Records = Callable[[], Iterator[Record]]  # reads them from the beginning
+Records = Callable[[], Iterator[Record]]  # each call reads them from the start
 
 
 def file_records(
@@ -35,8 +35,8 @@ def file_records(
         raise FileNotFoundError(f"{name}: there is no file {str(path)!r:.200}.")
     if not path.is_file():
         raise ValueError(
-            f"{name}: {str(path)!r} is not a regular file, which can be read more than "
-            "once. Name a file."
+            f"{name}: {str(path)!r} is not a regular file, so that it cannot be read more "
+            "than once. Pass a file."
         )
     suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
     kind = _FORMATS.get(suffixes[-1], "text") if suffixes else "text"
@@ -44,13 +44,13 @@ def file_records(
         kind = check_one_of("input_format", input_format, get_args(InputFormat))
     if column is None and kind != "text":
         raise ValueError(
-            f"column must name the field that holds the text in {str(path)!r}, which is "
-            f"read as {kind}."
+            f"column must name the field of the text in {str(path)!r}, which is read as "
+            f"{kind}."
         )
     if column is not None and kind == "text":
         raise ValueError(
-            f"column={column!r} is for JSON lines and CSV; {str(path)!r} is read as plain "
-            "text. Leave it out, or choose another input_format."
+            f"column={column!r} applies only to JSON Lines and CSV; {str(path)!r} is read "
+            "as plain text. Leave it out, or choose another input_format."
         )
     if column is None:
         return lambda: map(_text_record, read_lines(path))
@@ -70,7 +70,7 @@ def _json_record(line: Line, column: str) -> Record:
     if not line.data.strip():
         return Record(line.number, "")
     try:
-        # Integers may be longer than Python converts, and are not needed.
+        # Python refuses to convert very long integers, which are not needed here.
         value = json.loads(_decoded(line.data), parse_int=float)
     except (ValueError, RecursionError) as error:
         return Record(line.number, "", f"not JSON ({error})")
@@ -80,9 +80,9 @@ def _json_record(line: Line, column: str) -> Record:
 
 
 def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
-    # A limit for the whole process, which is only ever raised.
+    # The limit applies to the whole process, so never lower it.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
-    start = [1]  # the line where the row begins
+    start = [1]  # the first line of the row
     rows = csv.reader(_row_lines(path, start), delimiter=delimiter, strict=True)
     try:
         header: list[str] = next(rows, [])
@@ -92,8 +92,8 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
         ) from error
     if header.count(column) != 1:
         raise ValueError(
-            f"column must be exactly one that the first line of {str(path)!r} names, "
-            f"{', '.join(map(repr, header))[:200]}; got {column!r}."
+            f"column must name exactly one column in the first line of {str(path)!r}, "
+            f"{', '.join(map(repr, header))[:200] or 'which is empty'}; got {column!r}."
         )
     place = header.index(column)
     while True:
@@ -103,7 +103,7 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            # A missing quote takes the lines up to the next one with it.
+            # After a missing quote, the row extends to the next quote.
             last = f", up to line {rows.line_num}" if rows.line_num > number else ""
             yield Record(number, "", f"not CSV{last} ({error})")
             continue
@@ -116,14 +116,14 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
 
 
 def _row_lines(path: Path, row_start: list[int]) -> Iterator[str]:
-    """Lines for the CSV reader, with a limit for each row: a missing quote has no end."""
+    """Lines for the CSV reader, with a limit per row in case a quote is missing."""
     n_bytes = 0
     for number, data, is_cut in read_lines(path):
         n_bytes = len(data) + (0 if number == row_start[0] else n_bytes)
         if is_cut or n_bytes > MAX_LINE_BYTES:
             raise ValueError(
-                f"{str(path)!r}: the row that begins in line {row_start[0]} is "
-                f"{_TOO_LONG}. This is not CSV, or a quote is missing in it."
+                f"{str(path)!r}: the row that starts in line {row_start[0]:,} is "
+                f"{_TOO_LONG}. The file is not CSV, or a quote is missing."
             )
         yield _decoded(data) + "\n"
 

@@ -1,4 +1,4 @@
-"""Sentences as character ids, batch by batch, without any framework."""
+"""Character ids of sentences, batch by batch, without any framework."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from keras_elmo.text.characters import token_character_ids
 
 
 class SentenceIds:
-    """Maps indices (batch,) to the character ids that the layer makes of those tokens.
+    """Maps indices (batch,) of sentences to their character ids, equal to the layer's.
 
-    Time is the most ``steps`` (n,) of a sentence in the batch, and at least 1; zeros are
-    padding. Each distinct word is turned into ids once.
+    Time is the largest of the sentences' ``steps`` (n,), and at least 1; zeros are padding.
+    The ids of each distinct word are computed once.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class SentenceIds:
         for tokens in texts:
             words = [places.setdefault(token, len(places) + 1) for token in tokens]
             self._sentences.append(np.array(words, np.int32))
-        # (1 + words, max_characters_per_token), half as large as what it becomes
+        # (1 + words, max_characters_per_token), half as large as int32
         self._table = np.zeros((len(places) + 1, max_characters_per_token), np.int16)
         for token, place in places.items():
             self._table[place] = token_character_ids(token, max_characters_per_token)
