@@ -399,7 +399,7 @@ ONE_LAYER = dataclasses.replace(TINY, n_layers=1)
     [
         ({"output_mode": "pooled"}, ValueError, "output_mode must be one of 'default', 'e"),
         ({"fine_tune": True}, ValueError, "fine_tune must be one of 'aggr.* got True"),
-        ({"dtype": "bool"}, ValueError, "dtype is what the layer computes in.* got 'bool'"),
+        ({"dtype": "bool"}, ValueError, "dtype must be a dtype to compute in.* got 'bool'"),
         ({"dtype": "string"}, ValueError, "as 'float32' or 'mixed_float16'; got 'string'"),
         ({"engine": "tf"}, ValueError, "engine must be one of 'native', 'hub'; got 'tf'"),
         (

@@ -1,7 +1,7 @@
-"""The stages of ELMo as Keras layers, in the order data flows.
+"""The stages of ELMo as Keras layers, in the order of the data flow.
 
 Text -> character ids -> sentence boundaries -> token vectors -> biLM layers -> scalar
-mix -> pooled. Each also stands alone.
+mix -> pooled. You can also use each layer by itself.
 """
 
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM

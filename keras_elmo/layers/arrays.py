@@ -1,8 +1,8 @@
-"""The arrays of a model's files into the weights of the layers, and back.
+"""Converts the arrays of a model's files to the weights of the layers, and back.
 
-A file has the same numbers in the same order as the layers. Only their shapes differ: a
-convolution has a leading axis of 1 in files, and an LSTM one matrix ``W_0`` where the cell
-has two, the rows for the input before those for the state.
+Files have the same numbers in the same order as the layers, but in other shapes: a
+convolution has a leading axis of 1, and an LSTM has one matrix ``W_0``, the rows for the
+input before those for the state, instead of the cell's two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from keras_elmo.types import Arrays, Shape, Tensor
 
 
 def assign_arrays(bilm: ElmoBiLM, arrays: Arrays) -> None:
-    """Sets a biLM's weights to the arrays of a model that has at least its layers."""
+    """Sets a biLM's weights to the arrays of a model with at least as many layers."""
     for name, _, variables in _variables(bilm):
         _assign(variables, arrays[name])
 
@@ -34,7 +34,7 @@ def _assign(variables: list[keras.Variable], array: NDArray[Any]) -> None:
 
 
 def collect_arrays(bilm: ElmoBiLM) -> dict[str, NDArray[np.float32]]:
-    """A biLM's weights by name, as :func:`assign_arrays` takes them."""
+    """A biLM's weights by name, for :func:`assign_arrays`."""
     arrays = {}
     for name, shape, variables in _variables(bilm):
         parts = [np.ravel(keras.ops.convert_to_numpy(v)) for v in variables]
@@ -45,7 +45,7 @@ def collect_arrays(bilm: ElmoBiLM) -> dict[str, NDArray[np.float32]]:
 def _variables(
     bilm: ElmoBiLM,
 ) -> Iterator[tuple[str, tuple[int, ...], list[keras.Variable]]]:
-    """Each array's name and shape, and the variables that its numbers are in."""
+    """The name and shape of each array, and the variables with its numbers."""
     weights = iter(bilm.token_encoder.weights + (bilm.lstms.weights if bilm.lstms else []))
     for name, shape in bilm.config.array_shapes(bilm.depth).items():
         variables, missing = [], math.prod(shape)
@@ -57,7 +57,7 @@ def _variables(
 
 
 class _HandedOver(keras.initializers.Initializer):
-    """Initial values that are there already. Each is used once, in order, and let go."""
+    """Existing initial values; each is used once, in order, and released."""
 
     def __init__(self, values: list[NDArray[np.float32]]) -> None:
         self.values = values
@@ -72,7 +72,7 @@ class _HandedOver(keras.initializers.Initializer):
 def create_from_arrays(bilm: ElmoBiLM, arrays: dict[str, NDArray[np.float32]]) -> None:
     """Creates weights from a model's arrays, or at random if there are none.
 
-    Takes the LSTMs' matrices out of ``arrays``, so that large ones are not held twice.
+    Removes the LSTMs' matrices from ``arrays``, so that large ones are not held twice.
     """
     cells = [] if bilm.lstms is None or not arrays else bilm.lstms.cells
     initializers = [cell.kernel_initializer for cell in cells]
@@ -91,7 +91,7 @@ def create_from_arrays(bilm: ElmoBiLM, arrays: dict[str, NDArray[np.float32]]) -
 
 
 def assign_mix(mix: ScalarMix, arrays: Arrays) -> None:
-    """Sets a scalar mix to that of a source, if it has one."""
+    """Sets a scalar mix to the mix of a source, if it has one."""
     for name, variable in ((MIX_WEIGHTS, mix.layer_weights), (MIX_GAMMA, mix.gamma)):
         if name in arrays:
             variable.assign(arrays[name])

@@ -1,4 +1,4 @@
-"""From token vectors to the layers of the bidirectional language model."""
+"""Computes the layers of the bidirectional language model from token vectors."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from keras_elmo.types import Shape, Tensor, check_positive_integer
 class BidirectionalLM(keras.Layer):
     """The stacked forward and backward LSTMs of ELMo (Peters et al. 2018).
 
-    The two directions never mix: each has its own layers. The forward ones read a
-    sentence from its begin to its end, the backward ones from the end to the begin. Both
-    carry their state unchanged through masked steps, so that padding may stand anywhere.
+    The two directions have separate layers. The forward layers read a sentence from start
+    to end, the backward layers from end to start. Both carry their state unchanged through
+    masked steps, so that padding can be at any position.
 
     Args:
-        n_layers: Number of LSTM layers in each direction.
-        units: Number of LSTM cells in each direction.
-        projection_dim: Size of each direction's output; ``None`` or ``units`` for no
+        n_layers: The number of LSTM layers in each direction.
+        units: The number of LSTM cells in each direction.
+        projection_dim: The size of each direction's output; ``None`` or ``units`` for no
             projection.
-        cell_clip: Bound of the cell states, or ``None``.
-        projection_clip: Bound of the projected outputs, or ``None``.
+        cell_clip: The bound of the cell states, or ``None``.
+        projection_clip: The bound of the projected outputs, or ``None``.
         use_skip_connections: Whether each layer after the first adds its input to its
             output. The recurrent state does not include it.
         kernel_initializer: A Keras initializer for the kernels and projections.
         return_boundaries: Whether the output includes the two sentence boundaries.
-        return_state: Whether the last states are returned too.
+        return_state: Whether to return the final states too.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -44,10 +44,10 @@ class BidirectionalLM(keras.Layer):
 
     Returns:
         The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
-        steps if ``return_boundaries``. Layer 0 is the token vector twice; the other
-        layers are forward next to backward. Masked positions are zeros. With
-        ``return_state``, a tuple of that and the list of states, ordered as
-        ``initial_state``.
+        steps if ``return_boundaries``. Layer 0 holds the token vector twice; the other
+        layers are the forward and the backward output, concatenated. Masked positions are
+        zeros. With ``return_state``, a tuple of the layers and the list of states, ordered
+        like ``initial_state``.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class BidirectionalLM(keras.Layer):
 
     @property
     def cells(self) -> list[ProjectedLSTMCell]:
-        """Layer by layer those of the forward, then those of the backward direction."""
+        """The forward direction's cells, layer by layer, then the backward direction's."""
         return [lstm.cell for lstm in self.forward_lstms + self.backward_lstms]
 
     def _lstm(self, direction: str, layer: int) -> keras.layers.RNN:
@@ -137,9 +137,9 @@ class BidirectionalLM(keras.Layer):
         Args:
             inputs: Token vectors (batch, steps, projection_dim) for the forward and for
                 the backward direction, both in reading order.
-            masks: Booleans (batch, steps) for each.
+            masks: Booleans (batch, steps) for each direction.
             initial_state: As for the call.
-            dropout: Applied to what each LSTM layer reads.
+            dropout: A function applied to the inputs of each LSTM layer.
 
         Returns:
             The layers, (batch, steps, 2 * projection_dim) each, and the states.
@@ -149,7 +149,7 @@ class BidirectionalLM(keras.Layer):
         layers = [ops.concatenate(pair, axis=-1)]  # (batch, steps, 2 * projection_dim)
         states: list[Tensor] = []
         for i in range(self.n_layers):
-            # h and c of the forward direction, then of the backward direction.
+            # Forward h and c, backward h and c.
             start = initial_state[4 * i : 4 * i + 4] if initial_state else None
             forward_out, *forward_state = self.forward_lstms[i](
                 dropout(forward), mask=masks[0], initial_state=start and start[:2]
@@ -173,11 +173,11 @@ class BidirectionalLM(keras.Layer):
 
         Args:
             inputs: Token vectors (batch, time + 2, projection_dim), sentence boundaries
-                included: the forward direction reads the first in a text's first piece
-                only and the last never, the backward direction both.
+                included. The forward direction reads the first boundary only in a text's
+                first piece, and never the last; the backward direction reads both.
             mask: Booleans (batch, time), true at tokens.
             states: For each layer forward h (batch, projection_dim) and c (batch, units);
-                then (batch, 1), 0 where a text begins.
+                then (batch, 1), 0 at the start of a text.
 
         Returns:
             The layers (batch, time, n_layers + 1, 2 * projection_dim), and the states for
@@ -212,14 +212,14 @@ class BidirectionalLM(keras.Layer):
         """Runs all layers without padding, from zero states; on TensorFlow.
 
         Args:
-            vectors: Those of the start of a sentence, of the batch's distinct words, and of
-                the end of a sentence, (1 + words + 1, projection_dim).
-            places: The place of each token in ``vectors``, int32 (batch, time).
+            vectors: The vectors of the start of a sentence, of the batch's distinct words,
+                and of the end of a sentence, (1 + words + 1, projection_dim).
+            places: The index of each token in ``vectors``, int32 (batch, time).
             mask: Booleans (batch, time), true at tokens.
-            differentiable: Whether to keep what a gradient needs. Without it a gradient
-                runs all layers once more.
-            keep_boundaries: Whether the result includes the boundaries of sentences, right
-                before and after their tokens.
+            differentiable: Whether to keep the values that a gradient needs. Otherwise a
+                gradient runs all layers again.
+            keep_boundaries: Whether the result includes the sentence boundaries, right
+                before and after the tokens.
 
         Returns:
             The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
@@ -274,5 +274,5 @@ class BidirectionalLM(keras.Layer):
 
 
 def _as_factor(mask: Tensor, like: Tensor) -> Tensor:
-    """The mask as numbers (batch, time, 1) to multiply vectors with."""
+    """The mask as numbers (batch, time, 1)."""
     return ops.cast(mask, like.dtype)[..., None]

@@ -1,4 +1,4 @@
-"""LSTM state that is kept from batch to batch."""
+"""LSTM state that is carried from batch to batch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from keras_elmo.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class CarriedState(keras.Layer):
-    """Variables of the given ``sizes`` for the state that each row of a batch ended in.
+    """Variables of the given ``sizes`` for the final state of each row of a batch.
 
-    A batch with fewer rows than that of ``build`` uses the first ones.
+    A batch with fewer rows than in ``build`` uses the first ones.
     """
 
     def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
@@ -28,7 +28,7 @@ class CarriedState(keras.Layer):
         rows = input_shape[0]
         if rows is None:
             raise ValueError(
-                "stateful needs to know the batch size: declare it, for example by "
+                "stateful needs to know the batch size: declare it, for example with "
                 "keras.Input(batch_shape=(32,), dtype='string')."
             )
         backends.needs_one_replica("stateful")
@@ -46,7 +46,7 @@ class CarriedState(keras.Layer):
         if not isinstance(n_rows, int):
             import tensorflow as tf
 
-            # Before the assignment of what is too large, whose error would say less.
+            # Before the assignment, whose error would be less clear.
             check = tf.debugging.assert_less_equal(n_rows, self.rows, message)
             with tf.control_dependencies([check]):
                 n_rows = tf.identity(n_rows)
@@ -54,12 +54,12 @@ class CarriedState(keras.Layer):
             raise ValueError(
                 f"{message}; got {n_rows}. Build the layer with the largest batch."
             )
-        # Copies: on PyTorch, which changes variables in place, a step that differentiates
-        # would miss what it has read.
+        # Copies, because PyTorch changes variables in place, and gradients need the values
+        # that were read.
         return [ops.copy(state)[:n_rows] for state in self.states]
 
     def update(self, new_states: Sequence[Tensor]) -> None:
-        """Replaces the first rows by states (n_rows, size)."""
+        """Replaces the first rows with states (n_rows, size)."""
         for state, new in zip(self.states, new_states, strict=True):
             rest = ops.convert_to_tensor(state)[ops.shape(new)[0] :]
             new = ops.cast(new, state.dtype)

@@ -1,4 +1,4 @@
-"""From text to tokens and their character ids."""
+"""Converts text to tokens and their character ids."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ PAD_TOKEN = "--PAD--"
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class CharacterIds(keras.Layer):
-    """Turns sentences or tokens into character ids.
+    """Converts sentences or tokens to character ids.
 
-    A token becomes its UTF-8 bytes + 1 between a begin-word and an end-word mark,
-    padded or cut to ``max_characters_per_token``; see ``keras_elmo.text.characters``.
-    Any bytes are accepted. Strings need the TensorFlow backend.
+    The ids of a token are its UTF-8 bytes + 1 between the marks for the start and the end
+    of a word, padded or cut to ``max_characters_per_token``; see
+    ``keras_elmo.text.characters``. Any bytes are accepted. Strings need the TensorFlow
+    backend.
 
     Args:
         input_mode: ``"sentences"``, ``"tokens"`` (a token may contain spaces) or
@@ -46,16 +47,16 @@ class CharacterIds(keras.Layer):
         pad_token: In ``"tokens"`` mode this token is padding, as is ``""``.
         max_tokens: Keep the first ``max_tokens`` tokens of each sentence, not counting
             padding; ``None`` for all.
-        max_characters_per_token: Length of a token's row of ids.
+        max_characters_per_token: The number of ids per token.
         split: How ``"sentences"`` are split:
 
-            - ``"space"``: at the space character only, and empty pieces are dropped, as
-              in the ``default`` signature of the TF1 Hub modules: other white space
-              belongs to the tokens.
+            - ``"space"``: at the space character only, without empty pieces, as in the
+              ``default`` signature of the TF1 Hub modules. Other white space belongs to
+              the tokens.
             - ``"words"``: raw text, into words and punctuation marks, as
               :func:`~keras_elmo.tokenize` does.
-            - ``"character"``: each character of Unicode that is not white space is a
-              token: for proteins, or text without spaces between words.
+            - ``"character"``: each Unicode character that is not white space is a token:
+              for proteins, or text without spaces between words.
 
             With the last two, a byte that is not UTF-8 is a token.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
@@ -67,10 +68,10 @@ class CharacterIds(keras.Layer):
 
     Returns:
         int32 (batch, time, max_characters_per_token). Rows of zeros are padding. Tokens
-        and ids stay in their positions. Time is that of the longest sentence, and at
+        and ids keep their positions. Time is the length of the longest sentence, and at
         least 1. If ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the
-        last kept token if padding has moved that further back. On the JAX backend, where
-        shapes do not depend on values, it keeps its length.
+        last kept token if padding moves it further. On the JAX backend, where shapes cannot
+        depend on values, the time axis keeps its length.
 
     Raises:
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or
@@ -102,8 +103,8 @@ class CharacterIds(keras.Layer):
         self.split = check_one_of("split", split, get_args(Split))
         if split != "space" and input_mode != "sentences":
             raise ValueError(
-                f"split={split!r} splits sentences; input_mode={input_mode!r} takes tokens "
-                "that are split already. Leave it out, or use input_mode='sentences'."
+                f"split={split!r} splits sentences, but input_mode={input_mode!r} takes "
+                "tokens. Leave it out, or use input_mode='sentences'."
             )
         self.supports_jit = input_mode == "character_ids"  # XLA has no strings
         self.built = True
@@ -112,11 +113,11 @@ class CharacterIds(keras.Layer):
         return super().__call__(self.checked(inputs), **kwargs)
 
     def checked(self, inputs: Any) -> Tensor:
-        """Lists, arrays and ragged tensors as tensors; raises as the call does."""
+        """Converts lists, arrays and ragged tensors to tensors; raises like the call."""
         most = self.max_characters_per_token
         tensor = checked_inputs(inputs, self.input_mode, most)
-        # Lists and arrays come from people who call the layer by hand; in a graph, their
-        # tensors have no values yet.
+        # Lists and arrays come from direct calls of the layer; in a graph, their tensors
+        # have no values yet.
         is_by_hand = tensor is not inputs and hasattr(tensor, "numpy")
         if is_by_hand and self.input_mode == "sentences":
             give_tips(tensor.numpy().ravel(), self.split, most - 2, stacklevel=3)
@@ -139,8 +140,8 @@ class CharacterIds(keras.Layer):
             Strings (batch, time), where ``""`` is padding; or ids as the call returns them.
         """
         if self.input_mode == "character_ids":
-            # Below 0 is padding too, as in many pipelines. What no int32 holds would wrap:
-            # it becomes the first id that no embedding has.
+            # Negative ids are padding too, as in many pipelines. Ids beyond int32 would
+            # wrap: they become the first id that no embedding has.
             ids = ops.clip(inputs, 0, N_CHARACTERS + 1)  # (batch, time, length)
             ids = ops.cast(ids, "int32")
             if self.max_tokens is not None:
@@ -187,7 +188,7 @@ def word_ids(words: Tensor, length: int) -> Tensor:
     import tensorflow as tf
 
     n_bytes = tf.minimum(tf.strings.length(words), length - 2)  # (...)
-    # One byte more than fits, so that the end mark has a place after the last.
+    # One byte more than fits, for the end mark after the last byte.
     data = tf.io.decode_raw(words, tf.uint8, fixed_length=length - 1)
     ids = tf.cast(data, tf.int32) + 1  # (..., length - 1)
     positions = tf.range(length - 1)  # (length - 1,)
@@ -199,7 +200,7 @@ def word_ids(words: Tensor, length: int) -> Tensor:
 
 
 def _split(sentences: Tensor, split: Split, max_tokens: int | None) -> Tensor:
-    """Splits sentences (batch,) or (batch, 1) into tokens (batch, time), "" after them."""
+    """Splits sentences (batch,) or (batch, 1) into tokens (batch, time), padded with ""."""
     import tensorflow as tf
 
     if sentences.shape.rank == 2:
@@ -227,8 +228,8 @@ def _first_tokens(mask: Tensor, max_tokens: int) -> tuple[Tensor, int | Tensor]:
 
 
 def _with_a_step(rows: Tensor) -> Tensor:
-    """Gives rows (batch, time, ...) that are all empty one step of padding."""
-    # Recurrent layers downstream cannot take no steps at all.
+    """Adds a step of padding to rows (batch, time, ...) without steps."""
+    # Recurrent layers downstream need at least one step.
     if rows.shape[1] not in (0, None):
         return rows
     if not backends.is_tensorflow():

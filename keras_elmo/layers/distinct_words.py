@@ -1,4 +1,4 @@
-"""Each word of a batch once."""
+"""Finds the distinct words of a batch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from keras_elmo.types import Tensor
 
 
 def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """From strings (batch, time) or character ids (batch, time, length) to their words.
+    """The distinct words of strings (batch, time) or character ids (batch, time, length).
 
-    Token vectors do not depend on context: each word needs to be encoded only once. Returns
-    the words, (words,) or (words, length), and each token's place among them, int32 (batch,
-    time). Needs shapes that may depend on values.
+    Token vectors do not depend on context, so each word needs to be encoded only once.
+    Returns the words, (words,) or (words, length), and each token's index among them, int32
+    (batch, time). Needs a backend whose shapes can depend on values.
     """
     if not backends.is_tensorflow():
         ids = keras.ops.convert_to_numpy(tokens)  # (batch, time, length)

@@ -1,4 +1,4 @@
-"""From character ids to the biLM's layers: the stages of a model, wired."""
+"""Computes the biLM's layers from character ids."""
 
 from __future__ import annotations
 
@@ -20,29 +20,28 @@ from keras_elmo.types import FineTune, Shape, Stateful, Tensor, check_one_of, ch
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class ElmoBiLM(keras.Layer):
-    """The token encoder and the LSTMs of one model, up to the layers that are needed.
+    """The token encoder and the LSTMs of a model, up to the last layer needed.
 
     Args:
         config: The model's configuration.
-        depth: How many LSTM layers to have; ``None`` for all, 0 for token vectors only.
-        fine_tune: What ``trainable=True`` trains: ``"aggregation"``, nothing in here;
-            ``"lstm"``, the LSTMs; ``"all"``, the token encoder too.
-        stateful: Whether each row starts in the states that the same row of the batch
-            before ended in. With ``"pieces"`` only the forward direction does, and reads
-            the begin of a sentence once and its end never. The batch size must be known
-            when the layer is built.
+        depth: The number of LSTM layers; ``None`` for all, 0 for token vectors only.
+        fine_tune: The weights that ``trainable=True`` trains: ``"aggregation"`` for none
+            here, ``"lstm"`` for the LSTMs, ``"all"`` for the token encoder too.
+        stateful: Whether each row starts in the final states of the same row of the
+            previous batch. With ``"pieces"`` only the forward direction does, and reads the
+            start of a sentence once and its end never. The batch size must be known when
+            the layer is built.
         kernel_initializer: A Keras initializer for the LSTMs' kernels and projections.
-        keep_sentence_boundaries: Whether the layers include those of the two boundaries,
-            right before the first and right after the last token.
+        keep_sentence_boundaries: Whether the output includes the two boundaries, right
+            before the first and right after the last token.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
         character_ids: Integers (batch, time, max_characters_per_token), 0 for padding.
-        training: Whether the result will be differentiated. It changes how it is
-            computed, not what it is.
+        training: Whether the result will be differentiated. The result is the same.
 
     Returns:
-        The layers (batch, time, depth + 1, 2 * projection_dim), layer 0 being the token
+        The layers (batch, time, depth + 1, 2 * projection_dim). Layer 0 holds the token
         vector twice. Padding is zeros.
     """
 
@@ -96,12 +95,12 @@ class ElmoBiLM(keras.Layer):
         self.carried_state: CarriedState | None = None
         if stateful and self.lstms is not None:
             sizes = [self.lstms.projection_dim, self.lstms.units] * self.depth  # h, c
-            # Of both directions, or of one and whether it has begun.
+            # Of both directions, or of one and whether its text has started.
             sizes = [*sizes, 1] if stateful == "pieces" else sizes * 2
             self.carried_state = CarriedState(
                 sizes, name="carried_state", dtype=self.dtype_policy
             )
-        # For the stages, which are there now. An assignment of an equal value does nothing.
+        # For the stages, which exist now; Keras ignores an assignment of an equal value.
         type(self).trainable.fset(self, self.trainable)  # type: ignore[attr-defined]
 
     @property
@@ -110,7 +109,7 @@ class ElmoBiLM(keras.Layer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        # Keras passes the flag on to all stages; those not fine-tuned stay frozen.
+        # Keras sets the flag of all stages; those not fine-tuned stay frozen.
         keras.Layer.trainable.fset(self, value)
         if self.lstms is not None and self.fine_tune == "aggregation":
             self.lstms.trainable = False
@@ -123,7 +122,7 @@ class ElmoBiLM(keras.Layer):
             self.carried_state.build(tuple(input_shape))
 
     def create_weights(self) -> None:
-        """Creates the weights, which do not depend on the input; once."""
+        """Creates the weights once; they do not depend on the input."""
         ids_shape = (None, None, self.config.max_characters_per_token)
         with keras.name_scope(self.name, caller=self):
             for stage, shape in (
@@ -145,14 +144,14 @@ class ElmoBiLM(keras.Layer):
         return self._through_lstms(vectors, mask)
 
     def word_vectors(self, character_ids: Tensor) -> Tensor:
-        """The first stages, for words that tokens will be put together from.
+        """Runs the first stages on distinct words.
 
         Args:
-            character_ids: Of words, integers (words, max_characters_per_token).
+            character_ids: The ids of words, integers (words, max_characters_per_token).
 
         Returns:
-            Token vectors (1 + words + 1, projection_dim), the first and the last those of
-            the begin and the end of sentence.
+            Token vectors (1 + words + 1, projection_dim); the first and the last are those
+            of the start and the end of a sentence.
         """
         bounded = self.sentence_boundaries(character_ids[None])  # (1, words + 2, length)
         return self._encode(self._cut(bounded))[0]  # (words + 2, projection_dim)
@@ -160,18 +159,18 @@ class ElmoBiLM(keras.Layer):
     def layers_of_words(
         self, vectors: Tensor, places: Tensor, mask: Tensor, training: bool | None = None
     ) -> Tensor:
-        """The other stages. On TensorFlow, no step works on padding.
+        """Runs the other stages; on TensorFlow without padding.
 
         Args:
-            vectors: As :meth:`word_vectors` returns them.
-            places: The place of each token among the words, int32 (batch, time).
+            vectors: The result of :meth:`word_vectors`.
+            places: The index of each token among the words, int32 (batch, time).
             mask: Booleans (batch, time), true at tokens.
             training: Whether the result will be differentiated.
 
         Returns:
-            What the call returns.
+            The layers, as for the call.
         """
-        places = places + 1  # after the begin of sentence
+        places = places + 1  # after the start of a sentence
         is_packed = self.carried_state is None and backends.is_tensorflow()
         if self.lstms is None or not is_packed:
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
@@ -190,8 +189,8 @@ class ElmoBiLM(keras.Layer):
         return vectors if self.token_encoder.trainable else ops.stop_gradient(vectors)
 
     def _cut(self, words: Tensor) -> Tensor:
-        """Cuts words (1, words, length) after the first of the windows that are alike."""
-        # Those where every word only repeats a character.
+        """Cuts words (1, words, length) after the first of the equal windows."""
+        # In these, every word only repeats a character.
         changes = ops.any(words[..., 1:] != words[..., :-1], axis=(0, 1))  # (length - 1,)
         places = ops.arange(1, ops.shape(words)[-1], dtype="int32")  # (length - 1,)
         last = ops.max(ops.where(changes, places, 0))  # ()
@@ -219,7 +218,7 @@ class ElmoBiLM(keras.Layer):
         return self._finished(self._moved(layers, mask))
 
     def _moved(self, layers: Tensor, mask: Tensor) -> Tensor:
-        """The layers with the boundaries at the tokens, if these are kept."""
+        """The layers with the boundaries next to the tokens, if boundaries are kept."""
         if not self.keep_sentence_boundaries:
             return layers
         sources, mask = around_tokens(mask)  # (batch, time + 2)
@@ -228,11 +227,11 @@ class ElmoBiLM(keras.Layer):
 
     @property
     def _frozen(self) -> bool:
-        assert self.lstms is not None  # those without have one stage only
+        assert self.lstms is not None  # models without LSTMs have only one stage
         return not (self.lstms.trainable or self.token_encoder.trainable)
 
     def _finished(self, layers: Tensor) -> Tensor:
-        # Without this the LSTMs would be differentiated for nothing.
+        # Without this, the LSTMs would be differentiated unnecessarily.
         return ops.stop_gradient(layers) if self._frozen else layers
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:

@@ -1,4 +1,4 @@
-"""What an :class:`~keras_elmo.ElmoEmbeddingLayer` asks of an engine."""
+"""The interface of the engines of an :class:`~keras_elmo.ElmoEmbeddingLayer`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_elmo.types import Arrays, Tensor
 
 
 class Engine(Protocol):
-    """Computes the layers of tokens: a Keras layer with a few methods more."""
+    """A Keras layer with a few more methods that computes the layers of tokens."""
 
     n_layers: int
     output_dim: int
@@ -23,7 +23,7 @@ class Engine(Protocol):
     def __call__(
         self, tokens: Tensor, is_token: Tensor, training: bool | None = None
     ) -> Tensor:
-        """From tokens as ``layers_of_tokens`` takes them to (batch, time, depth + 1, D)."""
+        """From the tokens of ``layers_of_tokens`` to (batch, time, depth + 1, D)."""
 
     def create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Creates the weights from a model's arrays, or at random if there are none."""
@@ -41,4 +41,4 @@ class Engine(Protocol):
     def reset_state(self) -> None: ...
 
     def source_config(self) -> dict[str, Any]:
-        """The shape of the model, in place of its source in a layer's configuration."""
+        """The model's shape, which a layer's configuration has instead of its source."""

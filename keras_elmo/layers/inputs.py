@@ -1,4 +1,4 @@
-"""The inputs of the layers: checked, and lists and arrays turned into tensors."""
+"""Checks the inputs of the layers, and converts lists and arrays to tensors."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _EXPECTED = {
     "character_ids": "integers of shape (batch, time, max_characters_per_token), as "
     "keras_elmo.batch_to_character_ids makes them",
 }
-# Large enough for 261.
+# Types that can hold 261.
 _INTEGERS = ("int16", "int32", "int64", "uint16", "uint32", "uint64")
 
 
 def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
-    """Turns tensors, arrays and (nested) lists into dense tensors of strings or integers.
+    """Converts tensors, arrays and (nested) lists to dense tensors of strings or integers.
 
-    ``""`` fills up ragged rows of strings. Raises ``TypeError`` for values of another type
-    than the mode takes, ``ValueError`` for a wrong rank or shape.
+    ``""`` pads ragged rows of strings. Raises ``TypeError`` for values of a type that the
+    mode does not take, and ``ValueError`` for a wrong rank or shape.
     """
     if type(inputs).__module__.startswith("tf_keras."):
         raise TypeError(f"inputs: this is a tensor of Keras 2. {backends.KERAS_2}")
     if hasattr(inputs, "row_splits") and hasattr(inputs, "to_tensor"):
-        inputs = inputs.to_tensor()  # a ragged tensor, filled up with "" or 0: padding
+        inputs = inputs.to_tensor()  # pads a ragged tensor with "" or 0
     elif not (isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)):
         if input_mode == "character_ids":
             inputs = _integers_from_python(inputs)
@@ -46,10 +46,10 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
 
 
 def compute_policy(dtype: Any, input_mode: str) -> Any:
-    """What the argument ``dtype`` says of how a layer computes.
+    """The dtype policy of the argument ``dtype``.
 
-    In ``hub.KerasLayer(..., dtype=tf.string)`` it was the inputs' type, which the input
-    mode says here: that is as if it were left out.
+    ``hub.KerasLayer(..., dtype=tf.string)`` declared the inputs' type, which follows from
+    the input mode here: it counts as left out.
     """
     policy = keras.dtype_policies.get(dtype)
     found = policy.compute_dtype
@@ -58,17 +58,17 @@ def compute_policy(dtype: Any, input_mode: str) -> Any:
     if found in (_INTEGERS if input_mode == "character_ids" else ("string",)):
         return None
     raise ValueError(
-        "dtype is what the layer computes in, such as 'float32' or 'mixed_float16'; got "
+        "dtype must be a dtype to compute in, such as 'float32' or 'mixed_float16'; got "
         f"{found!r}. Leave it out."
     )
 
 
 def _is_placeholder(inputs: Tensor) -> bool:
-    """Whether Keras made it up to learn a shape, so that its dtype means nothing.
+    """Whether Keras created it to infer a shape, so that its dtype is arbitrary.
 
-    It calls subclassed models and ``Lambda`` layers with floats of the right shape, and
-    takes the outputs of other layers for floats if they do not say what they are. What a
-    model's ``Input`` declares, however, is meant.
+    Keras calls subclassed models and ``Lambda`` layers with floats of the right shape, and
+    assumes floats for layers that do not declare the dtype of their outputs. The dtype of a
+    model's ``Input``, however, is not arbitrary.
     """
     if not keras.backend.is_float_dtype(inputs.dtype):
         return False
@@ -105,7 +105,7 @@ def _check_dtype(inputs: Tensor, input_mode: str, characters: int) -> None:
     hint = ""
     shape = {"sentences": (), "tokens": (None,)}.get(input_mode, (None, characters))
     right = repr("int32" if ids else "string")
-    # Keras assumes numbers wherever nobody says what a model takes.
+    # Keras assumes numbers if a model's inputs are not declared.
     if isinstance(inputs, keras.KerasTensor) or backends.is_in_tensorflow_graph():
         hint = (
             f" Declare the model's input: keras.Input(shape={shape}, dtype={right}); or, "
@@ -150,7 +150,7 @@ def _integers_from_python(inputs: Any) -> Tensor:
     if ids.dtype.name not in _INTEGERS:
         found = f"{ids.dtype} of shape {ids.shape}"
         _refuse("character_ids", found, error=TypeError)
-    # Larger ones would wrap. As in tensors, below 0 is padding.
+    # Larger ids would wrap. As in tensors, negative ids are padding.
     if ids.size and ids.max() > N_CHARACTERS:
         found = f"{ids.min()} to {ids.max()}"
         raise ValueError(f"inputs: character ids go from 0 to {N_CHARACTERS}; got {found}.")
@@ -187,5 +187,5 @@ def _encoded(value: Any) -> bytes:
         return bytes(value)
     raise TypeError(
         f"inputs: expected strings, got {value!r:.100} of type {type(value).__name__}. "
-        "Replace missing values, for example with '', and turn numbers into strings."
+        "Replace missing values, for example with '', and convert numbers to strings."
     )

@@ -20,7 +20,7 @@ class Kernels(NamedTuple):
 
 
 class Gates(NamedTuple):
-    """Opened gates and the candidate, (batch, units) each, in the order of the kernels."""
+    """The gates and the candidate, (batch, units) each, in the order of the kernels."""
 
     i: Tensor
     j: Tensor  # the candidate
@@ -29,27 +29,27 @@ class Gates(NamedTuple):
 
 
 class StepGradient(NamedTuple):
-    """Gradients by what a step reads, and what the gradients of its kernels are made of.
+    """The gradients of a step, from which the gradients of its kernels are computed.
 
     Each kernel's gradient is one product over all steps: of the inputs and ``sums``, of the
-    h before each step and ``sums``, of ``output`` and ``projected``; the bias's is the sum
-    of ``sums``. The gradient by the inputs or by the h before is
+    previous h and ``sums``, of ``output`` and ``projected``. The bias's gradient is the sum
+    of ``sums``. The gradient of the inputs or of the previous h is
     :meth:`LSTMEquations.product_back` of ``sums`` and the kernel.
     """
 
-    sums: Tensor  # of which the gates were made, (batch, 4 * units)
-    c: Tensor  # by the cell state before, (batch, units)
-    projected: Tensor  # (batch, projection_dim)
-    output: Tensor  # of the cells, no gradient: what was projected, (batch, units)
+    sums: Tensor  # the gradient of the gates' inputs, (batch, 4 * units)
+    c: Tensor  # the gradient of the previous cell state, (batch, units)
+    projected: Tensor  # the gradient of the projected output, (batch, projection_dim)
+    output: Tensor  # the cells' output (not a gradient), (batch, units)
 
 
 @dataclasses.dataclass(frozen=True)
 class LSTMEquations:
-    """The LSTM of Sak et al. (2014); what it is besides its kernels.
+    """The LSTM of Sak et al. (2014), without its kernels.
 
-    Matrix products are computed in ``product_dtype``, all else in ``compute_dtype``.
-    Gates are ordered i, j (the candidate), f, o. An LSTM without a projection has no
-    ``projection_clip``.
+    Matrix products are computed in ``product_dtype``, everything else in
+    ``compute_dtype``. Gates are ordered i, j (the candidate), f, o. An LSTM without a
+    projection has no ``projection_clip``.
     """
 
     cell_clip: float | None
@@ -64,18 +64,18 @@ class LSTMEquations:
     def product_back(self, d_product: Tensor, kernel: Tensor) -> Tensor:
         """The gradient of a product's left side.
 
-        Transposes what is small: fast for few rows, and kernels stay where they are.
+        It transposes the small matrix, which is fast for few rows, and no kernels.
         """
         d_product = ops.transpose(ops.cast(d_product, self.product_dtype))
         d = ops.transpose(ops.matmul(kernel, d_product))
         return ops.cast(d, self.compute_dtype)
 
     def sums_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
-        """The inputs' part in the gates, of any number of steps, (rows, 4 * units)."""
+        """The inputs' part of the gates for any number of steps, (rows, 4 * units)."""
         return self.product(inputs, kernels.inputs) + kernels.bias
 
     def gates(self, sums: Tensor) -> Gates:
-        """Of the inputs' part plus ``product(h, kernels.state)``, (batch, 4 * units)."""
+        """The gates from the inputs' part plus the state's part, (batch, 4 * units)."""
         i, j, f, o = ops.split(sums, 4, axis=-1)  # (batch, units) each
         return Gates(ops.sigmoid(i), ops.tanh(j), ops.sigmoid(f), ops.sigmoid(o))
 
@@ -103,14 +103,14 @@ class LSTMEquations:
         dc: Tensor,
         kernels: Kernels,
     ) -> StepGradient:
-        """From the gradients of what a step returned to those of what it read.
+        """Computes the gradients of a step's inputs from those of its outputs.
 
         Args:
-            gates: What :meth:`step` read.
+            gates: The gates that :meth:`step` read.
             c: The cell state that it read, (batch, units).
-            projected: What it returned, (batch, projection_dim).
+            projected: The projected output, (batch, projection_dim).
             dh: The gradient of the new h, (batch, projection_dim).
-            dc: That of the new c through all later steps, (batch, units).
+            dc: The gradient of the new c through all later steps, (batch, units).
             kernels: The matrices.
         """
         i, j, f, o = gates
@@ -138,7 +138,7 @@ def _clip(x: Tensor, limit: float | None) -> Tensor:
 
 
 def _unclipped(gradient: Tensor, x: Tensor, limit: float | None) -> Tensor:
-    """The gradient of ``x`` from that of ``x`` clipped."""
+    """The gradient of ``x`` from the gradient of clipped ``x``."""
     if limit is None:
         return gradient
     return ops.where(ops.abs(x) > limit, ops.zeros_like(gradient), gradient)

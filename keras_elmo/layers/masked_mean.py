@@ -1,4 +1,4 @@
-"""From one vector per token to one per sentence."""
+"""The mean over tokens."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from keras_elmo.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class MaskedMean(keras.Layer):
-    """The mean over time of what is not masked; zeros if everything is.
+    """The mean over unmasked steps; zeros if all steps are masked.
 
-    ``keras.layers.GlobalAveragePooling1D`` divides by zero there.
+    ``keras.layers.GlobalAveragePooling1D`` would divide by zero in this case.
 
     Args:
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
@@ -35,7 +35,7 @@ class MaskedMean(keras.Layer):
         if mask is None:
             mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")
         dtype = inputs.dtype
-        # Half precision neither counts beyond 2048 nor sums beyond 65504.
+        # Half precision cannot count beyond 2048 or sum beyond 65504.
         inputs = ops.cast(inputs, keras.backend.result_type(dtype, "float32"))
         unmasked = ops.cast(mask, inputs.dtype)  # (batch, time)
         n_steps = ops.maximum(ops.sum(unmasked, axis=1), 1)  # (batch,)

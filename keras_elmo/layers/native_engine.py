@@ -66,7 +66,7 @@ class NativeEngine(keras.Layer):
     def trainable(self, value: bool) -> None:
         keras.Layer.trainable.fset(self, value)
         if self.bilm.token_encoder.trainable:
-            self.vocabulary_cache.clear()  # training makes it untrue
+            self.vocabulary_cache.clear()  # training makes it outdated
 
     def create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         with keras.name_scope(self.name, caller=self):
@@ -86,7 +86,7 @@ class NativeEngine(keras.Layer):
         return self.bilm.layers_of_words(vectors, places, is_token, training)
 
     def _word_vectors(self, words: Tensor) -> Tensor:
-        """Token vectors of words and boundaries, from the cache if they are there."""
+        """Token vectors of words and boundaries, from the cache if possible."""
         if self.bilm.token_encoder.trainable:
             return self._encode(words)
         return self.vocabulary_cache.word_vectors(words, self._encode)
@@ -102,9 +102,8 @@ class NativeEngine(keras.Layer):
             )
         if self.bilm.token_encoder.trainable:
             raise ValueError(
-                "cache_vocabulary: the token encoder is trainable, so that its vectors do "
-                "not stay what they are. Use another fine_tune than 'all', or set "
-                "layer.trainable = False."
+                "cache_vocabulary: the token encoder is trainable, so its vectors can "
+                "change. Use another fine_tune than 'all', or set layer.trainable = False."
             )
         self.vocabulary_cache.fill(words, self._encode)
 

@@ -1,4 +1,4 @@
-"""What comes out of the layer: which stages an ``output_mode`` takes, and its shape."""
+"""The output modes of the layer: their stages and shapes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ class Output:
     """One ``output_mode``.
 
     Attributes:
-        mixed: Whether the scalar mix takes part.
-        pooled: Whether it is a mean over tokens, which has no time axis and no mask.
-        layer: The one layer that it is, where those above need not be there; 0 is the
-            token vectors, which are half as long. ``None`` for all layers.
+        mixed: Whether it uses the scalar mix.
+        pooled: Whether it is a mean over tokens, without a time axis and a mask.
+        layer: The number of the layer that is the output, so that higher layers are not
+            needed; 0 for the token vectors, which are half as long. ``None`` for all
+            layers.
     """
 
     mixed: bool = False
@@ -23,11 +24,11 @@ class Output:
     layer: int | None = None
 
     def depth(self, n_layers: int) -> int:
-        """How many LSTM layers it needs, of a model with ``n_layers``."""
+        """The number of LSTM layers that it needs of a model with ``n_layers``."""
         return n_layers if self.layer is None else self.layer
 
     def selected(self, layers: Tensor) -> Tensor:
-        """Of layers (batch, time, depth + 1, D) the one that it is, or all."""
+        """The output's layer, or all, from layers (batch, time, depth + 1, D)."""
         if self.layer is None:
             return layers
         one = layers[:, :, self.layer]  # (batch, time, D)
@@ -53,4 +54,3 @@ OUTPUTS: dict[OutputMode, Output] = {
     "layers": Output(),
     "pooled_layers": Output(pooled=True),
 }
-"""The output modes by name."""

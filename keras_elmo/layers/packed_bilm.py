@@ -20,13 +20,13 @@ def packed_bilm(
     differentiable: bool,
     keep_boundaries: bool,
 ) -> Any:
-    """A ``tf.function`` of tensors only, traced once.
+    """A ``tf.function`` of tensors, traced once.
 
-    It holds no variables: all models of one shape share it, called eagerly or in a graph.
+    It has no variables: all models of the same shape share it, eagerly and in graphs.
 
-    Its arguments are those of
-    :meth:`~keras_elmo.layers.BidirectionalLM.run_packed`, and the kernels of all cells in
-    one list, layer by layer those of the forward, then those of the backward direction.
+    Its arguments are those of :meth:`~keras_elmo.layers.BidirectionalLM.run_packed`, and
+    the kernels of all cells in one list: the forward direction's layer by layer, then the
+    backward direction's.
     """
     import tensorflow as tf
 

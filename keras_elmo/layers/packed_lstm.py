@@ -8,15 +8,15 @@ from typing import Any
 from keras_elmo.layers.lstm_equations import Gates, Kernels, LSTMEquations
 from keras_elmo.types import Tensor
 
-# Inputs of so many rows are multiplied with the kernel at once: enough for the matrix
-# product to be fast, few enough for its result to stay small.
+# This many rows of inputs are multiplied with the kernel at once: enough for a fast matrix
+# product, and few enough for a small result.
 _ROWS_AT_ONCE = 1024
-# As many words repeat themselves, and only the distinct ones are multiplied.
+# More for words, because they repeat and only the distinct ones are multiplied.
 _WORDS_AT_ONCE = 4096
 _ONCE = "ELMo's LSTMs can be differentiated once, not a second time."
 
 _RowsOf = Callable[[Tensor, Tensor], Tensor]
-"""From where a step begins and ends to its inputs' part in the gates."""
+"""From the start and the end of a step to its inputs' part of the gates."""
 
 
 def packed_lstm(
@@ -29,25 +29,24 @@ def packed_lstm(
 ) -> Tensor:
     """Runs an LSTM over packed sentences from zero states, in the TensorFlow graph.
 
-    A step multiplies only the states of the sentences that take part in it. The inputs
-    do not have to wait for the states, and are multiplied for many steps at once.
+    Each step multiplies only the states of the sentences that have this step. The inputs do
+    not depend on the states, and are multiplied for many steps at once.
 
-    TensorFlow's own gradient of a loop keeps every result in it, and sums the kernels'
-    gradients up step by step in memory. This one keeps the gates and the cell states, goes
-    back through the steps for the gradient of the gates only, and multiplies once for each
-    kernel. A training step takes less than half of the time.
+    TensorFlow's own gradient of a loop keeps all intermediate results, and adds up the
+    kernels' gradients step by step in memory. This one keeps the gates and the cell states,
+    computes only the gates' gradients step by step, and multiplies once for each kernel. A
+    training step takes less than half of the time.
 
     Args:
         equations: The LSTM.
         kernels: Its matrices.
-        inputs: What it reads in packed order, (packed, features); or, with ``places``,
-            the vectors of distinct words (words, features), each of which is multiplied
-            once.
-        offsets: Where each step begins, int32 (steps + 1,); see
+        inputs: The inputs in packed order, (packed, features); or, with ``places``, the
+            vectors of distinct words (words, features), each of which is multiplied once.
+        offsets: The start of each step, int32 (steps + 1,); see
             :class:`~keras_elmo.layers.packing.Packing`.
-        places: The place of each packed word among the distinct ones, int32 (packed,).
-        differentiable: Whether to keep what the gradient needs. Without it a gradient takes
-            all steps once more.
+        places: The index of each packed word among the distinct ones, int32 (packed,).
+        differentiable: Whether to keep the values that the gradient needs. Otherwise a
+            gradient runs all steps again.
 
     Returns:
         The LSTM's outputs in packed order, (packed, projection_dim).
@@ -60,7 +59,7 @@ def packed_lstm(
         outputs = equations.clipped(steps[0])  # (packed, projection_dim)
 
         def gradient(d_outputs: Tensor) -> list[Tensor]:
-            # A persistent tape would also differentiate what is kept.
+            # A persistent tape would also differentiate the kept values.
             kept = map(tf.stop_gradient, steps if differentiable else _run(*read))
             found = _gradient(*read, [*kept], outputs, d_outputs)
             return [tf.raw_ops.PreventGradient(input=d, message=_ONCE) for d in found]
@@ -79,7 +78,7 @@ def _run(
     places: Tensor | None,
     keep: bool = True,
 ) -> list[Tensor]:
-    """All steps' projected outputs and, to ``keep``, cell states and gates, packed."""
+    """All steps' projected outputs and, if ``keep``, cell states and gates, packed."""
     import tensorflow as tf
 
     def sums_between(begin: Tensor, end: Tensor) -> _RowsOf:
@@ -90,8 +89,8 @@ def _run(
         sums = equations.sums_of_inputs(tf.gather(inputs, words), kernels)
         return lambda start, stop: tf.gather(sums, rows[start - begin : stop - begin])
 
-    # States have fewer rows from step to step. TensorFlow, which would find out their
-    # number if the batch is a constant, must not expect that it stays.
+    # The number of states' rows falls from step to step. If the batch is a constant,
+    # TensorFlow would infer the number and expect it to stay the same.
     offsets = tf.raw_ops.PlaceholderWithDefault(input=offsets, shape=[None])
     n_steps = tf.shape(offsets)[0] - 1
     n_rows = offsets[1]  # those of the first step
@@ -221,7 +220,6 @@ def _sizes(kernels: Kernels) -> tuple[int, int]:
 
 
 def _array(dtype: str, n_steps: Tensor, size: int) -> Any:
-    """What the steps write their rows to."""
     import tensorflow as tf
 
     return tf.TensorArray(dtype, n_steps, element_shape=[None, size], infer_shape=False)

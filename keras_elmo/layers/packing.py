@@ -9,24 +9,24 @@ from keras_elmo.types import Tensor
 
 
 class Packing(NamedTuple):
-    """Where each step of each sentence stands once padding is left out.
+    """The positions of the steps of all sentences when padding is left out.
 
-    Sentences are ordered from the longest to the shortest. The packed order is step by
-    step: the first steps of all sentences, the second steps of all that have one, and so
-    on. The sentences that take part in a step are then the first of those that took part
-    in the step before, and their states are a slice.
+    Sentences are ordered from longest to shortest. The packed order has the first steps of
+    all sentences, then the second steps of all sentences that have one, and so on. So the
+    sentences of each step are the first ones of the previous step, and their states are a
+    slice.
 
-    The forward direction reads the begin of a sentence and its tokens, the backward one its
-    end and its tokens from the last to the first. The boundary after them, on which no
-    token's vector depends, is read if its own vector is kept. Both take as many steps, in
-    the same order.
+    The forward direction reads the start of a sentence and its tokens, the backward
+    direction its end and its tokens in reverse. No token's vector depends on the boundary
+    after them, so it is read only if its own vector is kept. Both directions have the same
+    number of steps, in the same order.
 
     Attributes:
-        offsets: Where each step begins in the packed order, and at last where it ends,
+        offsets: The start of each step in the packed order, and the end of the last one,
             int32 (steps + 1,).
-        places: The place of each packed word among the distinct words of the batch, for
+        places: The index of each packed word among the distinct words of the batch, for
             the forward and the backward direction, int32 (packed,) each.
-        positions: Where each token stands in the packed order of the forward and of the
+        positions: The position of each token in the packed order of the forward and of the
             backward direction, int32 (batch, time) each, 0 at padding. If boundaries are
             kept, (batch, time + 2) with them right before and after the tokens.
         mask: Booleans of that shape, false at padding.
@@ -47,8 +47,8 @@ def pack(
 ) -> Packing:
     """Packs a batch, in the TensorFlow graph.
 
-    ``places``, int32 (batch, time), are those of tokens among the distinct words, as
-    ``begin`` and ``end`` are those of the boundaries; ``mask`` is true at tokens.
+    ``places``, int32 (batch, time), are the tokens' indices among the distinct words, and
+    ``begin`` and ``end`` those of the boundaries. ``mask`` is true at tokens.
     """
     import tensorflow as tf
 
@@ -60,7 +60,7 @@ def pack(
     order = tf.argsort(n_read, direction="DESCENDING", stable=True)  # (batch,)
     ranks = tf.math.invert_permutation(order)  # (batch,)
     n_steps = tf.reduce_max(tf.concat([[1], n_read], axis=0))  # also without sentences
-    # (step, rank) of all that there is, step by step, (packed,) each
+    # (step, rank) of everything that is read, step by step, (packed,) each
     takes_part = tf.range(n_steps)[:, None] < tf.gather(n_read, order)  # (steps, batch)
     steps, packed_ranks = tf.unstack(tf.cast(tf.where(takes_part), tf.int32), axis=1)
     counts = tf.reduce_sum(tf.cast(takes_part, tf.int32), axis=1)  # (steps,)

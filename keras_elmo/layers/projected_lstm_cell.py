@@ -19,18 +19,18 @@ class ProjectedLSTMCell(keras.Layer):
     Use it in ``keras.layers.RNN``. The gates are ordered i, j (the candidate), f, o, as
     in bilm-tf's files. 1 is added to the bias of the forget gate.
 
-    Under a policy of half precision the matrix products are computed in it, and all else
-    in float32: a cell state sums up what its gates let in at each step, and in half
-    precision small parts of a sum are lost.
+    Under a half-precision policy, only the matrix products use half precision, and
+    everything else float32: a cell state is a sum over steps, and half precision would lose
+    its small terms.
 
     Args:
-        units: Number of cells.
-        projection_dim: Size of the output, which is also the recurrent state. ``None``
+        units: The number of cells.
+        projection_dim: The size of the output, which is also the recurrent state. ``None``
             or ``units`` for no projection.
         cell_clip: Cell states are clipped to ``[-cell_clip, cell_clip]``; ``None`` for
             no clipping.
-        projection_clip: The same for projected outputs. Without a projection it has no
-            effect.
+        projection_clip: The same for projected outputs; it has no effect without a
+            projection.
         kernel_initializer: A Keras initializer for the kernels and the projection.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
@@ -59,7 +59,7 @@ class ProjectedLSTMCell(keras.Layer):
         self.cell_clip = cell_clip
         self.projection_clip = projection_clip
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        # What keras.layers.RNN asks of a cell.
+        # keras.layers.RNN requires this attribute.
         self.state_size = [self.projection_dim, self.units]
         self.output_size = self.projection_dim
 
@@ -78,12 +78,12 @@ class ProjectedLSTMCell(keras.Layer):
 
     @property
     def compute_dtype(self) -> str:
-        """The dtype of the states, and of all but the matrix products."""
+        """The dtype of the states, and of everything but the matrix products."""
         return self.equations.compute_dtype
 
     @property
     def equations(self) -> LSTMEquations:
-        """What the cell computes from :meth:`kernels`."""
+        """The computation of the cell from :meth:`kernels`."""
         product_dtype = str(super().compute_dtype)
         return LSTMEquations(
             self.cell_clip,

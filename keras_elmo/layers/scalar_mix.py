@@ -1,4 +1,4 @@
-"""From the biLM's layers to one vector: the part of ELMo that every task trains."""
+"""Mixes the biLM's layers into one vector: the part of ELMo that every task trains."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ class ScalarMix(keras.Layer):
     """``gamma * sum_k softmax(w)_k * layer_k`` (Peters et al. 2018, equation 1).
 
     On the ``"layers"`` or ``"pooled_layers"`` of an
-    :class:`~keras_elmo.ElmoEmbeddingLayer` it equals the layer's own mix, so that
-    you can compute features once and still train the scalars: mixing and mean pooling
-    commute.
+    :class:`~keras_elmo.ElmoEmbeddingLayer` it equals the layer's own mix, because mixing
+    and mean pooling commute: compute features once, and still train the scalars.
 
     Args:
         layer_norm: Whether each layer is normalized before mixing, with one mean and
             one variance over all unmasked elements of the batch (AllenNLP's
             ``do_layer_norm``). It makes a sentence's vectors depend on its batch.
-        initial_weights: The weights w to start from, one per layer; zeros by default,
-            which mixes evenly.
-        initial_gamma: The scale gamma to start from.
+        initial_weights: The initial weights w, one per layer; by default zeros, for an even
+            mix.
+        initial_gamma: The initial scale gamma.
         regularizer: A Keras regularizer for w, such as ``keras.regularizers.L2(0.01)``,
             which pulls the mix towards an even one.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        layers: (batch, ..., n_layers, dim), for instance (batch, time, n_layers, dim).
+        layers: (batch, ..., n_layers, dim), for example (batch, time, n_layers, dim).
         mask: Booleans over the leading axes, (batch, time), or ``None`` for all true.
 
     Returns:
         The mix (batch, ..., dim). Masked positions are zeros.
 
     Raises:
-        ValueError: ``initial_weights`` has another length than there are layers.
+        ValueError: ``initial_weights`` does not have one number per layer.
     """
 
     def __init__(
@@ -65,10 +64,10 @@ class ScalarMix(keras.Layer):
         start = [0.0] * n_layers if start is None else start
         if len(start) != n_layers:
             raise ValueError(
-                f"initial_weights must hold one number for each of the {n_layers} "
-                f"layers; got {len(start)}."
+                f"initial_weights: expected one number per layer, {n_layers}; got "
+                f"{len(start)}."
             )
-        # An initializer of numbers, because Constant(list) does not serialize.
+        # Not Constant(list), which does not serialize.
         self.layer_weights = self.add_weight(
             (n_layers,),
             lambda shape, dtype: ops.convert_to_tensor(start, dtype),
@@ -83,7 +82,7 @@ class ScalarMix(keras.Layer):
         if self.layer_norm:
             layers = _normalize(layers, mask)  # (batch, ..., n_layers, dim)
         dtype = layers.dtype
-        # In half precision the scalars would hardly move, and a sum be rounded each time.
+        # In half precision, the scalars would hardly change, and sums would be rounded.
         layers = ops.cast(layers, keras.backend.result_type(dtype, "float32"))
         shares = ops.softmax(ops.cast(self.layer_weights, layers.dtype))  # (n_layers,)
         weights = ops.cast(self.gamma, layers.dtype) * shares  # (n_layers,)
@@ -94,7 +93,7 @@ class ScalarMix(keras.Layer):
         return mixed
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        # On PyTorch, Keras cannot find it out by a call without the number of layers.
+        # On PyTorch, Keras cannot infer it without the number of layers.
         return (*input_shape[:-2], input_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
@@ -108,11 +107,11 @@ class ScalarMix(keras.Layer):
 
 
 def _normalize(layers: Tensor, mask: Tensor | None) -> Tensor:
-    """Brings each layer to mean 0 and variance 1 over the batch's unmasked elements."""
+    """Normalizes each layer to mean 0 and variance 1 over the batch's unmasked elements."""
     if mask is None:
         mask = ops.ones(ops.shape(layers)[:-2], dtype="bool")
     dtype = layers.dtype
-    # The sums and 1e-12 are beyond half precision.
+    # The sums and 1e-12 are outside the range of half precision.
     layers = ops.cast(layers, keras.backend.result_type(dtype, "float32"))
     unmasked = ops.cast(mask, layers.dtype)[..., None, None]  # (batch, ..., 1, 1)
     axes = [*range(len(layers.shape) - 2), -1]  # all but the axis of layers

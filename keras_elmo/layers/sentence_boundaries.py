@@ -1,4 +1,4 @@
-"""Begin and end of sentence around character ids."""
+"""Adds the start and the end of a sentence to character ids."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from keras_elmo.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class SentenceBoundaries(keras.Layer):
-    """Puts the begin-sentence "word" before and the end-sentence "word" after each row.
+    """Adds the word for the start of a sentence before each row, and for the end after it.
 
-    The end stands at the last step, after any padding: the LSTMs carry their state
-    unchanged through padding, so that its place among the padding does not matter.
+    The end is at the last step, after any padding. Its position does not matter, because
+    the LSTMs carry their state unchanged through padding.
 
     Args:
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
@@ -42,15 +42,15 @@ class SentenceBoundaries(keras.Layer):
 
 
 def around_tokens(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Moves the start right before the first token, the end right after the last.
+    """Moves the start right before the first token, and the end right after the last.
 
     Args:
         mask: Booleans (batch, time), true at tokens.
 
     Returns:
-        For each step the one to take of (batch, time + 2), in which the boundaries are the
-        first and the last, int32 (batch, time + 2); and booleans, true at what then are
-        tokens and boundaries. A sentence without tokens has its boundaries at the start.
+        The source of each step, int32 (batch, time + 2), among steps (batch, time + 2) of
+        which the boundaries are the first and the last; and booleans, true at the tokens
+        and boundaries of the result. Without tokens, the boundaries come first.
     """
     time = ops.shape(mask)[1]
     tokens = ops.arange(time, dtype="int32")  # (time,)

@@ -1,4 +1,4 @@
-"""A time axis of one length for all batches."""
+"""A time axis of fixed length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From character ids to context-free token vectors."""
+"""Computes context-free token vectors from character ids."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from keras_elmo.types import (
 class TokenEncoder(keras.Layer):
     """Character convolutions, highway layers and a projection (Kim et al. 2015).
 
-    Each token is encoded by itself: character embeddings, convolutions of several
-    widths without padding, the maximum over positions, an activation; then highway
-    layers and a linear projection. The mask of its output is true where a token has
-    any character id but 0. Initial values follow bilm-tf's trainer.
+    Each token is encoded by itself: character embeddings, convolutions of several widths
+    without padding, the maximum over positions, an activation, highway layers and a linear
+    projection. The mask of the output is true if a token has any nonzero character id.
+    Initial values follow bilm-tf's trainer.
 
     Args:
-        projection_dim: Size of a token vector. If it equals the number of filters there
-            is no projection.
+        projection_dim: The size of a token vector. If it equals the number of filters, the
+            projection is left out.
         filters: A (width, count) pair for each character convolution.
-        char_dim: Size of a character embedding.
-        n_highway: Number of highway layers, 0 or more.
-        activation: Activation of the convolutions, ``"relu"`` or ``"tanh"``.
+        char_dim: The size of a character embedding.
+        n_highway: The number of highway layers, 0 or more.
+        activation: The activation of the convolutions, ``"relu"`` or ``"tanh"``.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token) from 0 to 261,
-            where 0 is no character.
+        character_ids: Integers (batch, time, max_characters_per_token) from 0 to 261; 0
+            means no character.
 
     Returns:
         Token vectors (batch, time, projection_dim) in the compute dtype. They are not
@@ -79,7 +79,7 @@ class TokenEncoder(keras.Layer):
             )
 
     def build(self, input_shape: Shape) -> None:
-        # Ids 1 to 261; id 0 has no row to train.
+        # For ids 1 to 261; id 0 has no trained row.
         self.char_embedding = self.add_weight(
             (N_CHARACTERS, self.char_dim), RandomUniform(-1.0, 1.0), name="char_embedding"
         )
@@ -100,8 +100,8 @@ class TokenEncoder(keras.Layer):
     def call(self, character_ids: Tensor) -> Tensor:
         batch, time, length = ops.shape(character_ids)
         ids = ops.reshape(character_ids, (-1, length))  # (tokens, length)
-        # One more, taken away at the end: TensorFlow's convolution of no tokens at all
-        # has a wrong shape.
+        # One more token, removed at the end: TensorFlow's convolution of zero tokens has a
+        # wrong shape.
         ids = ops.pad(ids, [[0, 1], [0, 0]])  # (tokens + 1, length)
         embedding = ops.cast(self.char_embedding, self.compute_dtype)
         no_character = ops.zeros((1, self.char_dim), self.compute_dtype)
@@ -139,11 +139,11 @@ class TokenEncoder(keras.Layer):
 
 
 class _Projection(keras.layers.Dense):
-    """A Dense layer that ``Model.quantize`` leaves as it is, like all the others here."""
+    """A Dense layer that ``Model.quantize`` leaves unchanged, like the others here."""
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(
-            f"{self.name!r} is a part of ELMo, whose weights are not quantized."
+            f"{self.name!r} is a part of ELMo, whose weights cannot be quantized."
         )
 
 
@@ -154,7 +154,7 @@ class _Highway(keras.Layer):
         n = input_shape[-1]
         kernel = RandomNormal(stddev=n**-0.5)
         self.carry_kernel = self.add_weight((n, n), kernel, name="carry_kernel")
-        # It starts negative so that a new highway mostly carries its input.
+        # A negative bias, so that a new highway mostly carries its input.
         self.carry_bias = self.add_weight((n,), Constant(-2.0), name="carry_bias")
         self.transform_kernel = self.add_weight(
             (n, n), kernel.clone(), name="transform_kernel"

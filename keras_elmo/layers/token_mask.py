@@ -1,4 +1,4 @@
-"""Which tokens are there."""
+"""The mask of tokens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def token_mask(tokens: Tensor) -> Tensor:
     """Booleans (batch, time), false at padding.
 
     Args:
-        tokens: Strings (batch, time), where ``""`` is padding; or character ids (batch,
-            time, length), where a row of zeros is.
+        tokens: Strings (batch, time) with ``""`` as padding, or character ids (batch, time,
+            length) with rows of zeros as padding.
     """
     if keras.backend.standardize_dtype(tokens.dtype) == "string":
         return tokens != ""
@@ -31,7 +31,7 @@ class TokenMask(keras.Layer):
         character_ids: Integers (batch, time, max_characters_per_token).
 
     Returns:
-        Booleans (batch, time), true at tokens, where any id is not 0.
+        Booleans (batch, time), true at tokens: if any id is not 0.
     """
 
     def call(self, character_ids: Tensor) -> Tensor:

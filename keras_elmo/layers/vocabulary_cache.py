@@ -1,4 +1,4 @@
-"""Token vectors of known words, computed once."""
+"""A cache of the token vectors of known words."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _WORDS_AT_ONCE = 2048
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class VocabularyCache(keras.Layer):
-    """Remembers the token vectors of words, in place of the character CNN.
+    """Caches the token vectors of words, to save running the character CNN.
 
-    Token vectors (projection_dim,) do not depend on context, so this is exact. They are not
-    weights of the layer, but are saved with it. Needs the TensorFlow backend.
+    Token vectors (projection_dim,) do not depend on context, so the result is exact. They
+    are not weights of the layer, but are saved with it. Needs the TensorFlow backend.
     """
 
     def __init__(self, projection_dim: int, **kwargs: Any) -> None:
@@ -36,10 +36,10 @@ class VocabularyCache(keras.Layer):
         return [] if self.table is None else sorted(self.table.export()[0].numpy())
 
     def fill(self, words: Iterable[str], encode: Callable[[Tensor], Tensor]) -> None:
-        """Remembers these words, which may repeat themselves, and no others.
+        """Replaces the cached words; ``words`` may repeat.
 
-        ``encode`` goes from strings (words,) to vectors (1 + words + 1, projection_dim),
-        between those of the begin and the end of sentence.
+        ``encode`` converts strings (words,) to vectors (1 + words + 1, projection_dim); the
+        first and the last are those of the start and the end of a sentence.
         """
         import tensorflow as tf
 
@@ -56,11 +56,11 @@ class VocabularyCache(keras.Layer):
 
         table = self.table
         if table is None:
-            # Words that are not known have the vector NaN.
+            # Unknown words have NaN vectors.
             unknown = tf.fill([self.projection_dim], float("nan"))
             table = tf.lookup.experimental.MutableHashTable(tf.string, tf.float32, unknown)
-        # One operation for all words, because other threads may be calling the layer, and
-        # in the same table, which models that were traced before keep.
+        # One operation, because other threads may be calling the layer, on the same table,
+        # because traced models keep it.
         tf.raw_ops.LookupTableImportV2(
             table_handle=table.resource_handle,
             keys=tf.constant(words, tf.string, (len(words),)),
@@ -73,7 +73,7 @@ class VocabularyCache(keras.Layer):
             self._set((), np.zeros((0, self.projection_dim), np.float32))
 
     def word_vectors(self, words: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-        """What ``encode`` returns for words (words,), run for those not known only."""
+        """The result of ``encode`` for words (words,), computed only for unknown words."""
         if self.table is None:
             return encode(words)
         import tensorflow as tf
@@ -82,7 +82,7 @@ class VocabularyCache(keras.Layer):
         known = tf.ensure_shape(known, (*words.shape, self.projection_dim))
         unknown = tf.math.is_nan(known[:, 0])  # (words,)
         encoded = encode(words[unknown])  # (1 + unknown + 1, projection_dim)
-        # The first stands in for those that are known.
+        # The first vector stands in for known words.
         places = tf.where(unknown, tf.cumsum(tf.cast(unknown, tf.int32)), 0)  # (words,)
         new = tf.gather(encoded, places)  # (words, projection_dim)
         vectors = tf.where(unknown[:, None], new, tf.cast(known, new.dtype))
@@ -99,9 +99,9 @@ class VocabularyCache(keras.Layer):
             store["vectors"] = vectors[order]  # (words, projection_dim)
 
     def load_own_variables(self, store: dict[str, Any]) -> None:
-        """Loads words and vectors; forgets what there is if there are none."""
+        """Loads words and vectors, or clears the cache if the file has none."""
         if not backends.is_tensorflow():
-            return  # there are no strings
+            return  # strings need TensorFlow
         if "vectors" not in store:
             self.clear()
             return
@@ -118,7 +118,7 @@ def _distinct(words: Iterable[str]) -> tuple[bytes, ...]:
     """The distinct words in UTF-8, in the order of their first occurrence."""
     if isinstance(words, str | bytes):
         raise TypeError(
-            f"words must be a list of strings; got one string, {words!r:.100}. Split it."
+            f"words must be a list of strings; got the string {words!r:.100}. Split it."
         )
     items = list(words) if isinstance(words, Set | Iterator) else items_of(words)
     if items is None:

@@ -72,7 +72,7 @@ def test_regularizer() -> None:
 
 
 def test_refuses_the_wrong_number_of_weights() -> None:
-    with pytest.raises(ValueError, match="one number for each of the 3 layers; got 2"):
+    with pytest.raises(ValueError, match="expected one number per layer, 3; got 2"):
         ScalarMix(initial_weights=[0.0, 0.0])(LAYERS)
 
 

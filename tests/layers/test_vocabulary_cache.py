@@ -147,7 +147,7 @@ def test_other_weights_drop_it(layer: ElmoEmbeddingLayer, tmp_path: Path) -> Non
 
 def test_training_the_encoder_drops_it() -> None:
     layer = ElmoEmbeddingLayer(LEAST, "elmo", fine_tune="all")
-    with pytest.raises(ValueError, match="the token encoder is trainable, so that its"):
+    with pytest.raises(ValueError, match="the token encoder is trainable, so its"):
         layer.cache_vocabulary(WORDS)
     model = model_of(layer)
     model.trainable = False
@@ -165,7 +165,7 @@ def test_config_is_that_of_an_empty_one() -> None:
 
 
 def test_refuses(layer: ElmoEmbeddingLayer) -> None:
-    with pytest.raises(TypeError, match="words must be a list of strings; got one string"):
+    with pytest.raises(TypeError, match="words must be a list of strings; got the string"):
         layer.cache_vocabulary("the cat")
     with pytest.raises(TypeError, match="words must hold strings; got 3 of type int"):
         layer.cache_vocabulary(["the", 3])
