@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from keras_elmo.cli.arguments import (
     add_split,
     add_texts,
 )
+from keras_elmo.cli.terminal import is_terminal, print_rows
 
 if TYPE_CHECKING:
     from keras_elmo.pretraining.windows import SentenceState
@@ -24,6 +26,10 @@ SUMMARY = "compute a model's perplexity on text files"
 DETAILS = (
     "The model needs the softmax that it was trained with, as 'keras-elmo train' writes "
     "it; released models come without one."
+)
+EXAMPLES = (
+    "my_elmo heldout.txt",
+    "mini 'heldout/*.txt' --split words --json",
 )
 
 
@@ -52,9 +58,11 @@ def run(
 ) -> None:
     from keras_elmo.pretraining import evaluate
 
-    found = evaluate(source, texts, sentence_state, batch_size, split=split)._asdict()
+    shown = is_terminal(sys.stderr)
+    found = evaluate(
+        source, texts, sentence_state, batch_size, split=split, verbose=shown
+    )._asdict()
     if as_json:
         print(json.dumps({"source": source, "perplexity": found}, indent=2))
-        return
-    for name, value in found.items():
-        print(f"{name:10}{value:10.2f}")
+    else:
+        print_rows({name: f"{value:10,.2f}" for name, value in found.items()})

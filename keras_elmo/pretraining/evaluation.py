@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.pretraining.windows import SentenceState, Window, Windows
+from keras_elmo.progress import progress_bar
 from keras_elmo.types import PathLike, Split
 
 
@@ -38,6 +39,7 @@ def evaluate(
     batch_size: int = 32,
     window_steps: int = 64,
     split: Split = "space",
+    verbose: bool = False,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, by a full softmax.
 
@@ -51,6 +53,7 @@ def evaluate(
         batch_size: Rows that are computed at once.
         window_steps: Steps that are computed at once; without effect on the result.
         split: How sentences are split into words, as for :func:`train`.
+        verbose: Whether to show a progress bar.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -58,11 +61,20 @@ def evaluate(
         ValueError: The texts hold no words.
     """
     paths = expand_paths(texts)
-    if next(read_sentences(paths, split=split), None) is None:
+    n_tokens = sum(len(words) + 1 for words in read_sentences(paths, split=split))
+    if not n_tokens:
         raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
     model, vocabulary = load_language_model(source, batch_size)
     windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
-    return evaluate_windows(model, windows(read_sentences(paths, split=split)))
+    bar = progress_bar("Evaluating", " tokens", n_tokens, shown=verbose)
+
+    def counted() -> Iterator[Window]:
+        for window in windows(read_sentences(paths, split=split)):
+            yield window
+            bar.update(int(np.sum(window["forward_targets"] >= 0)))
+
+    with bar:
+        return evaluate_windows(model, counted())
 
 
 def evaluate_windows(

@@ -49,6 +49,7 @@ def train(
     tensorboard: bool = False,
     verbose: bool = True,
     split: Split = "space",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from nothing or from a trained one.
 
@@ -75,6 +76,7 @@ def train(
         tensorboard: Whether to write logs for TensorBoard to ``out/tensorboard``.
         verbose: Whether to show the progress.
         split: How sentences are split into words, as for :func:`read_sentences`.
+        callbacks: More of Keras's callbacks. An epoch has ``log_steps`` steps.
 
     Returns:
         The trained model.
@@ -129,7 +131,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     words.save(folder / VOCABULARY_NAME)
-    _fit(language_model, words, paths, training, folder, tensorboard, verbose, split)
+    more = [*callbacks]
+    if tensorboard:
+        more.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    _fit(language_model, words, paths, training, folder, more, verbose, split)
     save_language_model(language_model, words, folder)
     return language_model
 
@@ -232,7 +237,7 @@ def _fit(
     paths: Sequence[str],
     training: TrainingConfig,
     folder: Path,
-    tensorboard: bool,
+    callbacks: Sequence[keras.callbacks.Callback],
     verbose: bool,
     split: Split,
 ) -> None:
@@ -251,18 +256,16 @@ def _fit(
         training.window_steps,
         training.sentence_state,
     )
-    callbacks = [
+    ours = [
         Log(folder, training.log_steps, steps_done),
         Checkpoint(folder, training.log_steps),
     ]
-    if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     model.fit(
         windows.dataset(sentences, skip=steps_done),
         initial_epoch=steps_done // training.log_steps,
         epochs=training.n_steps // training.log_steps,
         steps_per_epoch=training.log_steps,
         shuffle=False,  # they are
-        callbacks=callbacks,
+        callbacks=[*ours, *callbacks],
         verbose=1 if verbose else 0,
     )

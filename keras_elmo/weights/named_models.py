@@ -8,7 +8,7 @@ from pathlib import Path
 _PACKAGE_DATA = Path(__file__).resolve().parents[1] / "data"
 _BASE = "https://allennlp.s3.amazonaws.com/models/elmo"
 
-_BILLION_WORDS = "trained on the 1 Billion Word Benchmark (800 million tokens of news)"
+_BILLION_WORDS = "the 1 Billion Word Benchmark (800 million tokens of news)"
 
 _LICENSE = (
     "No license of their own; AllenNLP: 'We don't impose any restrictions on our models' "
@@ -35,6 +35,10 @@ class NamedModel:
         description: The sizes and the training text.
         license: The license, or the terms of its authors.
         citation: The paper to cite.
+        language: The language of the training text.
+        n_parameters: The number of parameters; ``None`` if not known.
+        output_dim: The size of a token's vector; ``None`` if not known.
+        corpus: The training text.
     """
 
     name: str
@@ -45,6 +49,10 @@ class NamedModel:
     description: str
     license: str
     citation: str
+    language: str = "English"
+    n_parameters: int | None = None
+    output_dim: int | None = None
+    corpus: str = ""
 
     @property
     def embedded_path(self) -> Path | None:
@@ -55,7 +63,10 @@ class NamedModel:
 def _allennlp(
     name: str,
     shape: str,
-    description: str,
+    layers: str,
+    n_parameters: int,
+    output_dim: int,
+    corpus: str,
     size: int | None = None,
     sha256: str | None = None,
 ) -> NamedModel:
@@ -66,7 +77,11 @@ def _allennlp(
         options_url=f"{_BASE}/{shape}/elmo_{shape}_options.json",
         size=size,
         sha256=sha256,
-        description=description,
+        description=f"{n_parameters / 1e6:.1f} million parameters: {layers}, vectors of "
+        f"{output_dim}; trained on {corpus}",
+        n_parameters=n_parameters,
+        output_dim=output_dim,
+        corpus=corpus,
         license=_LICENSE,
         citation=_CITATION,
     )
@@ -83,6 +98,9 @@ _MINI = NamedModel(
         "layer, vectors of 512; trained on 19 million tokens of IMDB film reviews; its "
         "README.md is the model card"
     ),
+    n_parameters=3_966_928,
+    output_dim=512,
+    corpus="19 million tokens of IMDB film reviews",
     license="Apache-2.0, as keras-elmo. The reviews it was trained on are not part of it.",
     citation=(
         "Andrew L. Maas, Raymond E. Daly, Peter T. Pham, Dan Huang, Andrew Y. Ng and "
@@ -98,28 +116,36 @@ MODELS: dict[str, NamedModel] = {
         _allennlp(
             "original",
             "2x4096_512_2048cnn_2xhighway",
-            "93.6 million parameters: 2 LSTM layers of 4096 units projected to 512, "
-            f"2 highway layers, vectors of 1024; {_BILLION_WORDS}",
+            "2 LSTM layers of 4096 units projected to 512, 2 highway layers",
+            93_600_848,
+            1024,
+            _BILLION_WORDS,
             size=374_434_792,
             sha256="a6b92b9ccbb13fe489faacd2221c795d4bebe84b75f8aded9d85ea464fa5c994",
         ),
         _allennlp(
             "original-5.5b",
             "2x4096_512_2048cnn_2xhighway_5.5B",
-            "93.6 million parameters: the shape of 'original', trained on 5.5 billion "
-            "tokens of Wikipedia and news",
+            "2 LSTM layers of 4096 units projected to 512, 2 highway layers",
+            93_600_848,
+            1024,
+            "5.5 billion tokens of Wikipedia and news",
         ),
         _allennlp(
             "medium",
             "2x2048_256_2048cnn_1xhighway",
-            "28.0 million parameters: 2 LSTM layers of 2048 units projected to 256, "
-            f"1 highway layer, vectors of 512; {_BILLION_WORDS}",
+            "2 LSTM layers of 2048 units projected to 256, 1 highway layer",
+            28_027_728,
+            512,
+            _BILLION_WORDS,
         ),
         _allennlp(
             "small",
             "2x1024_128_2048cnn_1xhighway",
-            "13.6 million parameters: 2 LSTM layers of 1024 units projected to 128, "
-            f"1 highway layer, vectors of 256; {_BILLION_WORDS}",
+            "2 LSTM layers of 1024 units projected to 128, 1 highway layer",
+            13_593_296,
+            256,
+            _BILLION_WORDS,
             size=54_402_456,
             sha256="747ba97abce8a5f446558369e10bb0f7931437a46867476fdd156f5d7f576229",
         ),
