@@ -56,7 +56,7 @@ def _described(model: Mapping[str, Any], width: int) -> str:
     state = "in the cache" if model["cached"] else "not downloaded"
     if model["weights_url"] is None:
         state = "in the package"
-    lines = [f"{model['name']} ({size}, {state})"]
+    lines = textwrap.wrap(f"{model['name']} ({size}, {state})", width)
     for text in (model["description"] + ".", f"License: {model['license']}"):
         lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(lines)

@@ -107,7 +107,8 @@ def _bar(training: TrainingConfig, stack: contextlib.ExitStack) -> keras.callbac
     bar = Bar("Training", " tokens", training.n_steps * n_tokens)
 
     def begin(epoch: int, logs: object) -> None:
-        bar.update(epoch * training.log_steps * n_tokens - bar.n)  # 0 but after a resume
+        if earlier := epoch * training.log_steps * n_tokens - bar.n:
+            bar.update(earlier)
 
     def end(batch: int, logs: dict[str, float]) -> None:
         bar.set_description(f"Training (perplexity {logs['perplexity']:,.1f})")
