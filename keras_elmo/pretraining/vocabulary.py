@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.text.lines import read_lines
 from keras_elmo.types import PathLike
 from keras_elmo.weights.atomic import replacing
 
@@ -17,17 +18,18 @@ BEGIN_SENTENCE = "<S>"
 END_SENTENCE = "</S>"
 UNKNOWN = "<UNK>"
 SPECIAL_WORDS = (BEGIN_SENTENCE, END_SENTENCE, UNKNOWN)
+_NOT_A_WORD = "!!!MAXTERMID"
 
 
 class Vocabulary:
     """Words and their ids, the most frequent first.
 
     It decides what is predicted, not what can be read: a biLM reads characters. Its
-    file has one word in a line, as bilm-tf's: ``<S>``, ``</S>``, ``<UNK>``, then the
-    words by frequency. Sampling by rank relies on that order.
+    file has one word in a line, as bilm-tf's, sorted by frequency. Sampling by rank
+    relies on that order.
 
     Args:
-        words: The words, the three special ones first.
+        words: The words, with the three special ones ``<S>``, ``</S>`` and ``<UNK>``.
 
     Raises:
         ValueError: A special word is missing, or a word comes twice or is empty.
@@ -35,12 +37,13 @@ class Vocabulary:
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
-        if self.words[:3] != SPECIAL_WORDS:
-            raise ValueError(
-                f"words: expected {', '.join(SPECIAL_WORDS)} first, then the words from "
-                f"the most to the least frequent; got {list(self.words[:3])}."
-            )
         self._ids = {word: i for i, word in enumerate(self.words)}
+        if missing := [word for word in SPECIAL_WORDS if word not in self._ids]:
+            raise ValueError(
+                f"words: expected {', '.join(SPECIAL_WORDS)} and then the words from the "
+                f"most to the least frequent; {', '.join(missing)} is missing from "
+                f"{len(self.words):,} words that start with {list(self.words[:3])!s:.100}."
+            )
         if len(self._ids) != len(self.words) or "" in self._ids:
             wrong = next((w for w, n in Counter(self.words).items() if n > 1), "")
             raise ValueError(f"words: {wrong!r} is empty or comes more than once.")
@@ -72,7 +75,10 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads a vocabulary file, one word in a line.
+        """Reads a vocabulary file, one word in a line, which may be compressed by gzip.
+
+        A line ``!!!MAXTERMID``, as in the vocabulary of the 1 Billion Word Benchmark, is
+        not a word.
 
         Raises:
             OSError: The file cannot be read.
@@ -80,8 +86,8 @@ class Vocabulary:
         """
         path = Path(path)
         try:
-            lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-            return cls([line.strip("\r") for line in lines])
+            words = [line.data.decode("utf-8") for line in read_lines(path)]
+            return cls([word for word in words if word != _NOT_A_WORD])
         except ValueError as error:
             raise ValueError(f"{str(path)!r} is not a vocabulary: {error}") from error
 
