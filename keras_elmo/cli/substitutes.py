@@ -51,7 +51,7 @@ def run(
         for sentence in predictor.substitutes(sentences, n)
     ]
     if word is not None and not any(found):
-        raise UsageError(f"argument --word: {word!r} is no word of the sentence")
+        raise UsageError(f"argument --word: {word!r} is not in the sentence")
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return

@@ -92,4 +92,4 @@ def test_command(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert line.split()[:2] == [f"{probability:.1%}", word]
     with pytest.raises(SystemExit, match=r"^2$"):
         main([*words, "the dog sat."])
-    assert "--word: 'cat' is no word of the sentence" in capsys.readouterr().err
+    assert "--word: 'cat' is not in the sentence" in capsys.readouterr().err
