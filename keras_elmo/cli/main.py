@@ -24,7 +24,16 @@ from keras_elmo.cli.arguments import UsageError
 from keras_elmo.errors import DiskFullError
 from keras_elmo.imports import import_in
 
-COMMANDS = ("list", "info", "convert", "verify", "embed", "train", "evaluate")
+COMMANDS = (
+    "list",
+    "info",
+    "convert",
+    "verify",
+    "embed",
+    "train",
+    "evaluate",
+    "substitutes",
+)
 
 _EXIT_CODES = (
     "Exit codes: 0, all is well; 1, an error, reported on one line of stderr; 2, the "

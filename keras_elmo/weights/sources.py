@@ -19,7 +19,12 @@ from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.download import HDF5_SUFFIXES
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.locate import WHAT_TO_DO
-from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
+from keras_elmo.weights.names import (
+    OPTIONS_NAME,
+    SOFTMAX_FILE_SUFFIX,
+    WEIGHTS_NAME,
+    matching_options_name,
+)
 from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
 _LARGEST_OPTIONS = 1 << 20  # bytes; real ones have under a thousand
@@ -75,7 +80,11 @@ def _pick(names: Sequence[str], source: str) -> tuple[str, str]:
     # macOS adds a file "._name" next to each file.
     names = [name for name in names if not PureWindowsPath(name).name.startswith("._")]
     options = [name for name in names if _is_options(name)]
-    weights = [name for name in names if name.lower().endswith(HDF5_SUFFIXES)]
+    weights = [
+        name
+        for name in names
+        if name.lower().endswith(HDF5_SUFFIXES) and not name.endswith(SOFTMAX_FILE_SUFFIX)
+    ]
     if len(options) == len(weights) == 1:
         return options[0], weights[0]
     several = "Pass the .hdf5 file itself, or keep one model in a directory."

@@ -186,7 +186,7 @@ def test_choices_are_those_of_the_library() -> None:
         ("embed in.txt a.npy --source {s} --column x", "--column='x' is for JSON lines"),
         ("evaluate nowhere in.txt", "source 'nowhere': there is no file"),
         ("evaluate {s} no.txt", "There is no text file 'no.txt'"),
-        ("evaluate {s} in.txt", "it can embed words but not predict them"),
+        ("evaluate {s} in.txt", "It can embed words but not predict them"),
         ("train in.txt --out in.txt/x --init {s}", "Not a directory"),
         ("train in.txt --out . --init {s}", "--out: '.' is not empty. Choose a"),
         ("train in.txt --out o --init {s} --vocabulary in.txt", "is not a vocabulary"),
