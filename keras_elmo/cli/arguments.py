@@ -28,6 +28,15 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help=SOURCE)
 
 
+def add_options(parser: argparse.ArgumentParser, source: str = "SOURCE") -> None:
+    parser.add_argument(
+        "--options",
+        metavar="FILE",
+        help=f"the options.json, a path or URL, of a {source} that is an .hdf5 file "
+        "(default: the one next to it)",
+    )
+
+
 def add_texts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "texts",

@@ -27,10 +27,16 @@ class Conversion:
     # Of different lengths, with characters of several bytes.
     sentences = ("The cat sat on the mat .", "Bank", "a naïve café in 北京")
 
-    def __init__(self, source: str, output_mode: OutputMode, input_mode: InputMode) -> None:
+    def __init__(
+        self,
+        source: str,
+        output_mode: OutputMode,
+        input_mode: InputMode,
+        options: str | None = None,
+    ) -> None:
         import tensorflow as tf
 
-        self.model = load_verified(source)
+        self.model = load_verified(source, options)
         try:
             self.layer = ElmoEmbeddingLayer(self.model.config, output_mode, input_mode)
         except ValueError as error:

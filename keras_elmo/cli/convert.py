@@ -12,6 +12,7 @@ from keras_elmo.cli.arguments import (
     DOWNLOADS,
     UsageError,
     add_flag,
+    add_options,
     add_quiet,
     add_source,
     readable_size,
@@ -61,6 +62,7 @@ _EXAMPLES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     parser.add_argument(
         "out", metavar="OUT", type=Path, help="where to; its directory must exist"
     )
@@ -86,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(
     source: str,
+    options: str | None,
     out: Path,
     to: str | None,
     output_mode: OutputMode | None,
@@ -107,7 +110,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
         # HDF5 has no place for the mix: what it mixes is compared.
         output = "layers" if to == "hdf5" else output_mode or "default"
-        conversion = Conversion(source, output, input_mode or "sentences")
+        conversion = Conversion(source, output, input_mode or "sentences", options)
         written = Path(folder, f"new{out.suffix}")
         difference = conversion.write(to, written)
         _check_target(out, to, force)  # again: downloads take their time

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_elmo.cli.arguments import (
     add_choice,
     add_json,
     add_number,
+    add_options,
     add_source,
     add_split,
     add_texts,
@@ -29,6 +30,7 @@ DETAILS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     add_texts(parser)
     add_split(parser, "space", "space")
     add_choice(
@@ -48,11 +50,13 @@ def run(
     sentence_state: SentenceState,
     batch_size: int,
     split: Split,
+    options: str | None,
     as_json: bool,
 ) -> None:
     from keras_elmo.pretraining import evaluate
 
-    found = evaluate(source, texts, sentence_state, batch_size, split=split)._asdict()
+    settings: Any = {"split": split, "options": options}
+    found = evaluate(source, texts, sentence_state, batch_size, **settings)._asdict()
     if as_json:
         print(json.dumps({"source": source, "perplexity": found}, indent=2))
         return

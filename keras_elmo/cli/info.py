@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_elmo.cli.arguments import DOWNLOADS, add_json, add_source, readable_size
+from keras_elmo.cli.arguments import (
+    DOWNLOADS,
+    add_json,
+    add_options,
+    add_source,
+    readable_size,
+)
 
 if TYPE_CHECKING:
     from keras_elmo.config import ElmoConfig
@@ -31,14 +37,15 @@ _STAGES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     add_json(parser)
 
 
-def run(source: str, as_json: bool) -> None:
+def run(source: str, options: str | None, as_json: bool) -> None:
     from keras_elmo.hub.sources import load_source
     from keras_elmo.weights.named_models import MODELS
 
-    config, arrays, path = load_source(source)
+    config, arrays, path = load_source(source, options=options)
     named = MODELS.get(source)
     found = {
         "source": source,

@@ -38,6 +38,7 @@ def evaluate(
     batch_size: int = 32,
     window_steps: int = 64,
     split: Split = "space",
+    options: PathLike | None = None,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, by a full softmax.
 
@@ -51,6 +52,8 @@ def evaluate(
         batch_size: Rows that are computed at once.
         window_steps: Steps that are computed at once; without effect on the result.
         split: How sentences are split into words, as for :func:`train`.
+        options: The ``options.json`` of a ``source`` that is an ``.hdf5`` file; by default
+            the one next to it.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -60,7 +63,7 @@ def evaluate(
     paths = expand_paths(texts)
     if next(read_sentences(paths, split=split), None) is None:
         raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
-    model, vocabulary = load_language_model(source, batch_size)
+    model, vocabulary = load_language_model(source, batch_size, options)
     windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
     return evaluate_windows(model, windows(read_sentences(paths, split=split)))
 
@@ -95,13 +98,14 @@ def evaluate_windows(
 
 
 def load_language_model(
-    source: PathLike, batch_size: int
+    source: PathLike, batch_size: int, options: PathLike | None = None
 ) -> tuple[BidirectionalLanguageModel, Vocabulary]:
     """Reads a source as a language model.
 
     Args:
         source: A source with ``vocabulary.txt`` and ``softmax.npz``.
         batch_size: Rows of the windows that it reads.
+        options: As for :func:`evaluate`.
 
     Returns:
         The model, and the words that it predicts.
@@ -109,7 +113,7 @@ def load_language_model(
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
     """
-    config, arrays, path = load_source(source)
+    config, arrays, path = load_source(source, options=options)
     softmax = load_softmax(path, config.projection_dim)
     model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
     assign_arrays(model.bilm, arrays)

@@ -36,11 +36,21 @@ class Model(NamedTuple):
     path: Path
 
 
-def load_path(path: Path, name: str | None = None) -> _Pair:
-    """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages."""
+def load_path(path: Path, name: str | None = None, options: Path | None = None) -> _Pair:
+    """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages.
+
+    ``options`` are those of an HDF5 file, whatever its name.
+    """
     name = str(path) if name is None else name
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if options is not None:
+        if path.is_dir() or suffix == ".zip":
+            raise SourceError(
+                f"options {str(options)!r}: they are for a source that is an .hdf5 file; "
+                f"{name!r} has its own. Leave options out, or name the .hdf5 file itself."
+            )
+        weights = path
+    elif path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
         options, weights = (path / file for file in _pick(names, name))
     elif suffix == ".zip":

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoConfig
+from keras_elmo.vectors import open_embeddings
 from keras_elmo.weights.named_models import MODELS, NamedModel
 from tests.cli.conftest import Run
 from tests.hub.tf_hub_modules import write_module
@@ -52,6 +53,22 @@ def test_info_of_hdf5(source: str, run: Run) -> None:
         *("output_dim 16", "lstms 3,648", "total 6,390"),
         "none a layer starts with equal shares and the scale 1",
     }
+
+
+def test_options_of_another_name(source: str, folder: Path, run: Run) -> None:
+    shutil.copy(Path(source, "weights.hdf5"), "w.hdf5")
+    shutil.copy(Path(source, "options.json"), "o.txt")
+    Path("in.txt").write_text("a b\n")
+    options = ("--options", "o.txt")
+    code, printed, _ = run("info", "w.hdf5", *options, "--json")
+    assert (code, json.loads(printed)["output_dim"]) == (0, 16)
+    assert run("convert", "w.hdf5", "out", *options, "-q") == (0, "", "")
+    assert run("embed", "in.txt", "v.h5", "--source", "w.hdf5", *options, "-q")[0] == 0
+    assert open_embeddings("v.h5")[0].shape == (2, 3, 16)
+    code, _, error = run("evaluate", "w.hdf5", "in.txt", *options)
+    assert (code, "has no vocabulary.txt" in error) == (1, True)
+    code, _, error = run("train", "in.txt", "--out", "t", "--init", "w.hdf5")
+    assert (code, "'w.hdf5': its options are not next to it" in error) == (1, True)
 
 
 def test_info_of_an_unusual_model(tmp_path: Path, run: Run) -> None:
