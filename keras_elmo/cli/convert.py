@@ -35,7 +35,7 @@ INPUT_MODES = ("sentences", "tokens", "character_ids")
 
 # What a directory may hold that --force replaces.
 _FILES = {
-    "hdf5": {"options.json", "weights.hdf5"},
+    "hdf5": {"options.json", "weights.hdf5", "vocabulary.txt", "softmax.npz"},
     "savedmodel": {"saved_model.pb", "fingerprint.pb", "variables", "assets"},
 }
 
@@ -69,7 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         choices=("hdf5", "keras", "savedmodel"),
-        help="hdf5, a directory with options.json and weights.hdf5 (the default); keras, a "
+        help="hdf5, a directory with options.json, weights.hdf5 and the softmax if SOURCE "
+        "has one (the default); keras, a "
         "Keras model from strings to the output (the default if OUT ends in .keras); "
         "savedmodel, the same as a directory for TensorFlow alone, with the signatures of "
         "the TF-Hub modules",
@@ -123,6 +124,9 @@ def run(
         f"{len(conversion.sentences)} sentences (they differ by at most {difference:.1e} "
         "of the largest value)."
     )
+    if to == "hdf5" and conversion.softmax is not None:
+        words = len(conversion.softmax.vocabulary)
+        print(f"With it: the softmax for {words:,} words, in softmax.npz.")
     mix = mix_of(conversion.model.arrays)
     if to == "hdf5" and mix is not None:
         print(

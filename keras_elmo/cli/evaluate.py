@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 SUMMARY = "compute a model's perplexity on text files"
 DETAILS = (
     "The model needs the softmax that it was trained with, as 'keras-elmo train' writes "
-    "it; released models come without one."
+    "it and a checkpoint of bilm-tf has it; released models come without one."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_options(parser)
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="the words that SOURCE predicts, one in a line (default: the file next to it)",
+    )
     add_texts(parser)
     add_split(parser, "space", "space")
     add_choice(
@@ -51,11 +56,12 @@ def run(
     batch_size: int,
     split: Split,
     options: str | None,
+    vocabulary: str | None,
     as_json: bool,
 ) -> None:
     from keras_elmo.pretraining import evaluate
 
-    settings: Any = {"split": split, "options": options}
+    settings: Any = {"split": split, "options": options, "vocabulary": vocabulary}
     found = evaluate(source, texts, sentence_state, batch_size, **settings)._asdict()
     if as_json:
         print(json.dumps({"source": source, "perplexity": found}, indent=2))

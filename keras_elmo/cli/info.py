@@ -88,10 +88,14 @@ def size_on_disk(path: Path) -> int:
 
 
 def _kind(path: Path) -> str:
+    from keras_elmo.hub.bilm_checkpoint import find_checkpoint
     from keras_elmo.hub.tf_hub import is_tf_hub_module
+    from keras_elmo.weights.sources import has_weights
 
     if is_tf_hub_module(path):
         return "TF1 Hub module"
+    if not has_weights(path) and find_checkpoint(path) is not None:
+        return "checkpoint of bilm-tf"
     return "zip archive" if path.suffix.lower() == ".zip" else "HDF5"
 
 

@@ -10,19 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
+from keras_elmo.hub.bilm_checkpoint import find_checkpoint, read_bilm_checkpoint
 from keras_elmo.hub.tf_hub import is_tf_hub_module, read_tf_hub
 from keras_elmo.types import PathLike
 from keras_elmo.weights import sources
 from keras_elmo.weights.locate import locate_options, read_located
-from keras_elmo.weights.sources import Model
+from keras_elmo.weights.sources import Model, has_weights
 
 
 def load_path(
     path: Path, name: str | None = None, options: Path | None = None
 ) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
-    """:func:`keras_elmo.weights.sources.load_path`, for the directory of a module too."""
+    """:func:`keras_elmo.weights.sources.load_path`, for modules and checkpoints too."""
     if is_tf_hub_module(path) and options is None:
         return read_tf_hub(path, name)
+    if not has_weights(path) and (index := find_checkpoint(path)) is not None:
+        return read_bilm_checkpoint(index, name or str(path), options)
     return sources.load_path(path, name, options)
 
 

@@ -39,12 +39,14 @@ def evaluate(
     window_steps: int = 64,
     split: Split = "space",
     options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, by a full softmax.
 
     Args:
         source: The directory that :func:`train` wrote, or any other source that has
-            ``vocabulary.txt`` and ``softmax.npz``.
+            ``vocabulary.txt`` and ``softmax.npz``; or the directory of a checkpoint of
+            bilm-tf, with the vocabulary in it.
         texts: Text files as :func:`train` takes them.
         sentence_state: ``"reset"`` starts each sentence in the zero state, as the
             embedding layer does; ``"carried"`` in the state in which the sentence before
@@ -54,6 +56,8 @@ def evaluate(
         split: How sentences are split into words, as for :func:`train`.
         options: The ``options.json`` of a ``source`` that is an ``.hdf5`` file; by default
             the one next to it.
+        vocabulary: The file of the words that the source predicts, one in a line; by
+            default the one in its directory.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -63,8 +67,8 @@ def evaluate(
     paths = expand_paths(texts)
     if next(read_sentences(paths, split=split), None) is None:
         raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
-    model, vocabulary = load_language_model(source, batch_size, options)
-    windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
+    model, words = load_language_model(source, batch_size, options, vocabulary)
+    windows = Windows(model.config, words, batch_size, window_steps, sentence_state)
     return evaluate_windows(model, windows(read_sentences(paths, split=split)))
 
 
@@ -98,14 +102,18 @@ def evaluate_windows(
 
 
 def load_language_model(
-    source: PathLike, batch_size: int, options: PathLike | None = None
+    source: PathLike,
+    batch_size: int,
+    options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
 ) -> tuple[BidirectionalLanguageModel, Vocabulary]:
     """Reads a source as a language model.
 
     Args:
-        source: A source with ``vocabulary.txt`` and ``softmax.npz``.
+        source: A source with a softmax, as for :func:`evaluate`.
         batch_size: Rows of the windows that it reads.
         options: As for :func:`evaluate`.
+        vocabulary: As for :func:`evaluate`.
 
     Returns:
         The model, and the words that it predicts.
@@ -114,7 +122,7 @@ def load_language_model(
         SourceError: The source could not be loaded, or has no softmax.
     """
     config, arrays, path = load_source(source, options=options)
-    softmax = load_softmax(path, config.projection_dim)
+    softmax = load_softmax(path, config.projection_dim, vocabulary)
     model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
     assign_arrays(model.bilm, arrays)
     model.softmax.kernel.assign(softmax.kernel)

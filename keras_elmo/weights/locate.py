@@ -28,8 +28,9 @@ from keras_elmo.weights.tar_archive import unpack_tar
 WHAT_TO_DO = (
     "A source is the name of a model, a directory or a .zip archive with options.json (or "
     "*_options.json) and one .hdf5 file, the path of that .hdf5 file, the directory or "
-    ".tar.gz archive of a TF1 Hub module, the URL of such a file, a handle on TF-Hub or "
-    "Kaggle, or an ElmoConfig for random weights."
+    ".tar.gz archive of a TF1 Hub module, the directory or .index file of a checkpoint of "
+    "bilm-tf, the URL of such a file, a handle on TF-Hub or Kaggle, or an ElmoConfig for "
+    "random weights."
 )
 
 T = TypeVar("T")
@@ -128,6 +129,9 @@ def _local(name: str) -> Path:
         path = path.expanduser()
         if path.exists():
             return path
+        index = path.with_name(f"{path.name}.index")
+        if index.is_file():  # the prefix that TensorFlow names a checkpoint by
+            return index
     # There is no such user, or the name is too long or has a NUL in it.
     except (RuntimeError, OSError, ValueError):
         pass

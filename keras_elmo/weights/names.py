@@ -13,6 +13,7 @@ OPTIONS_NAME = "options.json"
 WEIGHTS_NAME = "weights.hdf5"
 
 CHAR_EMBEDDING = "char_embed"
+WORD_EMBEDDING = "embedding"
 
 _MOST_LINES = 100  # of a list of differences
 

@@ -62,8 +62,15 @@ def load_path(path: Path, name: str | None = None, options: Path | None = None) 
             f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
             ".hdf5 file. " + WHAT_TO_DO
         )
-    config = _read_options(options, str(options))
+    config = read_options(options, str(options))
     return config, read_hdf5(weights, config)
+
+
+def has_weights(path: Path) -> bool:
+    """Whether a directory has an HDF5 file, which goes before a checkpoint in it."""
+    return path.is_dir() and any(
+        entry.name.lower().endswith(HDF5_SUFFIXES) for entry in path.iterdir()
+    )
 
 
 def _load_archive(path: Path, name: str) -> _Pair:
@@ -72,7 +79,7 @@ def _load_archive(path: Path, name: str) -> _Pair:
         options, weights = _pick(names, name)
         options_path, weights_path = Path(folder, OPTIONS_NAME), Path(folder, WEIGHTS_NAME)
         unpack_member(archive, options, options_path, _LARGEST_OPTIONS)
-        config = _read_options(options_path, f"{options:.200} in {path}")
+        config = read_options(options_path, f"{options:.200} in {path}")
         # 8 bytes for each number: float64 is the largest type they may have.
         max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
         max_bytes = min(max_bytes, most_unpacked_bytes(path.stat().st_size))
@@ -123,7 +130,7 @@ def _options_of(weights: Path, name: str) -> Path:
     )
 
 
-def _read_options(path: Path, name: str) -> ElmoConfig:
+def read_options(path: Path, name: str) -> ElmoConfig:
     try:
         if path.stat().st_size > _LARGEST_OPTIONS:
             raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes.")
