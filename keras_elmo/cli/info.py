@@ -52,7 +52,8 @@ def run(source: str, options: str | None, as_json: bool) -> None:
         "kind": _kind(path),
         "path": str(path.absolute()),
         "downloaded": (named is not None and named.embedded_path is None)
-        or "://" in source,
+        or "://" in source
+        or source.startswith("nlpl:"),
         "bytes": size_on_disk(path),
         "configuration": dataclasses.asdict(config),
         "output_dim": config.output_dim,
@@ -127,7 +128,8 @@ def _as_text(found: Mapping[str, Any]) -> str:
     }
     if (named := found["named_model"]) is not None:
         sections["Release"] = {
-            key: named[key] for key in ("description", "license", "citation")
+            key: named[key]
+            for key in ("language", "origin", "description", "license", "citation")
         }
     return "\n\n".join(_section(title, rows) for title, rows in sections.items())
 

@@ -22,15 +22,15 @@ from keras_elmo.weights.download import (
     forget,
 )
 from keras_elmo.weights.handles import resolve_handle
-from keras_elmo.weights.named_models import MODELS
+from keras_elmo.weights.named_models import MODELS, address_of, near_names
 from keras_elmo.weights.tar_archive import unpack_tar
 
 WHAT_TO_DO = (
-    "A source is the name of a model, a directory or a .zip archive with options.json (or "
-    "*_options.json) and one .hdf5 file, the path of that .hdf5 file, the directory or "
-    ".tar.gz archive of a TF1 Hub module, the directory or .index file of a checkpoint of "
-    "bilm-tf, the URL of such a file, a handle on TF-Hub or Kaggle, or an ElmoConfig for "
-    "random weights."
+    "A source is the name of a model or its number at NLPL ('nlpl:136'), a directory or a "
+    ".zip archive with options.json (or *_options.json) and one .hdf5 file, the path of "
+    "that .hdf5 file, the directory or .tar.gz archive of a TF1 Hub module, the directory "
+    "or .index file of a checkpoint of bilm-tf, the URL of such a file, a handle on TF-Hub "
+    "or Kaggle, or an ElmoConfig for random weights."
 )
 
 T = TypeVar("T")
@@ -77,6 +77,7 @@ def locate_source(source: PathLike, has_options: bool = False) -> Path:
     name = os.fspath(source)
     if not isinstance(name, str):
         raise TypeError(f"source must be a path of type str; got {name!r:.200}.")
+    name = address_of(name)
     if name in MODELS:
         return download_named_model(MODELS[name])
     if is_url(name):
@@ -116,6 +117,7 @@ def is_url(name: str) -> bool:
 
 def _address(name: str) -> str | None:
     """The URL or handle of a source, if it has one."""
+    name = address_of(name)
     model = MODELS.get(name)
     return model.weights_url if model else name if is_url(name) else None
 
@@ -137,5 +139,5 @@ def _local(name: str) -> Path:
         pass
     raise SourceError(
         f"source {name!r}: there is no file or directory {str(path.absolute())!r}, and no "
-        f"model of that name (there are {', '.join(MODELS)}). " + WHAT_TO_DO
+        f"model of that name. {near_names(name)} " + WHAT_TO_DO
     )

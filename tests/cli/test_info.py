@@ -120,15 +120,23 @@ def test_named_models(
     with serving(Path(source)) as server:
         urls = (f"{server.url}/weights.hdf5", f"{server.url}/options.json")
         text = {"description": "Tiny", "license": "Free", "citation": "Nobody. 2018."}
+        text |= {"language": "Greek", "origin": "Me"}
         model = NamedModel("tiny", *urls, size=size, sha256=None, **text)
         monkeypatch.setitem(MODELS, "tiny", model)
 
         code, printed, _ = run("list")
         assert code == 0
-        assert "original (374.4 MB, not downloaded)\n  93.6 million" in printed
-        assert "medium (size unknown, not downloaded)" in printed
-        assert printed.startswith("mini (8.0 MB, in the package)\n  4.0 million")
-        assert "tiny (54.4 kB, not downloaded)\n  Tiny.\n  License: Free" in printed
+        assert "original (English, 374.4 MB, not downloaded)\n  93.6 million" in printed
+        assert "medium (English, size unknown, not downloaded)" in printed
+        assert printed.startswith("mini (English, 8.0 MB, in the package)\n  4.0 million")
+        tiny = (
+            "tiny (Greek, 54.4 kB, not downloaded)\n  Tiny.\n  From: Me\n  License: Free\n"
+        )
+        assert tiny in printed
+        printed = run("list", "--language", "greek")[1]
+        assert printed.startswith(tiny)
+        code, _, error = run("list", "--language", "Latin")
+        assert (code, "error: --language: no named model" in error) == (1, True)
         assert f"The cache is {str(cache)!r}." in printed
         assert server.requests == []
         found = json.loads(run("info", "tiny", "--json")[1])

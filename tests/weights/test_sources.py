@@ -131,11 +131,17 @@ def new(model: Path) -> Path:
     return model.parent / "new"
 
 
-NOT_THERE = r"no file or directory '/.*', and no model of that name .* A source"
+NOT_THERE = (
+    r"no file or directory '/.*', and no model of that name. There are mini, .* A source"
+)
 NOTHING = r"found 0 options \(\) and 0 HDF5 files \(\) among 0"
 TWO = r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Pass the .hdf5 file itself"
 ERRORS: list[tuple[Callable[[Path], str | Path], str]] = [
     (lambda model: model / "nowhere", NOT_THERE),
+    (lambda _: "Portugese", "name. Did you mean 'portuguese' or 'portuguese-brwac'\\? A s"),
+    (lambda _: "orginal", "Did you mean 'original' or 'original-5.5b'\\?"),
+    (lambda _: "transformer", "has a Transformer instead of the LSTMs, which is another"),
+    (lambda _: "nlpl:x", "There are mini, original"),
     (lambda _: "", "source '': the name is empty"),
     (lambda _: "~nobody-of-this-name/model", "there is no file or directory"),
     (lambda _: "x" * 300, "there is no file or directory"),
