@@ -8,7 +8,8 @@ from typing import Any
 SOURCE = (
     "what ElmoEmbeddingLayer takes: the name of a model (see 'keras-elmo list'), a "
     "directory, .zip archive or .hdf5 file, the directory or .tar.gz archive of a TF1 Hub "
-    "module, the URL of such a file, or a handle on TF-Hub or Kaggle"
+    "module, the directory of a checkpoint of bilm-tf, the URL of such a file, or a handle "
+    "on TF-Hub or Kaggle"
 )
 SPLITS = ("space", "words", "character")
 DOWNLOADS = "A model that is not on this machine is downloaded into the cache, once."
@@ -26,6 +27,15 @@ def positive_integer(text: str) -> int:
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help=SOURCE)
+
+
+def add_options(parser: argparse.ArgumentParser, source: str = "SOURCE") -> None:
+    parser.add_argument(
+        "--options",
+        metavar="FILE",
+        help=f"the options.json, a path or URL, of a {source} that is an .hdf5 file "
+        "(default: the one next to it)",
+    )
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:

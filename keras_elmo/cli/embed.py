@@ -17,6 +17,7 @@ from keras_elmo.cli.arguments import (
     add_choice,
     add_flag,
     add_number,
+    add_options,
     add_quiet,
     add_split,
     readable_size,
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", required=True, help=f"{SOURCE}; or a saved Keras model (.keras)"
     )
+    add_options(parser)
     _add_vectors(parser)
     _add_input(parser)
     keep = parser.add_mutually_exclusive_group()
@@ -124,20 +126,31 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    texts: str, path: Path, source: str, dry_run: bool, quiet: bool, **options: Any
+    texts: str,
+    path: Path,
+    source: str,
+    options: str | None,
+    dry_run: bool,
+    quiet: bool,
+    **settings: Any,
 ) -> None:
     kind = path.suffix.lower()
-    if kind == ".parquet" and not options["pooled"]:
+    if kind == ".parquet" and not settings["pooled"]:
         raise UsageError("a Parquet file needs --pooled: its rows are of one length")
-    if options["sentence_keys"] and kind not in (".hdf5", ".h5"):
+    if settings["sentence_keys"] and kind not in (".hdf5", ".h5"):
         raise UsageError(f"--use-sentence-keys is for HDF5, not {kind}")
     from keras_elmo.vectors.compute import Job
     from keras_elmo.vectors.estimate import estimate_job
     from keras_elmo.vectors.options import Options
+    from keras_elmo.vectors.vectors import embedding_layer
 
+    job_options = Options(**settings)
+    model: Any = source
+    if options is not None:
+        model = embedding_layer(source, job_options.output_mode, options=options)
     try:
         with _as_file(texts, path) as file:
-            job = Job(source, file, path, Options(**options))
+            job = Job(model, file, path, job_options)
             if dry_run:
                 print(_as_text(estimate_job(job)))
                 return

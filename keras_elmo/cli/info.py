@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_elmo.cli.arguments import DOWNLOADS, add_json, add_source, readable_size
+from keras_elmo.cli.arguments import (
+    DOWNLOADS,
+    add_json,
+    add_options,
+    add_source,
+    readable_size,
+)
 
 if TYPE_CHECKING:
     from keras_elmo.config import ElmoConfig
@@ -31,21 +37,23 @@ _STAGES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     add_json(parser)
 
 
-def run(source: str, as_json: bool) -> None:
+def run(source: str, options: str | None, as_json: bool) -> None:
     from keras_elmo.hub.sources import load_source
     from keras_elmo.weights.named_models import MODELS
 
-    config, arrays, path = load_source(source)
+    config, arrays, path = load_source(source, options=options)
     named = MODELS.get(source)
     found = {
         "source": source,
         "kind": _kind(path),
         "path": str(path.absolute()),
         "downloaded": (named is not None and named.embedded_path is None)
-        or "://" in source,
+        or "://" in source
+        or source.startswith("nlpl:"),
         "bytes": size_on_disk(path),
         "configuration": dataclasses.asdict(config),
         "output_dim": config.output_dim,
@@ -81,10 +89,14 @@ def size_on_disk(path: Path) -> int:
 
 
 def _kind(path: Path) -> str:
+    from keras_elmo.hub.bilm_checkpoint import find_checkpoint
     from keras_elmo.hub.tf_hub import is_tf_hub_module
+    from keras_elmo.weights.sources import has_weights
 
     if is_tf_hub_module(path):
         return "TF1 Hub module"
+    if not has_weights(path) and find_checkpoint(path) is not None:
+        return "checkpoint of bilm-tf"
     return "zip archive" if path.suffix.lower() == ".zip" else "HDF5"
 
 
@@ -116,7 +128,8 @@ def _as_text(found: Mapping[str, Any]) -> str:
     }
     if (named := found["named_model"]) is not None:
         sections["Release"] = {
-            key: named[key] for key in ("description", "license", "citation")
+            key: named[key]
+            for key in ("language", "origin", "description", "license", "citation")
         }
     return "\n\n".join(_section(title, rows) for title, rows in sections.items())
 

@@ -16,15 +16,19 @@ DETAILS = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--language", metavar="NAME", help="list only the models of this language"
+    )
     add_json(parser)
 
 
-def run(as_json: bool) -> None:
+def run(language: str | None, as_json: bool) -> None:
     from keras_elmo.weights.download import cache_directory, is_cached
     from keras_elmo.weights.named_models import list_models
 
     models = [
-        {**dataclasses.asdict(model), "cached": is_cached(model)} for model in list_models()
+        {**dataclasses.asdict(model), "cached": is_cached(model)}
+        for model in list_models(language)
     ]
     if as_json:
         print(json.dumps(models, indent=2))
@@ -38,7 +42,11 @@ def _described(model: Mapping[str, Any]) -> str:
     cached = "in the cache" if model["cached"] else "not downloaded"
     if model["weights_url"] is None:
         cached = "in the package"
-    lines = [f"{model['name']} ({size}, {cached})"]
-    for text in (model["description"] + ".", f"License: {model['license']}"):
+    lines = [f"{model['name']} ({model['language']}, {size}, {cached})"]
+    for text in (
+        f"{model['description']}.",
+        f"From: {model['origin']}",
+        f"License: {model['license']}",
+    ):
         lines += textwrap.wrap(text, 88, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(lines)

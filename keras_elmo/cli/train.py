@@ -12,6 +12,7 @@ from keras_elmo.cli.arguments import (
     SOURCE,
     UsageError,
     add_flag,
+    add_options,
     add_quiet,
     add_split,
     add_texts,
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", metavar="SOURCE", help=f"continue from a trained model: {SOURCE}"
     )
+    add_options(parser, "--init SOURCE")
     parser.add_argument(
         "--vocabulary",
         metavar="FILE",

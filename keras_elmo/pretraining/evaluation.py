@@ -40,12 +40,15 @@ def evaluate(
     batch_size: int = 32,
     window_steps: int = 64,
     split: Split = "space",
+    options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, with a full softmax.
 
     Args:
         source: The directory that :func:`train` wrote, or any other source that has
-            ``vocabulary.txt`` and ``softmax.npz``.
+            ``vocabulary.txt`` and ``softmax.npz``; a directory with a published softmax; or
+            a checkpoint of bilm-tf, with the vocabulary in its directory.
         texts: Text files, directories or patterns, as for :func:`train`.
         sentence_state: ``"reset"`` starts each sentence in the zero state, like the
             embedding layer. ``"carried"``, as in bilm-tf, starts it in the final state of
@@ -53,6 +56,10 @@ def evaluate(
         batch_size: The number of rows computed at once.
         window_steps: The number of steps computed at once; it does not change the result.
         split: How sentences are split into words, as for :func:`train`.
+        options: The ``options.json`` of a ``source`` that is an ``.hdf5`` file; by default
+            the one next to it.
+        vocabulary: The file of the words that the source predicts, one in a line; by
+            default the one in its directory.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -62,8 +69,8 @@ def evaluate(
     paths = expand_paths(texts)
     if next(read_sentences(paths, split=split), None) is None:
         raise ValueError(f"texts: found no words in {', '.join(paths)}.")
-    model, vocabulary = load_language_model(source, batch_size)
-    windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
+    model, words = load_language_model(source, batch_size, options, vocabulary)
+    windows = Windows(model.config, words, batch_size, window_steps, sentence_state)
     return evaluate_windows(model, windows(read_sentences(paths, split=split)))
 
 
@@ -98,13 +105,18 @@ def evaluate_windows(
 
 
 def load_language_model(
-    source: PathLike, batch_size: int
+    source: PathLike,
+    batch_size: int,
+    options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
 ) -> tuple[BidirectionalLanguageModel, Vocabulary]:
     """Reads a source as a language model.
 
     Args:
-        source: A source with ``vocabulary.txt`` and ``softmax.npz``.
+        source: A source with a softmax, as for :func:`evaluate`.
         batch_size: The number of rows of the windows that it reads.
+        options: As for :func:`evaluate`.
+        vocabulary: As for :func:`evaluate`.
 
     Returns:
         The model and the words that it predicts.
@@ -112,8 +124,8 @@ def load_language_model(
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
     """
-    config, arrays, path = load_source(source)
-    softmax = load_softmax(path, config.projection_dim)
+    config, arrays, path = load_source(source, options=options)
+    softmax = load_softmax(path, config.projection_dim, vocabulary)
     model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
     assign_arrays(model.bilm, arrays)
     model.softmax.kernel.assign(softmax.kernel)

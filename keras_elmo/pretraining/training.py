@@ -49,6 +49,7 @@ def train(
     tensorboard: bool = False,
     verbose: bool = True,
     split: Split = "space",
+    options: PathLike | None = None,
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from scratch or from a trained one.
 
@@ -76,6 +77,8 @@ def train(
         tensorboard: Whether to write logs for TensorBoard to ``out/tensorboard``.
         verbose: Whether to show the progress.
         split: How sentences are split into words, as for :func:`read_sentences`.
+        options: The ``options.json`` of a ``model`` that is an ``.hdf5`` file; by default
+            the one next to it.
 
     Returns:
         The trained model.
@@ -103,7 +106,7 @@ def train(
     if isinstance(model, ElmoConfig):
         config = model
     else:
-        config, arrays, path = load_source(model)
+        config, arrays, path = load_source(model, options=options)
         known = load_softmax(path, config.projection_dim) if has_softmax(path) else None
     counts = count_words(read_sentences(paths, split=split))
     if not counts:

@@ -15,6 +15,7 @@ SOFTMAX_FILE_SUFFIX = "softmax_weights.hdf5"  # AllenNLP's, next to the biLM's w
 
 CHAR_EMBEDDING = "char_embed"
 SOFTMAX_PREFIX = "softmax/"
+WORD_EMBEDDING = "embedding"
 
 _MOST_LINES = 100  # of a list of differences
 

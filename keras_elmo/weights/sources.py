@@ -41,11 +41,21 @@ class Model(NamedTuple):
     path: Path
 
 
-def load_path(path: Path, name: str | None = None) -> _Pair:
-    """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages."""
+def load_path(path: Path, name: str | None = None, options: Path | None = None) -> _Pair:
+    """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages.
+
+    ``options`` are those of an HDF5 file, whatever its name.
+    """
     name = str(path) if name is None else name
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if options is not None:
+        if path.is_dir() or suffix == ".zip":
+            raise SourceError(
+                f"options {str(options)!r}: they are for a source that is an .hdf5 file; "
+                f"{name!r} has its own. Leave options out, or name the .hdf5 file itself."
+            )
+        weights = path
+    elif path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
         options, weights = (path / file for file in _pick(names, name))
     elif suffix == ".zip":
@@ -57,8 +67,15 @@ def load_path(path: Path, name: str | None = None) -> _Pair:
             f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
             ".hdf5 file. " + WHAT_TO_DO
         )
-    config = _read_options(options, str(options))
+    config = read_options(options, str(options))
     return config, read_hdf5(weights, config)
+
+
+def has_weights(path: Path) -> bool:
+    """Whether a directory has an HDF5 file, which goes before a checkpoint in it."""
+    return path.is_dir() and any(
+        entry.name.lower().endswith(HDF5_SUFFIXES) for entry in path.iterdir()
+    )
 
 
 def _load_archive(path: Path, name: str) -> _Pair:
@@ -67,7 +84,7 @@ def _load_archive(path: Path, name: str) -> _Pair:
         options, weights = _pick(names, name)
         options_path, weights_path = Path(folder, OPTIONS_NAME), Path(folder, WEIGHTS_NAME)
         unpack_member(archive, options, options_path, _LARGEST_OPTIONS)
-        config = _read_options(options_path, f"{options:.200} in {path}")
+        config = read_options(options_path, f"{options:.200} in {path}")
         # 8 bytes for each number: float64 is the largest type they may have.
         max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
         max_bytes = min(max_bytes, most_unpacked_bytes(path.stat().st_size))
@@ -122,7 +139,7 @@ def _options_of(weights: Path, name: str) -> Path:
     )
 
 
-def _read_options(path: Path, name: str) -> ElmoConfig:
+def read_options(path: Path, name: str) -> ElmoConfig:
     try:
         if path.stat().st_size > _LARGEST_OPTIONS:
             raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes.")
