@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and sizes to read."""
+"""Arguments that several commands share, and numbers to read."""
 
 from __future__ import annotations
 
@@ -25,11 +25,21 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help=SOURCE)
+def add_source(parser: Any, name: str = "source", text: str = SOURCE, **more: Any) -> None:
+    action = parser.add_argument(name, metavar="SOURCE", help=text, **more)
+    action.completer = _complete_source  # for argcomplete
 
 
-def add_options(parser: argparse.ArgumentParser, source: str = "SOURCE") -> None:
+def _complete_source(prefix: str, **_: object) -> list[str]:
+    from argcomplete.completers import FilesCompleter
+
+    from keras_elmo.weights.named_models import MODELS
+
+    names = [name for name in MODELS if name.startswith(prefix)]
+    return [*names, *FilesCompleter()(prefix)]
+
+
+def add_options(parser: Any, source: str = "SOURCE") -> None:
     parser.add_argument(
         "--options",
         metavar="FILE",
@@ -85,8 +95,6 @@ def add_choice(parser: Any, name: str, choices: tuple[str, ...], **more: Any) ->
     parser.add_argument(name, choices=choices, default=choices[0], **more)
 
 
-def readable_size(n_bytes: int) -> str:
-    """A number of bytes as one reads it: ``54.4 MB``, ``1.2 kB``."""
-    if n_bytes >= 1_000_000:
-        return f"{n_bytes / 1e6:,.1f} MB"
-    return f"{n_bytes / 1e3:,.1f} kB"
+def counted(number: int, noun: str) -> str:
+    """``1 sentence``, ``2,000 sentences``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -15,7 +15,6 @@ from keras_elmo.cli.arguments import (
     add_options,
     add_quiet,
     add_source,
-    readable_size,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +24,11 @@ SUMMARY = "write a model in another format"
 DETAILS = (
     "The written model is loaded again and its output compared before it gets its name: "
     f"in the end there is all of OUT, or nothing. {DOWNLOADS}"
+)
+EXAMPLES = (
+    "path/to/module elmo",
+    "mini elmo.keras --output-mode elmo",
+    "original elmo --to savedmodel",
 )
 
 OUTPUT_MODES = (
@@ -104,6 +108,8 @@ def run(
             "--to keras and --to savedmodel"
         )
     _check_target(out, to, force)
+    from rich.filesize import decimal
+
     from keras_elmo.cli.conversion import Conversion
     from keras_elmo.cli.info import mix_of, size_on_disk
 
@@ -118,11 +124,12 @@ def run(
         _put(written, out)
     if quiet:
         return
+    found = f"differ by at most {difference:.1e} of the largest value"
+    found = found if difference else "are equal"
     print(
-        f"Wrote {str(out)!r} ({readable_size(size_on_disk(out))}).\n"
+        f"Wrote {str(out)!r} ({decimal(size_on_disk(out))}).\n"
         "Checked: loaded again, it gives the same vectors for "
-        f"{len(conversion.sentences)} sentences (they differ by at most {difference:.1e} "
-        "of the largest value)."
+        f"{len(conversion.sentences)} sentences (they {found})."
     )
     if to == "hdf5" and conversion.softmax is not None:
         words = len(conversion.softmax.vocabulary)

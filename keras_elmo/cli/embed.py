@@ -19,9 +19,11 @@ from keras_elmo.cli.arguments import (
     add_number,
     add_options,
     add_quiet,
+    add_source,
     add_split,
-    readable_size,
+    counted,
 )
+from keras_elmo.cli.terminal import print_rows
 from keras_elmo.errors import BadLinesError
 
 if TYPE_CHECKING:
@@ -31,6 +33,12 @@ SUMMARY = "write the vectors of a corpus to a file"
 DETAILS = (
     "OUTPUT gets its name when it is complete. Stopped, killed, or out of disk or memory, "
     f"the same command continues where it stopped. {DOWNLOADS}"
+)
+EXAMPLES = (
+    "texts.txt vectors.hdf5 --source mini",
+    "texts.txt.gz means.parquet --source original --pooled --average",
+    "reviews.csv reviews.npy --source mini --column text --split words",
+    "texts.txt vectors.hdf5 --source original --dry-run",
 )
 
 SUFFIXES = (".hdf5", ".h5", ".npy", ".parquet")
@@ -50,23 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="HDF5 (.hdf5, .h5) as AllenNLP's command elmo wrote it, NumPy (.npy), or, "
         "with --pooled, Parquet (.parquet)",
     )
-    parser.add_argument(
-        "--source", required=True, help=f"{SOURCE}; or a saved Keras model (.keras)"
-    )
+    text = f"{SOURCE}; or a saved Keras model (.keras)"
+    add_source(parser, "--source", text, required=True)
     add_options(parser)
-    _add_vectors(parser)
-    _add_input(parser)
-    keep = parser.add_mutually_exclusive_group()
-    add_flag(
-        keep,
-        "--use-sentence-keys",
-        dest="sentence_keys",
-        help="name the datasets of an HDF5 file by their sentences, not by their numbers",
-    )
-    add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
+    _add_input(parser.add_argument_group("what INPUT holds"))
+    _add_vectors(parser.add_argument_group("which vectors to write"))
+    memory = parser.add_argument_group("memory")
     most = "the most {} to compute at once; fewer take less memory"
-    add_number(parser, "--batch-size", 128, most.format("sentences"))
-    add_number(parser, "--token-budget", 16384, most.format("tokens, padding included,"))
+    add_number(memory, "--batch-size", 128, most.format("sentences"))
+    add_number(memory, "--token-budget", 16384, most.format("tokens, padding included,"))
     add_flag(
         parser,
         "--dry-run",
@@ -86,7 +86,7 @@ def _output(text: str) -> Path:
     return path
 
 
-def _add_vectors(parser: argparse.ArgumentParser) -> None:
+def _add_vectors(parser: Any) -> None:
     layers = parser.add_mutually_exclusive_group()
     parser.set_defaults(layers="all")
     for name, kept in (
@@ -101,9 +101,17 @@ def _add_vectors(parser: argparse.ArgumentParser) -> None:
         parser, "--pooled", help="keep one vector for a sentence, the mean of its tokens'"
     )
     add_choice(parser, "--dtype", ("float32", "float16"), help="how to store the numbers")
+    keep = parser.add_mutually_exclusive_group()
+    add_flag(
+        keep,
+        "--use-sentence-keys",
+        dest="sentence_keys",
+        help="name the datasets of an HDF5 file by their sentences, not by their numbers",
+    )
+    add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
+def _add_input(parser: Any) -> None:
     parser.add_argument(
         "--format",
         choices=("text", "jsonl", "csv", "tsv"),
@@ -139,6 +147,8 @@ def run(
         raise UsageError("a Parquet file needs --pooled: its rows are of one length")
     if settings["sentence_keys"] and kind not in (".hdf5", ".h5"):
         raise UsageError(f"--use-sentence-keys is for HDF5, not {kind}")
+    from rich.filesize import decimal
+
     from keras_elmo.vectors.compute import Job
     from keras_elmo.vectors.estimate import estimate_job
     from keras_elmo.vectors.options import Options
@@ -152,18 +162,22 @@ def run(
         with _as_file(texts, path) as file:
             job = Job(model, file, path, job_options)
             if dry_run:
-                print(_as_text(estimate_job(job)))
+                print_rows(_rows(estimate_job(job)))
                 return
-            job.run(progress=not quiet)
+            has_written = job.run(progress=not quiet)
     except BadLinesError as error:
-        lines = "1 line" if error.n_bad_lines == 1 else f"{error.n_bad_lines:,} lines"
         raise ValueError(  # the lines have been logged
-            f"{lines} of {texts!r} cannot be embedded unchanged. Correct the input, or "
-            "use --on-error repair or --on-error skip."
+            f"{counted(error.n_bad_lines, 'line')} of {texts!r} cannot be embedded "
+            "unchanged. Correct the input, or use --on-error repair or --on-error skip."
         ) from error
     if not quiet:
-        n_sentences, n_tokens = len(job.corpus.n_tokens), int(job.corpus.n_tokens.sum())
-        print(f"{n_sentences:,} sentences of {n_tokens:,} tokens are in {str(path)!r}.")
+        lengths = job.corpus.n_tokens
+        n_sentences, n_tokens = len(lengths), int(lengths.sum())
+        content = f"{counted(n_sentences, 'sentence')}, {counted(n_tokens, 'token')}"
+        if has_written:
+            print(f"Wrote {str(path)!r} ({decimal(path.stat().st_size)}): {content}.")
+        else:
+            print(f"{str(path)!r} is finished ({content}). Nothing was written.")
 
 
 @contextlib.contextmanager
@@ -186,26 +200,26 @@ def _as_file(corpus: str, out: Path) -> Iterator[Path]:
             path.unlink(missing_ok=True)
 
 
-def _as_text(estimate: Estimate) -> str:
-    rows = {
+def _rows(estimate: Estimate) -> dict[str, str]:
+    from rich.filesize import decimal
+
+    return {
         "sentences": f"{estimate.n_sentences:,}",
         "tokens": f"{estimate.n_tokens:,}, {estimate.longest:,} in the longest sentence",
-        "file": readable_size(estimate.n_bytes),
-        "room": f"{readable_size(estimate.n_bytes_needed)} needed, "
-        f"{readable_size(estimate.n_bytes_free)} free",
+        "file": decimal(estimate.n_bytes),
+        "room": f"{decimal(estimate.n_bytes_needed)} needed, "
+        f"{decimal(estimate.n_bytes_free)} free",
         "rate": f"{estimate.tokens_per_second:,.0f} tokens/s, measured on "
         f"{estimate.n_tokens_sampled:,} here and now",
-        "to do": f"{estimate.n_tokens_left:,} tokens",
+        "to do": counted(estimate.n_tokens_left, "token"),
         "time": _duration(estimate.seconds),
     }
-    return "\n".join(f"{name:11}{value}" for name, value in rows.items())
 
 
 def _duration(seconds: float) -> str:
     """A time to read: ``40 seconds``, ``2 hours 5 minutes``."""
-    if seconds < 60:
-        return f"{seconds:.0f} seconds"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} minutes"
-    return f"{minutes // 60:,} hours {minutes % 60} minutes"
+    if round(seconds) < 60:
+        return counted(round(seconds), "second")
+    hours, minutes = divmod(round(seconds / 60), 60)
+    parts = ((hours, "hour"), (minutes, "minute"))
+    return " ".join(counted(number, unit) for number, unit in parts if number)

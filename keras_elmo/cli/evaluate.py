@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from keras_elmo.cli.arguments import (
     add_split,
     add_texts,
 )
+from keras_elmo.cli.terminal import is_terminal, print_rows
 
 if TYPE_CHECKING:
     from keras_elmo.pretraining.windows import SentenceState
@@ -25,6 +27,10 @@ SUMMARY = "compute a model's perplexity on text files"
 DETAILS = (
     "The model needs the softmax that it was trained with, as 'keras-elmo train' writes "
     "it and a checkpoint of bilm-tf has it; released models come without one."
+)
+EXAMPLES = (
+    "my_elmo heldout.txt",
+    "mini 'heldout/*.txt' --split words --json",
 )
 
 
@@ -62,9 +68,9 @@ def run(
     from keras_elmo.pretraining import evaluate
 
     settings: Any = {"split": split, "options": options, "vocabulary": vocabulary}
+    settings["verbose"] = is_terminal(sys.stderr)
     found = evaluate(source, texts, sentence_state, batch_size, **settings)._asdict()
     if as_json:
         print(json.dumps({"source": source, "perplexity": found}, indent=2))
-        return
-    for name, value in found.items():
-        print(f"{name:10}{value:10.2f}")
+    else:
+        print_rows({name: f"{value:10,.2f}" for name, value in found.items()})

@@ -15,8 +15,9 @@ from keras_elmo.cli.arguments import (
     add_json,
     add_options,
     add_source,
-    readable_size,
+    counted,
 )
+from keras_elmo.cli.terminal import print_rows
 
 if TYPE_CHECKING:
     from keras_elmo.config import ElmoConfig
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "describe a model"
 DETAILS = DOWNLOADS
+EXAMPLES = ("mini", "path/to/weights.hdf5", "https://tfhub.dev/google/elmo/3 --json")
 
 # The stage of an array, by the first part of its name; highways are numbered.
 _STAGES = {
@@ -61,7 +63,10 @@ def run(source: str, options: str | None, as_json: bool) -> None:
         "scalar_mix": mix_of(arrays),
         "named_model": None if named is None else dataclasses.asdict(named),
     }
-    print(json.dumps(found, indent=2) if as_json else _as_text(found))
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print(found)
 
 
 def mix_of(arrays: Arrays) -> dict[str, Any] | None:
@@ -108,36 +113,44 @@ def _parameters(config: ElmoConfig) -> dict[str, int]:
     return {**counts, "total": sum(counts.values())}
 
 
-def _as_text(found: Mapping[str, Any]) -> str:
-    where = " (downloaded)" if found["downloaded"] else ""
-    filters = found["configuration"]["filters"]
-    sections = {
+def _print(found: Mapping[str, Any]) -> None:
+    """First what everybody asks, then all the rest."""
+    from rich.filesize import decimal
+
+    shape, named = found["configuration"], found["named_model"] or {}
+    n_parameters = found["parameters"]["total"]
+    n_bytes = shape["max_characters_per_token"] - 2  # the others are the token's ends
+    sections: dict[str, Mapping[str, Any]] = {
         found["source"]: {
-            "kind": found["kind"],
-            "path": found["path"] + where,
-            "size": readable_size(found["bytes"]),
+            "size": decimal(found["bytes"]),
+            "parameters": f"{n_parameters / 1e6:,.1f} million"
+            if n_parameters >= 1e6
+            else f"{n_parameters:,}",
+            "vectors": f"{found['output_dim']} numbers for each token, from "
+            f"{counted(shape['n_layers'], 'LSTM layer')}",
+            "language": named.get("language", "not in the files"),
+            "license": named.get("license", "not in the files: check with the authors"),
+            "limits": f"the first {n_bytes} bytes of a token; any number of tokens",
+            "to load it": f"keras_elmo.ElmoEmbeddingLayer({found['source']!r})",
         },
+        "Files": {
+            "kind": found["kind"],
+            "path": found["path"] + " (downloaded)" * found["downloaded"],
+        },
+        "Release": {key: named[key] for key in ("origin", "description", "citation") if named},
         "Configuration": {
-            **found["configuration"],
-            "filters": ", ".join(f"{count} of width {width}" for width, count in filters),
+            **shape,
+            "filters": ", ".join(f"{n} of width {width}" for width, n in shape["filters"]),
             "output_dim": found["output_dim"],
         },
         "Parameters": {name: f"{count:,}" for name, count in found["parameters"].items()},
         "Scalar mix": found["scalar_mix"]
         or {"none": "a layer starts with equal shares and the scale 1"},
     }
-    if (named := found["named_model"]) is not None:
-        sections["Release"] = {
-            key: named[key]
-            for key in ("language", "origin", "description", "license", "citation")
-        }
-    return "\n\n".join(_section(title, rows) for title, rows in sections.items())
-
-
-def _section(title: str, rows: Mapping[str, Any]) -> str:
-    width = max(map(len, rows)) + 2
-    lines = (f"  {name:{width}}{_value(value)}" for name, value in rows.items())
-    return "\n".join([title, *lines])
+    for i, (title, rows) in enumerate(sections.items()):
+        if rows:
+            print("\n" * bool(i), end="")
+            print_rows({name: _value(value) for name, value in rows.items()}, title)
 
 
 def _value(value: Any) -> str:

@@ -24,6 +24,10 @@ DETAILS = (
     "words before it, those after it, and both. The model needs its softmax, which "
     "'mini' and what 'keras-elmo train' writes have."
 )
+EXAMPLES = (
+    "mini 'The plot of this film is thin.' --word plot",
+    "my_elmo 'the cat sat' --split space -n 3 --json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.pretraining.windows import SentenceState, Window, Windows
+from keras_elmo.progress import progress_bar
 from keras_elmo.types import PathLike, Split
 
 
@@ -42,6 +43,7 @@ def evaluate(
     split: Split = "space",
     options: PathLike | None = None,
     vocabulary: PathLike | None = None,
+    verbose: bool = False,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, with a full softmax.
 
@@ -60,6 +62,7 @@ def evaluate(
             the one next to it.
         vocabulary: The file of the words that the source predicts, one in a line; by
             default the one in its directory.
+        verbose: Whether to show a progress bar.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -67,11 +70,20 @@ def evaluate(
         ValueError: The texts contain no words.
     """
     paths = expand_paths(texts)
-    if next(read_sentences(paths, split=split), None) is None:
+    n_tokens = sum(len(words) + 1 for words in read_sentences(paths, split=split))
+    if not n_tokens:
         raise ValueError(f"texts: found no words in {', '.join(paths)}.")
-    model, words = load_language_model(source, batch_size, options, vocabulary)
-    windows = Windows(model.config, words, batch_size, window_steps, sentence_state)
-    return evaluate_windows(model, windows(read_sentences(paths, split=split)))
+    model, known = load_language_model(source, batch_size, options, vocabulary)
+    windows = Windows(model.config, known, batch_size, window_steps, sentence_state)
+    bar = progress_bar("Evaluating", " tokens", n_tokens, shown=verbose)
+
+    def counted() -> Iterator[Window]:
+        for window in windows(read_sentences(paths, split=split)):
+            yield window
+            bar.update(int(np.sum(window["forward_targets"] >= 0)))
+
+    with bar:
+        return evaluate_windows(model, counted())
 
 
 def evaluate_windows(

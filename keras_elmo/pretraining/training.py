@@ -50,6 +50,7 @@ def train(
     verbose: bool = True,
     split: Split = "space",
     options: PathLike | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from scratch or from a trained one.
 
@@ -79,6 +80,7 @@ def train(
         split: How sentences are split into words, as for :func:`read_sentences`.
         options: The ``options.json`` of a ``model`` that is an ``.hdf5`` file; by default
             the one next to it.
+        callbacks: More of Keras's callbacks. An epoch has ``log_steps`` steps.
 
     Returns:
         The trained model.
@@ -133,7 +135,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     words.save(folder / VOCABULARY_NAME)
-    _fit(language_model, words, paths, training, folder, tensorboard, verbose, split)
+    more = [*callbacks]
+    if tensorboard:
+        more.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    _fit(language_model, words, paths, training, folder, more, verbose, split)
     save_language_model(language_model, words, folder)
     return language_model
 
@@ -236,7 +241,7 @@ def _fit(
     paths: Sequence[str],
     training: TrainingConfig,
     folder: Path,
-    tensorboard: bool,
+    callbacks: Sequence[keras.callbacks.Callback],
     verbose: bool,
     split: Split,
 ) -> None:
@@ -255,18 +260,16 @@ def _fit(
         training.window_steps,
         training.sentence_state,
     )
-    callbacks = [
+    ours = [
         Log(folder, training.log_steps, steps_done),
         Checkpoint(folder, training.log_steps),
     ]
-    if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     model.fit(
         windows.dataset(sentences, skip=steps_done),
         initial_epoch=steps_done // training.log_steps,
         epochs=training.n_steps // training.log_steps,
         steps_per_epoch=training.log_steps,
         shuffle=False,  # the sentences are shuffled already
-        callbacks=callbacks,
+        callbacks=[*ours, *callbacks],
         verbose=1 if verbose else 0,
     )

@@ -6,10 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
 from keras_elmo.errors import NotFiniteError
+from keras_elmo.progress import progress_bar
 from keras_elmo.text.reader import OnError
 from keras_elmo.types import PathLike, Split, check_true_or_false
 from keras_elmo.vectors import corpus
@@ -174,10 +172,11 @@ class Job:
             ),
         )
 
-    def run(self, progress: bool = False) -> None:
+    def run(self, progress: bool = False) -> bool:
+        """Returns whether there was anything to do: false if the file is complete."""
         with locked(self.store.path):
             if self.store.is_complete():
-                return
+                return False
             n_done = self.store.begin()
             try:
                 self._fill(n_done, progress)
@@ -185,26 +184,24 @@ class Job:
                 self.store.discard()  # to resume would end here again
                 raise
             self.store.complete()
+            return True
 
     def _fill(self, n_done: int, progress: bool) -> None:
         """Embeds the texts chunk by chunk, in each the longest first."""
-        n_tokens, store = self.corpus.n_tokens, self.store
+        store = self.store
         embedder = Embedder(self.layer, self.options)
-        bar = tqdm(
-            total=int(n_tokens.sum()),
-            desc="Embedding",
-            unit=" tokens",
-            unit_scale=True,
-            disable=not progress,
+        bar = progress_bar(
+            "Embedding",
+            " tokens",
+            int(self.corpus.n_tokens.sum()),
+            done=self.corpus.n_tokens_done(n_done),
+            shown=progress,
         )
         recorded = time.monotonic()
         with store.opened(), bar:
             try:
                 for start, chunk in self.corpus.chunks(n_done):
                     n_before = max(n_done - start, 0)  # of this chunk, by an earlier run
-                    if bar.n == 0:
-                        longest = np.sort([s.n_tokens for s in chunk])[::-1][:n_before]
-                        bar.initial = bar.n = int(n_tokens[:start].sum() + longest.sum())
                     for rows, arrays in embedder.batches(chunk, n_before):
                         for i, vectors in zip(rows, arrays, strict=True):
                             store.write(start + int(i), vectors)

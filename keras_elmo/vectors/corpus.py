@@ -54,11 +54,13 @@ class Corpus:
         self._is_read = False
         n_tokens = array("i")
         self._chunk_digests: list[bytes] = []
+        self._chunk_sizes: list[int] = []
         self.n_text_bytes = 0
         for chunk in _cut(self._usable()):
             n_tokens.extend(sentence.n_tokens for sentence in chunk)
             self.n_text_bytes += sum(len(s.text.encode("utf-8")) for s in chunk)
             self._chunk_digests.append(_chunk_digest(chunk))
+            self._chunk_sizes.append(len(chunk))
         if not n_tokens:
             raise ValueError("texts: there are no sentences in them.")
         self.n_tokens: NDArray[np.int32] = np.array(n_tokens)
@@ -82,6 +84,12 @@ class Corpus:
             if start + len(chunk) > n_done:
                 yield start, chunk
             start += len(chunk)
+
+    def n_tokens_done(self, n_done: int) -> int:
+        """Of the first ``n_done`` sentences, in each chunk the longest ones first."""
+        chunks = np.split(self.n_tokens, np.cumsum(self._chunk_sizes)[:-1])
+        longest_first = np.concatenate([-np.sort(-chunk) for chunk in chunks])  # (n,)
+        return int(longest_first[:n_done].sum())
 
     def sentences(self) -> Iterator[Sentence]:
         for _, chunk in self.chunks():

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.filesize import decimal
 
 from keras_elmo.errors import DiskFullError
 from keras_elmo.text.strict_json import parse_json
@@ -195,9 +196,9 @@ class Store:
         free = shutil.disk_usage(self.path.parent).free
         if self.n_bytes_needed > free:
             raise DiskFullError(
-                f"path: {str(self.path)!r} needs {self.n_bytes_needed:,} bytes while it is "
-                f"made; its disk has {free:,} left. Name a file on another one, or choose "
-                "a smaller output."
+                f"path: {str(self.path)!r} needs {decimal(self.n_bytes_needed)} while it "
+                f"is made; its disk has {decimal(free)} left. Name a file on another one, "
+                "or choose a smaller output."
             )
 
     def _check(self, found: Fingerprint, where: Path) -> None:

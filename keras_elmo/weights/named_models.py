@@ -10,11 +10,12 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _PACKAGE_DATA = Path(__file__).resolve().parents[1] / "data"
 _BASE = "https://allennlp.s3.amazonaws.com/models/elmo"
 
-_BILLION_WORDS = "trained on the 1 Billion Word Benchmark (800 million tokens of news)"
+_BILLION_WORDS = "the 1 Billion Word Benchmark (800 million tokens of news)"
 
 _LICENSE = (
     "No license of their own; AllenNLP: 'We don't impose any restrictions on our models' "
@@ -61,6 +62,9 @@ class NamedModel:
         description: The sizes and the training text.
         license: The license, or the terms of its authors.
         citation: The paper to cite.
+        corpus: The training text; empty if not known.
+        n_parameters: The number of parameters; ``None`` if not known.
+        output_dim: The size of a token's vector; ``None`` if not known.
     """
 
     name: str
@@ -73,6 +77,9 @@ class NamedModel:
     description: str
     license: str
     citation: str
+    corpus: str = ""
+    n_parameters: int | None = None
+    output_dim: int | None = None
 
     @property
     def embedded_path(self) -> Path | None:
@@ -83,7 +90,10 @@ class NamedModel:
 def _allennlp(
     name: str,
     shape: str,
-    description: str,
+    layers: str,
+    n_parameters: int,
+    output_dim: int,
+    corpus: str,
     size: int | None = None,
     sha256: str | None = None,
 ) -> NamedModel:
@@ -96,19 +106,28 @@ def _allennlp(
         sha256=sha256,
         language="English",
         origin="AllenNLP",
-        description=description,
+        description=f"{n_parameters / 1e6:.1f} million parameters: {layers}, vectors of "
+        f"{output_dim}; trained on {corpus}",
+        n_parameters=n_parameters,
+        output_dim=output_dim,
+        corpus=corpus,
         license=_LICENSE,
         citation=_CITATION,
     )
 
 
 def _contributed(
-    name: str, folder: str, weights: str, options: str, **more: str
+    name: str, folder: str, weights: str, options: str, **more: Any
 ) -> NamedModel:
-    """A model with its files in one folder, whose sizes and checksums are not known."""
+    """A model with its files in one folder, whose size and checksum are not known."""
     urls = (f"{folder}/{weights}", f"{folder}/{options}")
-    more = {"license": _NOT_STATED, "citation": _CITATION, **more}
-    return NamedModel(name, *urls, size=None, sha256=None, **more)
+    corpus = more.get("corpus")
+    known = {
+        "license": _NOT_STATED,
+        "citation": _CITATION,
+        "description": f"Trained on {corpus}" if corpus else "See its paper",
+    }
+    return NamedModel(name, *urls, size=None, sha256=None, **{**known, **more})
 
 
 _PORTUGUESE = {
@@ -133,6 +152,9 @@ _MINI = NamedModel(
         "layer, vectors of 512; trained on 19 million tokens of IMDB film reviews; its "
         "README.md is the model card"
     ),
+    n_parameters=3_966_928,
+    output_dim=512,
+    corpus="19 million tokens of IMDB film reviews",
     license="Apache-2.0, as keras-elmo. The reviews it was trained on are not part of it.",
     citation=(
         "Andrew L. Maas, Raymond E. Daly, Peter T. Pham, Dan Huang, Andrew Y. Ng and "
@@ -148,28 +170,36 @@ MODELS: dict[str, NamedModel] = {
         _allennlp(
             "original",
             "2x4096_512_2048cnn_2xhighway",
-            "93.6 million parameters: 2 LSTM layers of 4096 units projected to 512, "
-            f"2 highway layers, vectors of 1024; {_BILLION_WORDS}",
+            "2 LSTM layers of 4096 units projected to 512, 2 highway layers",
+            93_600_848,
+            1024,
+            _BILLION_WORDS,
             size=374_434_792,
             sha256="a6b92b9ccbb13fe489faacd2221c795d4bebe84b75f8aded9d85ea464fa5c994",
         ),
         _allennlp(
             "original-5.5b",
             "2x4096_512_2048cnn_2xhighway_5.5B",
-            "93.6 million parameters: the shape of 'original', trained on 5.5 billion "
-            "tokens of Wikipedia and news",
+            "2 LSTM layers of 4096 units projected to 512, 2 highway layers",
+            93_600_848,
+            1024,
+            "5.5 billion tokens of Wikipedia and news",
         ),
         _allennlp(
             "medium",
             "2x2048_256_2048cnn_1xhighway",
-            "28.0 million parameters: 2 LSTM layers of 2048 units projected to 256, "
-            f"1 highway layer, vectors of 512; {_BILLION_WORDS}",
+            "2 LSTM layers of 2048 units projected to 256, 1 highway layer",
+            28_027_728,
+            512,
+            _BILLION_WORDS,
         ),
         _allennlp(
             "small",
             "2x1024_128_2048cnn_1xhighway",
-            "13.6 million parameters: 2 LSTM layers of 1024 units projected to 128, "
-            f"1 highway layer, vectors of 256; {_BILLION_WORDS}",
+            "2 LSTM layers of 1024 units projected to 128, 1 highway layer",
+            13_593_296,
+            256,
+            _BILLION_WORDS,
             size=54_402_456,
             sha256="747ba97abce8a5f446558369e10bb0f7931437a46867476fdd156f5d7f576229",
         ),
@@ -181,6 +211,7 @@ MODELS: dict[str, NamedModel] = {
             language="English",
             origin="AllenNLP: Matthew Peters",
             description="The shape of 'original', trained on PubMed",
+            corpus="PubMed",
             license=_LICENSE,
         ),
         _contributed(
@@ -188,7 +219,7 @@ MODELS: dict[str, NamedModel] = {
             f"{_BASE}/contributed/pt/wikipedia",
             "elmo_pt_weights.hdf5",
             "options.json",
-            description="Trained on Wikipedia",
+            corpus="Wikipedia",
             **_PORTUGUESE,
         ),
         _contributed(
@@ -196,7 +227,7 @@ MODELS: dict[str, NamedModel] = {
             f"{_BASE}/contributed/pt/brwac",
             "elmo_pt_weights_dgx1.hdf5",
             "options.json",
-            description="Trained on the Brazilian web corpus brWaC",
+            corpus="the Brazilian web corpus brWaC",
             **_PORTUGUESE,
         ),
         # Also in github.com/allenai/allennlp-website/pull/117.
@@ -207,7 +238,6 @@ MODELS: dict[str, NamedModel] = {
             "options.json",
             language="Japanese",
             origin="ExaWizards: Enkhbold Bataa, Joshua Wu",
-            description="The model of the paper below",
             citation=(
                 "Enkhbold Bataa and Joshua Wu. 2019. https://aclanthology.org/P19-1458"
             ),
@@ -221,9 +251,7 @@ MODELS: dict[str, NamedModel] = {
             "options.json",
             language="German",
             origin="T-Systems on site services: Philip May",
-            description=(
-                "Trained on 963 million tokens of Wikipedia, its talk pages included"
-            ),
+            corpus="963 million tokens of Wikipedia, its talk pages included",
             license="BSD-2-Clause",
         ),
         # github.com/stefan-it/plur
@@ -234,10 +262,7 @@ MODELS: dict[str, NamedModel] = {
             "options.json",
             language="Basque",
             origin="Stefan Schweter",
-            description=(
-                "Trained on 73 million tokens of Wikipedia, OPUS and the Leipzig Corpora "
-                "Collection"
-            ),
+            corpus="73 million tokens of Wikipedia, OPUS and the Leipzig Corpora",
         ),
         # github.com/mheinzinger/SeqVec names rostlab.org/~deepppi/seqvec.zip, which is gone
         # (github.com/labstructbioinf/rossmann-toolbox/issues/14). This is the copy of the
@@ -253,6 +278,8 @@ MODELS: dict[str, NamedModel] = {
                 "SeqVec: vectors of 1024 for each amino acid, trained on the protein "
                 "sequences of UniRef50"
             ),
+            corpus="the protein sequences of UniRef50",
+            output_dim=1024,
             license="MIT, as its repository",
             citation=(
                 "Michael Heinzinger, Ahmed Elnaggar, Yu Wang, Christian Dallago, Dmitrii "

@@ -102,6 +102,13 @@ def test_info_of_a_module(module: Path, tmp_path: Path, run: Run) -> None:
     np.testing.assert_allclose(mix["shares"], exponents / exponents.sum(), atol=1e-6)
     assert found["bytes"] > (module / "saved_model.pb").stat().st_size
     text = " ".join(run("info", module)[1].split())
+    loading = f"keras_elmo.ElmoEmbeddingLayer({str(module)!r})"
+    assert text.startswith(f"{module} size ")
+    assert "parameters 6,390 vectors 16 numbers for each token, from 2 LSTM layers" in text
+    assert "license not in the files" in text
+    assert (
+        f"the first 48 bytes of a token; any number of tokens to load it {loading}" in text
+    )
     assert "weights 0.3, -0.2, 0.5 shares 0.353615, 0.214478, 0.431907 scale 1.3" in text
 
     other = tf.Module()
@@ -146,7 +153,8 @@ def test_named_models(
 
     printed = run("info", "tiny")[1]
     assert f"{found['path']} (downloaded)" in printed
-    assert "license      Free" in printed
+    assert "license     Free" in printed
+    assert "language    English" in printed
     assert "citation     Nobody. 2018." in printed
     cached = {m["name"]: m["cached"] for m in json.loads(run("list", "--json")[1])}
     assert [name for name in MODELS if cached[name]] == ["mini", "tiny"]
