@@ -1,7 +1,7 @@
-"""How fast is the layer? Side by side with the TF1 Hub module's own graph.
+"""Compares the speed of the layer with that of the TF1 Hub module's own graph.
 
-Both compute the same output from the same strings with the same weights, in turns, in one
-run. See README.md in this folder for the workloads and for what the numbers mean::
+Both compute the same output from the same strings with the same weights, alternately, in
+one process. README.md in this folder explains the workloads and the numbers::
 
     python examples/benchmark.py --json benchmark.json --chart benchmark.png
 """
@@ -29,10 +29,10 @@ from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 SMALL_CONFIG = ElmoConfig(
     char_dim=4, filters=((1, 8), (2, 8)), n_highway=1, dim=32, projection_dim=16
 )
-# An even mix is what released modules have.
+# Released modules have an even mix.
 MIX = (np.zeros(3, np.float32), np.float32(1))
-# At these scales of the weights gates, clips and activations all have an effect. At larger
-# ones the recurrence is chaotic, and differences of rounding grow.
+# With weights of these scales, gates, clips and activations all have an effect. With larger
+# ones the recurrence is chaotic and amplifies rounding differences.
 SCALE, SMALL_SCALE = 0.03, 0.25
 SIZES = {"pairs": 5, "load_pairs": 3, "batch_size": 32, "large_batch_size": 128}
 SIZES |= {"n_short": 10, "n_job": 128, "epochs": 5}
@@ -54,22 +54,26 @@ def make_parser() -> argparse.ArgumentParser:
         description="Compare this layer with a TF1 Hub module's own graph, pair by pair."
     )
     add = parser.add_argument
-    add("--module", type=Path, help="a TF1 Hub module, made there if it does not exist")
+    add("--module", type=Path, help="a TF1 Hub module; created if it does not exist")
     add("--data", help="aclImdb_v1.tar.gz, what it unpacks to, or 'download'")
-    add("--small", action="store_true", help="a tiny model and few texts: a quick run")
-    add("--workloads", default="".join(WORKLOADS), help="such as acd (default: all)")
+    add("--small", action="store_true", help="a quick run: tiny model, few texts")
+    add(
+        "--workloads",
+        default="".join(WORKLOADS),
+        help="letters, such as acd (default: all)",
+    )
     add("--pairs", type=int, help="how often each side is measured (5, or 2 if small)")
     add("--words", type=int, help="tokens to keep of a review (150, or 12 if small)")
     add("--reviews", type=int, help="reviews that workload g trains with (128, 8 if small)")
-    add("--threads", type=int, help="threads of an operation (default: all)")
-    add("--seed", type=int, default=0, help="makes weights and texts repeatable")
+    add("--threads", type=int, help="threads per operation (default: all)")
+    add("--seed", type=int, default=0, help="seed of the weights and texts")
     add("--json", type=Path, metavar="FILE", help="write all numbers to a file")
     add("--chart", type=Path, metavar="FILE", help="draw the ratios to a PNG file")
     return parser
 
 
 def run(args: argparse.Namespace, folder: Path) -> None:
-    """Makes modules and texts, runs the workloads and reports what they measure."""
+    """Makes modules and texts, runs the workloads and reports the results."""
     config, scale = (SMALL_CONFIG, SMALL_SCALE) if args.small else (ElmoConfig(), SCALE)
     module = args.module or folder / "module"
     if not module.exists():

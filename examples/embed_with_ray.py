@@ -2,15 +2,15 @@
 
     python examples/embed_with_ray.py OUTPUT shards/*.txt --pooled --workers 2
 
-needs no connection: it starts Ray on this machine, and uses "mini", the ELMo that comes
-with the package. Each line is a sentence. Parquet files with a column of texts, and JSON
-lines with such a field, work as well (--column). With --address it uses a cluster that is
-running; OUTPUT and the files must be on a file system that all its machines share.
+needs no network: it starts Ray on this machine and uses "mini", the ELMo that comes with
+the package. Each line is a sentence. Parquet files with a column of texts and JSON Lines
+with a field of texts work as well (--column). With --address it joins a running cluster;
+OUTPUT and the input files must be on a file system that all machines share.
 
 Each input file becomes a folder OUTPUT/NAME of Parquet files, with the rows in their order.
-The folder gets its name when it is complete. Ray repeats the work of a worker or a machine
-that dies. When this program itself dies, run the same command again: it starts with the
-first file that has no folder. So make many files, each of which takes an hour at most.
+The folder gets its name when it is complete. If a worker or a machine fails, Ray repeats
+its work. If this program itself is killed, run the same command again: it resumes with the
+first file that has no folder. Split your corpus into files of an hour's work at most.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ import ray.data
 
 from keras_elmo.vectors import embed_dataset
 
-RECORD = ".job.json"  # in OUTPUT: what changes the vectors; a resumed run has to agree
+RECORD = ".job.json"  # in OUTPUT: all that affects the vectors; a resumed run must match it
 VECTOR_OPTIONS = ("column", "layers", "pooled", "dtype", "on_error", "max_tokens")
 
 
 def main() -> None:
     args = make_parser().parse_args()
-    if duplicates := len(args.inputs) - len({path.name for path in args.inputs}):
-        sys.exit(f"{duplicates} of the files have the name of another one.")
+    if len({path.name for path in args.inputs}) < len(args.inputs):
+        sys.exit("Two input files have the same name. Rename one of them.")
     if tables := [p for p in args.inputs if kind(p) in (".csv", ".tsv")]:
-        sys.exit(f"{tables[0]} is a table. Make lines, JSON lines or Parquet of it.")
+        sys.exit(f"{tables[0]} is a table. Convert it to text, JSON Lines or Parquet.")
     args.output.mkdir(parents=True, exist_ok=True)
     try:
-        # The lock ends with the process, however that ends.
+        # The lock is released with the process, however that ends.
         with filelock.FileLock(args.output / ".lock", timeout=0):
             check_record(args)
             start_ray(args)
@@ -63,17 +63,17 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("output", type=Path, metavar="OUTPUT", help="the folder to write")
     add("inputs", type=Path, nargs="+", metavar="FILE", help=".parquet, .jsonl, or text")
-    add("--source", default="mini", help="what ElmoEmbeddingLayer takes")
-    add("--column", default="text", help="where the texts are (text)")
+    add("--source", default="mini", help="the ELMo model")
+    add("--column", default="text", help="the column or field of the texts (text)")
     add("--layers", default="all", choices=("all", "top", "average", "mix"))
-    add("--pooled", action="store_true", help="a vector for a sentence")
+    add("--pooled", action="store_true", help="one vector per sentence")
     add("--dtype", default="float32", choices=("float32", "float16"))
     add("--on-error", default="fail", choices=("fail", "skip", "repair"))
     add("--max-tokens", type=int, default=10_000)
-    add("--workers", type=int, help="how many (as many as there are CPUs for)")
-    add("--cpus", type=int, default=1, help="of each worker (1)")
-    add("--gpus", type=float, default=0, help="of each worker (0)")
-    add("--address", help="of a running cluster, 'auto' on one of its machines")
+    add("--workers", type=int, help="number of workers (as many as the CPUs allow)")
+    add("--cpus", type=int, default=1, help="CPUs per worker (1)")
+    add("--gpus", type=float, default=0, help="GPUs per worker (0)")
+    add("--address", help="a running cluster's; 'auto' on one of its machines")
     return parser
 
 
@@ -84,12 +84,12 @@ def check_record(args: argparse.Namespace) -> None:
     job |= {f"size of {path.name}": path.stat().st_size for path in args.inputs}
     if any(not path.name.startswith(".") for path in args.output.iterdir()):
         if not record.exists():
-            sys.exit(f"{args.output} holds something else. Name another folder.")
+            sys.exit(f"{args.output} holds other files. Choose another folder.")
         before = json.loads(record.read_text("utf-8"))
         if changed := [name for name in job if before.get(name, job[name]) != job[name]]:
             sys.exit(
-                f"{args.output} was started with something else; these differ: "
-                f"{', '.join(changed)}. Name another folder, or delete it."
+                f"{args.output} belongs to a run with other settings; these differ: "
+                f"{', '.join(changed)}. Choose another folder, or delete this one."
             )
         job = {**before, **job}
     temporary = record.with_suffix(".part")
@@ -98,11 +98,11 @@ def check_record(args: argparse.Namespace) -> None:
 
 
 def start_ray(args: argparse.Namespace) -> None:
-    """Joins a cluster, or makes one of this machine."""
+    """Joins a cluster, or starts one on this machine."""
     n_cpus = None
     if args.address is None:
         args.workers = args.workers or max((os.cpu_count() or 1) // args.cpus, 1)
-        # One more than the workers', for what reads and writes, and mostly waits.
+        # One more than the workers need, for the tasks that read and write.
         n_cpus = args.cpus * args.workers + 1
     ray.init(address=args.address, num_cpus=n_cpus)
     # The rows of a folder's files, one after the other, are then those of the input.
@@ -110,7 +110,7 @@ def start_ray(args: argparse.Namespace) -> None:
 
 
 def embed_file(path: Path, args: argparse.Namespace) -> None:
-    """Embeds a file, unless that is done, and gives the vectors their name at the end."""
+    """Embeds a file, unless its folder exists; the folder is renamed at the end."""
     complete = args.output / path.name
     if complete.exists():
         print(f"{path}: done before")
@@ -126,31 +126,31 @@ def embed_file(path: Path, args: argparse.Namespace) -> None:
         num_gpus=args.gpus,
         **{name: getattr(args, name) for name in VECTOR_OPTIONS},
     ).map_batches(decode, fn_args=[args.column], batch_size=None, batch_format="pyarrow")
-    # A name of its own: workers of a run that died may write to theirs for a moment yet.
+    # A unique name: workers of a killed run may still write to theirs for a moment.
     unfinished = args.output / f".unfinished-{os.getpid()}-{time.time_ns()}"
     unfinished.mkdir()
-    rows = 1 << 16 if args.pooled else None  # of a file; those of tokens have 128 MiB
+    rows = 1 << 16 if args.pooled else None  # per file; files of token vectors have 128 MiB
     vectors.write_parquet(str(unfinished.absolute()), min_rows_per_file=rows)
-    os.sync()  # or a power cut might leave the name, and take the content
+    os.sync()  # otherwise a power cut could keep the new name and lose the content
     unfinished.rename(complete)
     print(f"{path}: done in {time.monotonic() - started:,.0f} s")
 
 
 def kind(path: Path) -> str:
-    """The suffix that says what is in a file, compressed or not."""
+    """The suffix of a file's format, without that of its compression."""
     return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
 def read(path: Path, column: str) -> ray.data.Dataset:
-    """The rows of a file; the lines of a text as bytes."""
+    """The rows of a file; the lines of a text file are bytes."""
     name = str(path.absolute())
     if kind(path) == ".parquet":
         return ray.data.read_parquet(name)
     if kind(path) in (".jsonl", ".ndjson", ".json"):
         return ray.data.read_json(name, file_extensions=None)
 
-    # Ray's own reader ends lines at more than line feeds, and stops at what is not UTF-8.
-    # Within this function, so that workers do not need this module.
+    # Ray's own reader splits at more than line feeds and fails on invalid UTF-8.
+    # A nested function, so that workers do not import this module.
     def lines(_: Any) -> Iterator[Any]:
         with (gzip.open if name.endswith(".gz") else open)(name, "rb") as file:
             if file.read(3) != codecs.BOM_UTF8:
@@ -162,7 +162,7 @@ def read(path: Path, column: str) -> ray.data.Dataset:
 
 
 def decode(table: Any, column: str) -> Any:
-    """Makes strings of texts that are bytes, which need not be UTF-8 if repaired."""
+    """Decodes texts that are bytes; invalid UTF-8 is replaced."""
     texts = table.column(column)
     if texts.type not in (pyarrow.binary(), pyarrow.large_binary()):
         return table

@@ -1,7 +1,7 @@
-"""Is a film review positive? ELMo and two Dense layers, trained on strings.
+"""Classifies film reviews as positive or negative: ELMo and two Dense layers, on strings.
 
 The model of Jacob Zweig's article "ELMo Embeddings in Keras with TensorFlow Hub" (2019)
-on today's Keras. Without ``--data`` it needs no network. See README.md in this folder.
+in Keras 3. Without ``--data`` it needs no network. See README.md in this folder.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ add(
     "--data",
     metavar="PATH",
     help="the IMDB reviews: aclImdb_v1.tar.gz, the directory that it unpacks to, or "
-    "'download' (80 MiB); the few reviews that come with keras-elmo if it is missing",
+    "'download' (80 MiB); default: the few reviews that come with keras-elmo",
 )
-add("--source", default="mini", help="the ELMo model, as ElmoEmbeddingLayer takes it")
+add("--source", default="mini", help="the ELMo model; see ElmoEmbeddingLayer")
 add("--fine-tune", choices=["aggregation", "lstm", "all"], default="aggregation")
 add("--max-tokens", type=int, default=150, help="tokens to keep of a review")
 add("--limit", type=int, metavar="N", help="train and test on at most N reviews")
-add("--epochs", type=int, default=30, help="passes over the reviews; 5 are enough of all")
+add("--epochs", type=int, default=30, help="passes over the reviews; 5 suffice for all")
 add("--batch-size", type=int, default=32)
 add("--learning-rate", type=float, default=1e-3)
 add("--seed", type=int, default=0, help="equal seeds give equal runs")
@@ -44,8 +44,8 @@ args = parser.parse_args()
 keras.utils.set_random_seed(args.seed)
 args.output.mkdir(parents=True, exist_ok=True)
 
-# The model: ELMo's mean over the tokens, then two Dense layers. Only the TensorFlow
-# backend has strings; on the others text_dataset makes character ids of the reviews.
+# The model: ELMo's mean over the tokens, then two Dense layers. Only TensorFlow has string
+# tensors; on the other backends text_dataset turns the reviews into character ids.
 has_strings = keras.backend.backend() == "tensorflow"
 reads: Any = {"split": "words"} if has_strings else {"input_mode": "character_ids"}
 elmo = ElmoEmbeddingLayer(args.source, fine_tune=args.fine_tune, name="elmo", **reads)
@@ -60,7 +60,7 @@ model.compile(
 
 
 def count(variables: list[keras.Variable]) -> int:
-    """How many numbers variables hold."""
+    """The number of parameters in variables."""
     return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
@@ -82,13 +82,13 @@ validation = text_dataset(reviews[:n], labels[:n], **settings)
 training = text_dataset(reviews[n:], labels[n:], shuffle=True, seed=args.seed, **settings)
 print(f"Training on {len(reviews) - n:,} reviews, validating on {n:,} others")
 
-# The data set shuffles by itself.
+# The dataset shuffles itself.
 fitted = model.fit(training, validation_data=validation, epochs=args.epochs, shuffle=False)
 history = fitted.history
 accuracy = model.evaluate(text_dataset(*test, **settings), return_dict=True)["accuracy"]
 print(f"Test accuracy: {accuracy:.4f} on {len(test[0]):,} reviews")
 mix = elmo.scalar_mix
-assert mix is not None  # as with some other values of output_mode
+assert mix is not None  # it is None in some output modes
 shares = " ".join(f"{x:.4f}" for x in keras.ops.softmax(mix.layer_weights))
 print(f"Layer weights: {shares}; gamma: {float(mix.gamma):.4f}")
 

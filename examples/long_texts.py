@@ -1,7 +1,7 @@
-"""What does a long text lose when it is fed in pieces?
+"""Measures what a long text loses when you feed it in pieces.
 
-One text of many tokens, made of the reviews that come with the package, goes through the
-layer whole, and again in pieces (``stateful="pieces"``). See docs/long_texts.md.
+A long text, made of the reviews that come with the package, goes through the layer whole,
+and again in pieces (``stateful="pieces"``). See docs/long_texts.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from keras_elmo.text.reviews import load_reviews
 
 Floats = NDArray[np.floating]
 
-# Tokens that follow a token in its piece, from and to.
+# Ranges of the number of tokens that follow a token in its piece.
 DISTANCES = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 128))
 
 
@@ -26,7 +26,7 @@ def main() -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--source", default="mini", help="the ELMo model")
-    parser.add_argument("--tokens", type=int, default=5000, help="of the text")
+    parser.add_argument("--tokens", type=int, default=5000, help="length of the text")
     parser.add_argument("--piece", type=int, default=100, help="tokens of a piece")
     args = parser.parse_args()
 
@@ -44,10 +44,10 @@ def main() -> None:
     half = whole.shape[-1] // 2
     forward = difference(whole[:, 1:, :half], pieces[:, 1:, :half])
     print(f"\nforward, all tokens: {forward:.1e}\n\ntokens after it   backward")
-    # How many tokens stand after each one in its piece.
+    # How many tokens follow each one in its piece.
     ends = (np.arange(len(tokens)) // args.piece + 1) * args.piece
     after = ends - 1 - np.arange(len(tokens))  # (tokens,)
-    in_last_piece = ends >= len(tokens)  # which ends with the text, and loses nothing
+    in_last_piece = ends >= len(tokens)  # it ends with the text, so nothing is lost
     for first, stop in DISTANCES:
         chosen = ~in_last_piece & (first <= after) & (after < stop)
         if chosen.any():
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def difference(expected: Floats, found: Floats) -> float:
-    """The root mean square of the difference, in parts of that of the expected values."""
+    """The root mean square of the difference, relative to that of the expected values."""
     return float(np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2)))
 
 

@@ -138,6 +138,9 @@ class ElmoEmbeddingLayer(keras.Layer):
             start of sentence, right before the first token, and the end of sentence, right
             after the last one, as in AllenNLP: two more steps. In a sentence without
             tokens, both come first.
+        options: The path or URL of the ``options.json`` of a ``source`` that is an
+            ``.hdf5`` file, as in AllenNLP's ``Elmo(options_file, weight_file)``; ``None``
+            for the options next to it.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``. The
             dtype is that of the computation; a dtype of the inputs, as in
             ``hub.KerasLayer(..., dtype=tf.string)``, counts as left out.
@@ -186,6 +189,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         split: Split = "space",
         output_sequence_length: int | None = None,
         keep_sentence_boundaries: bool = False,
+        options: PathLike | None = None,
         **kwargs: Any,
     ) -> None:
         backends.warn_of_keras_2()
@@ -219,7 +223,7 @@ class ElmoEmbeddingLayer(keras.Layer):
                     "output_sequence_length cuts sentences, as max_tokens does; got both. "
                     "Leave max_tokens out."
                 )
-        self._engine, arrays = self._load_engine(source)
+        self._engine, arrays = self._load_engine(source, options)
         self.config: ElmoConfig | None = getattr(self._engine, "config", None)
         self.n_layers, self.output_dim = self._engine.n_layers, self._engine.output_dim
         self.max_characters_per_token = self._engine.max_characters_per_token
@@ -244,8 +248,15 @@ class ElmoEmbeddingLayer(keras.Layer):
         type(self).trainable.fset(self, self.trainable)
         self._create_weights(arrays)
 
-    def _load_engine(self, source: Any) -> tuple[Engine, dict[str, NDArray[np.float32]]]:
+    def _load_engine(
+        self, source: Any, options: PathLike | None
+    ) -> tuple[Engine, dict[str, NDArray[np.float32]]]:
         """The engine without weights, and the arrays of the source."""
+        if options is not None and (self.engine == "hub" or isinstance(source, ElmoConfig)):
+            raise ValueError(
+                f"options={options!r} is for a source that is an .hdf5 file; got "
+                f"source={source!r:.200} with engine={self.engine!r}. Leave options out."
+            )
         if self.engine == "hub":
             HubEngine.check(
                 self.fine_tune,
@@ -259,7 +270,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         if isinstance(source, ElmoConfig):
             config, arrays = source, {}
         else:
-            config, loaded, _ = load_verified(source)
+            config, loaded, _ = load_verified(source, options)
             arrays = dict(loaded)  # creating weights removes some
         engine = NativeEngine(
             config,

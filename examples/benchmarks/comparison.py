@@ -1,4 +1,4 @@
-"""What a workload measures: values pair by pair, and their ratios."""
+"""The results of a workload: values pair by pair, and their ratios."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WIDTHS = (36, 10, 10, 7, 24, 10)
 HEADINGS = ("", "median", "tokens/s", "GEMM", "ratio (lowest..highest)", "difference")
 
 EXPLANATION = """\
-ratio: a side's value in multiples of the first side's, the median over pairs.
-GEMM: the part of the machine's best float32 matrix-multiply rate, measured before and after
-the workload, that goes into useful work: the LSTMs and their projections for each token
+ratio: a side's value relative to the first side's; the median over pairs.
+GEMM: the share of the machine's best float32 matrix-multiply rate, measured before and
+after the workload, that is useful work: the LSTMs and their projections for each token
 and each sentence boundary, the token encoder for each distinct word of a batch.
 difference: the largest absolute difference of outputs (for f, of losses) from the first
 side's.\
@@ -30,30 +30,31 @@ class Comparison:
     workload: str  # its letter
     title: str
     unit: str  # "s" or "GB"
-    values: Mapping[str, Sequence[float]]  # of each side, one for each pair
+    values: Mapping[str, Sequence[float]]  # of each side, one per pair
     tokens: Sequence[int] = ()  # of each pair
     work: Sequence[int] = ()  # useful multiply-adds of each pair
-    gemm: float = 0.0  # matrix multiplication here, in floating point operations a second
+    gemm: float = (
+        0.0  # best rate of matrix products, in floating-point operations per second
+    )
     differences: Mapping[str, float] = field(default_factory=dict)  # the largest, from ours
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ours(self) -> str:
-        """The side that the others are compared with."""
         return next(iter(self.values))
 
     def ratios(self, side: str) -> list[float]:
-        """A side's values in multiples of ours, pair by pair."""
+        """A side's values relative to ours, pair by pair."""
         pairs = zip(self.values[side], self.values[self.ours], strict=True)
         return [theirs / ours for theirs, ours in pairs]
 
     def rate(self, side: str, amounts: Sequence[int]) -> float:
-        """The median of amounts per second, such as tokens."""
+        """The median of amounts, such as tokens, per second."""
         pairs = zip(amounts, self.values[side], strict=True)
         return statistics.median(amount / seconds for amount, seconds in pairs)
 
     def cells(self, side: str) -> tuple[str, ...]:
-        """A line of the table."""
+        """A row of the table."""
         ratios = self.ratios(side)
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
         difference = self.differences.get(side)
@@ -67,7 +68,7 @@ class Comparison:
         )
 
     def print(self) -> None:
-        """Prints a block of lines, one for each side."""
+        """Prints a table with a row for each side."""
         about = [f"{len(self.values[self.ours])} pairs"]
         if self.tokens:
             about.append(f"{statistics.median(self.tokens):,.0f} tokens each")
@@ -83,7 +84,7 @@ class Comparison:
 
 
 def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> None:
-    """Draws the ratios, with their spread from the lowest to the highest, as PNG."""
+    """Draws the ratios, with their spread from lowest to highest, as PNG."""
     from matplotlib.figure import Figure
 
     bars = [(c, side) for c in comparisons for side in list(c.values)[1:]]
@@ -100,6 +101,6 @@ def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> 
     axes.invert_yaxis()
     axes.axvline(1, color="black", lw=1)
     axes.set_xlim(0, 1.15 * max(map(max, ratios)))
-    axes.set_xlabel("time or memory, in multiples of keras-elmo's (median and spread)")
+    axes.set_xlabel("time or memory relative to keras-elmo (median and spread)")
     figure.suptitle(heading)
     figure.savefig(path, dpi=150)

@@ -1,8 +1,8 @@
 """TF1 Hub modules of ELMo, built with TensorFlow 1's own operations from seeded weights.
 
-As the released ones they have two signatures over one set of variables, loops of TensorFlow
-1, and a ``saved_model.pb`` without tags next to a ``tfhub_module.pb``. The graph is written
-from the module's description, not from the layers, so that it can serve as a reference.
+Like the released ones, they have two signatures that share variables, TensorFlow 1 loops,
+and a ``saved_model.pb`` without tags next to a ``tfhub_module.pb``. The graph follows the
+module's description, not the layers, so that it can serve as a reference.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ LSTM_NAMES = {"W_0": "kernel", "B": "bias", "W_P_0": "projection/kernel"}
 
 @dataclass(frozen=True)
 class Style:
-    """How a module's exporter went about it."""
+    """The choices of a module's exporter."""
 
     # aggregation/weights and aggregation/scaling, or names ending in ELMo_W and ELMo_gamma.
     google_names: bool = True
-    zero_row: bool = True  # of id 0, at the beginning of char_embed
-    state: bool = False  # of the LSTMs, in variables, from call to call
-    # Initial values of variables in the graph: TensorFlow 1 makes them of bilm-tf's arrays.
+    zero_row: bool = True  # for id 0, at the start of char_embed
+    state: bool = False  # variables keep the LSTMs' state from call to call
+    # The graph holds the variables' initial values, as in bilm-tf's exports of arrays.
     constants: bool = False
-    gamma_in_default: bool = True  # which is then the mean of elmo
+    gamma_in_default: bool = True  # default is then the mean of elmo
 
 
 MIX: Mix = (np.array([0.3, -0.2, 0.5], np.float32), np.float32(1.3))
@@ -50,9 +50,9 @@ MIX: Mix = (np.array([0.3, -0.2, 0.5], np.float32), np.float32(1.3))
 def random_arrays(
     config: ElmoConfig, seed: int = 0, scale: float = 0.5
 ) -> dict[str, NDArray[np.float32]]:
-    """Draws weights from a normal distribution, under the HDF5 names.
+    """Draws weights, under the HDF5 names, from a normal distribution.
 
-    A standard deviation of 0.5 suits tiny models, 0.03 the original size: there gates,
+    With a standard deviation of 0.5 for tiny models, and 0.03 for the original size, gates,
     clips and activations all have an effect.
     """
     rng = np.random.default_rng(seed)
@@ -71,7 +71,7 @@ def write_module(
 ) -> Path:
     """Builds a module of two layers and writes it, in the Hub format, to a new directory.
 
-    ``arrays`` are its weights under the HDF5 names.
+    ``arrays`` are the weights under their HDF5 names.
     """
     with tensorflow_1(), tf.Graph().as_default(), v1.Session() as session:
         module = _Module(config, arrays, style, mix)
@@ -96,7 +96,7 @@ def write_module(
 
 @contextmanager
 def tensorflow_1() -> Iterator[None]:
-    """TensorFlow 1's loops, without TensorFlow 2's warnings of them."""
+    """TensorFlow 1 loops, without TensorFlow 2's warnings about them."""
     logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -110,7 +110,6 @@ def tensorflow_1() -> Iterator[None]:
 
 
 def signature(inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> object:
-    """Describes a signature by its inputs and outputs."""
     info = v1.saved_model.utils.build_tensor_info
     return v1.saved_model.signature_def_utils.build_signature_def(
         {name: info(tensor) for name, tensor in inputs.items()},

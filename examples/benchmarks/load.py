@@ -1,4 +1,4 @@
-"""Loads a TF1 Hub module in this process, and prints as JSON what that cost.
+"""Loads a TF1 Hub module in this process, and prints its time and memory as JSON.
 
 The benchmark runs it as ``python load.py hub|ours MODULE SENTENCE THREADS``.
 """
@@ -21,7 +21,7 @@ STATUS = Path("/proc/self/status")
 def main() -> None:
     side, module, sentence, threads = sys.argv[1:]
     tf.config.threading.set_intra_op_parallelism_threads(int(threads))
-    # The check of outputs, which happens when a module is first used, is not loading.
+    # The check of outputs, when a module is first used, is not part of loading.
     os.environ["KERAS_ELMO_VERIFY"] = "0"
     load = hub if side == "hub" else ours
     load_imports = load()
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def hub() -> Callable[[str], Any]:
-    """How a module's own graph is loaded; importing what that takes is not measured."""
+    """A function that loads a module's own graph; imports are not measured."""
     import tensorflow_hub
 
     def load(module: str) -> Any:
@@ -57,8 +57,8 @@ def ours() -> Callable[[str], Any]:
 
 
 def peak_gigabytes() -> float | None:
-    """The largest memory of this process so far, if the system says it."""
-    # Not getrusage, in which a new process starts with its parent's peak.
+    """The peak memory of this process so far, if the system reports it."""
+    # Not getrusage: there a new process starts with its parent's peak.
     if not STATUS.exists():
         return None
     return int(STATUS.read_text("utf-8").split("VmHWM:")[1].split()[0]) / 1e6

@@ -1,4 +1,4 @@
-"""What the machine can do, and what the model asks of it."""
+"""The rate of the machine, and the work of the model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GEMM_REPEATS = 3
 
 
 def description() -> dict[str, Any]:
-    """The processor and the versions of what runs on it."""
+    """The processor and the versions of the software."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -41,10 +41,10 @@ def processor() -> str:
 
 
 def gemm_rate(config: ElmoConfig) -> float:
-    """The best rate of float32 matrix products here, in floating point operations a second.
+    """The best rate of float32 matrix products, in floating-point operations per second.
 
-    The shapes are those of the model's LSTMs, for several numbers of rows, and squares of
-    two sizes.
+    Measured on the shapes of the model's LSTMs, for several numbers of rows, and on squares
+    of two sizes.
     """
     inner, columns = config.output_dim, 4 * config.dim
     shapes = [(rows, inner, columns) for rows in GEMM_ROWS]
@@ -62,18 +62,18 @@ def gemm_rate(config: ElmoConfig) -> float:
 
 
 def lstm_work(config: ElmoConfig) -> int:
-    """Multiply-adds of all LSTMs and their projections, for a step of each direction."""
+    """Multiply-adds of all LSTMs and projections, for one step in both directions."""
     gates = 2 * config.projection_dim * 4 * config.dim
     projection = config.dim * config.projection_dim if config.has_lstm_projection else 0
     return 2 * config.n_layers * (gates + projection)
 
 
 def word_work(config: ElmoConfig, n_characters: int) -> int:
-    """Multiply-adds of the token encoder for a word with so many character ids.
+    """Multiply-adds of the token encoder for a word with ``n_characters`` ids.
 
-    The ids include the marks of its begin and its end. Counted are convolutions over each
-    window that differs from the others (all windows after the word's end are the same),
-    highway layers and the projection.
+    The ids include those for the start and end of the word. The count includes convolutions
+    over distinct windows (all windows after the word's end are the same), highway layers
+    and the projection.
     """
     n_characters = min(n_characters, config.max_characters_per_token)
     total = 0
@@ -87,11 +87,11 @@ def word_work(config: ElmoConfig, n_characters: int) -> int:
 
 
 def useful_work(config: ElmoConfig, texts: Sequence[str]) -> int:
-    """Multiply-adds that a batch cannot do without.
+    """The multiply-adds that a batch needs.
 
-    Counted are LSTMs and projections for each token and each sentence boundary, and the
-    token encoder for each distinct word. Not counted are padding, a word's second time,
-    element-wise operations, the mix and the mean.
+    The count includes LSTMs and projections for each token and sentence boundary, and the
+    token encoder for each distinct word. It excludes padding, repeated words, element-wise
+    operations, the mix and the mean.
     """
     sentences = [text.split() for text in texts]
     steps = sum(len(sentence) + 2 for sentence in sentences)

@@ -1,6 +1,6 @@
-"""Which precision pays on this processor? Matrix products, and the layer, in each.
+"""Compares precisions on this processor: the speed of matrix products and of the layer.
 
-The model has random weights of a released model's shape, so nothing is downloaded::
+The model has random weights of a released model's shape; nothing is downloaded::
 
     python examples/benchmarks/precision.py
 """
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def print_products(config: ElmoConfig, repeats: int) -> None:
-    """Prints the rate of an LSTM's matrix products, for several numbers of rows."""
+    """Prints the rate of an LSTM's matrix products for several numbers of rows."""
     inner, columns = config.output_dim, 4 * config.dim
     print(f"\nGFLOP/s of (rows, {inner}) x ({inner}, {columns})")
     print(f"{'rows':>15}" + "".join(f"{rows:8d}" for rows in ROWS))
@@ -66,7 +66,7 @@ def print_products(config: ElmoConfig, repeats: int) -> None:
 
 
 def print_layers(config: ElmoConfig, texts: list[str], repeats: int) -> None:
-    """Prints the layer's speed and error under each dtype policy, with equal weights."""
+    """Prints the layer's speed and error under each dtype policy, with the same weights."""
     layers = {policy: ElmoEmbeddingLayer(config, dtype=policy) for policy in POLICIES}
     for layer in layers.values():
         layer.set_weights(layers["float32"].get_weights())
@@ -87,11 +87,11 @@ def print_layers(config: ElmoConfig, texts: list[str], repeats: int) -> None:
             f"{policy:>15}{n_tokens / seconds[policy]:10,.0f}"
             f"{1e3 * latency[policy]:9.0f} ms{error:15.1e}"
         )
-    print("Errors are shares of the largest value of float32.")
+    print("Errors are relative to the largest float32 value.")
 
 
 def medians(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """The median of the seconds that each takes, all in turns, after one to warm up."""
+    """The median seconds of each, run alternately after a warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():

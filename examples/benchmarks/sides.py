@@ -1,7 +1,7 @@
-"""The implementations that the benchmark compares, behind one interface.
+"""The implementations that the benchmark compares.
 
-Each takes sentences and returns the mean over tokens of ELMo's mix, the ``"default"``
-output.
+Each takes sentences and returns the ``"default"`` output: the mean over tokens of ELMo's
+mix.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Side(NamedTuple):
     embed: Embed
 
     def timed(self, batches: Sequence[Texts]) -> tuple[float, list[Floats]]:
-        """Seconds for batches one after the other, and the vectors of each (batch, D)."""
+        """The seconds for all batches, and the vectors of each, (batch, D)."""
         start = time.perf_counter()
         outputs = [self.embed(batch) for batch in batches]
         return time.perf_counter() - start, outputs
@@ -51,7 +51,7 @@ def make_sides(module: Path) -> list[Side]:
         vectors = ElmoEmbeddingLayer(module, engine=engine)(text)
         return keras.Model(text, vectors).predict_on_batch
 
-    signature = load_module(module).signatures["default"]  # as hub.load does it
+    signature = load_module(module).signatures["default"]  # as in hub.load
 
     def call(texts: Texts) -> Floats:
         vectors: Floats = signature(strings=tf.constant(texts))["default"].numpy()

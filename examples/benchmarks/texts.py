@@ -1,4 +1,4 @@
-"""The texts that the benchmark gives to each implementation."""
+"""The texts of the benchmark."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from keras_elmo.text.reviews import Reviews
 Texts = NDArray[np.object_]
 """Sentences (n,) of ``str``, whose tokens are separated by spaces."""
 
-# These make texts like the IMDB reviews in the lengths of reviews and the number of
-# distinct words in a batch, on which an encoder of distinct words depends.
+# These make texts like the IMDB reviews in length and in the number of distinct words per
+# batch, which determines the cost of the token encoder.
 N_WORDS = 20_000
 ZIPF_SHIFT, ZIPF_EXPONENT = 3, 1.15
 LOG_LENGTH = (5.38, 0.64)  # mean and standard deviation
 
-# In these texts one token in twelve depends on the label, mostly in the right way.
+# In these texts one token in twelve depends on the label, with some noise.
 OPINION_EVERY, N_OPINIONS, HONESTY = 12, 20, 0.8
 
 
@@ -36,7 +36,7 @@ def real_reviews(data: str, n: int, n_tokens: int, seed: int) -> Reviews:
 
 
 def seeded_reviews(n: int, n_tokens: int, seed: int) -> Reviews:
-    """Makes ``n`` texts of up to ``n_tokens`` tokens, of which half are "positive"."""
+    """``n`` random texts of up to ``n_tokens`` tokens, half of them "positive"."""
     rng = np.random.default_rng(seed)
     words = _vocabulary(seed)
     shares = (np.arange(1, N_WORDS + 1) + ZIPF_SHIFT) ** -ZIPF_EXPONENT
@@ -47,14 +47,14 @@ def seeded_reviews(n: int, n_tokens: int, seed: int) -> Reviews:
         ranks = rng.choice(N_WORDS, length, p=shares / shares.sum())
         opinions = rng.integers(N_OPINIONS, size=len(ranks[::OPINION_EVERY]))
         sides = (label == 1) == (rng.random(len(opinions)) < HONESTY)
-        # Words of no special frequency, one half positive and the other negative.
+        # Words of medium frequency: one half positive, the other negative.
         ranks[::OPINION_EVERY] = 100 + opinions + N_OPINIONS * sides
         texts[i] = " ".join(words[rank] for rank in ranks)
     return texts, labels
 
 
 def _vocabulary(seed: int) -> list[str]:
-    """Different words, of which frequent ones, the first, tend to be short."""
+    """Distinct words; the first, which are frequent, tend to be short."""
     rng = random.Random(seed)
     words: dict[str, None] = {}
     while len(words) < N_WORDS:
@@ -64,19 +64,19 @@ def _vocabulary(seed: int) -> list[str]:
 
 
 def batches(texts: Texts, size: int, n: int) -> Iterator[Texts]:
-    """``n`` full batches of texts, which start again at the first when they run out."""
+    """``n`` full batches; after the last text, the first follows again."""
     for start in range(0, n * size, size):
         yield texts[np.arange(start, start + size) % len(texts)]
 
 
 def short_sentences(texts: Texts, n_tokens: int) -> Texts:
-    """The first tokens of each text that has so many."""
+    """The first ``n_tokens`` tokens of each text that is long enough."""
     starts = [text.split(" ")[:n_tokens] for text in texts]
     return np.array([" ".join(s) for s in starts if len(s) == n_tokens], dtype=object)
 
 
 def random_letters(n: int, seed: int) -> Texts:
-    """Sentences of random words: 1 to 30 of them, of 1 to 20 letters each."""
+    """Sentences of 1 to 30 random words of 1 to 20 letters."""
     rng = random.Random(seed)
     sentences = [
         " ".join(

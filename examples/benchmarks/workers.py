@@ -1,7 +1,7 @@
-"""What a large corpus takes: rates and memory of workers with one processor each.
+"""Estimates the cost of a large corpus from workers with one processor each.
 
-All workers embed the same sentences at the same time, as with Ray, but without what Ray
-itself takes. From their rates it computes what a billion sentences take::
+All workers embed the same sentences at the same time, as with Ray, but without Ray's
+overhead. The program computes the cost of a billion sentences from their rates::
 
     python examples/benchmarks/workers.py --workers 2 --data aclImdb_v1.tar.gz
 """
@@ -29,23 +29,23 @@ from keras_elmo.text.reviews import load_reviews
 
 BILLION = 10**9
 
-barrier: Any = None  # of the workers: they start when all have loaded the layer
+barrier: Any = None  # workers start when all of them have loaded the layer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measure what a large corpus takes.",
+        description="Estimate the cost of a large corpus.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
     add("--source", help="the ELMo model; by default random weights of a released shape")
-    add("--data", help="aclImdb_v1.tar.gz; if missing, the package's own reviews")
-    add("--sentences", type=int, default=4096, help="of each worker")
-    add("--workers", type=int, default=1, help="at the same time")
-    add("--pooled", action="store_true", help="a vector for a sentence and layer")
+    add("--data", help="aclImdb_v1.tar.gz; default: the package's own reviews")
+    add("--sentences", type=int, default=4096, help="per worker")
+    add("--workers", type=int, default=1, help="number of workers")
+    add("--pooled", action="store_true", help="one vector per sentence and layer")
     args = parser.parse_args()
     _, (reviews, _) = load_imdb(args.data) if args.data else load_reviews()
-    # A sentence ends after a mark and the quotes and brackets that it closes.
+    # A sentence ends after a mark and the closing quotes and brackets.
     marked = [re.sub(r"([.!?]+['\")\]]*) (?=[^a-z])", r"\1\n", text) for text in reviews]
     sentences = dict.fromkeys("\n".join(marked).split("\n"))  # each once
     found = [" ".join(tokenize(sentence)) for sentence in sentences]
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def set_up(starting: Any) -> None:
-    """Prepares a worker: one thread, and a barrier to start at."""
+    """Prepares a worker: one thread, and the barrier that starts it."""
     global barrier
     barrier = starting
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -81,7 +81,7 @@ def set_up(starting: Any) -> None:
 
 
 def measure(source: str, texts: list[str], pooled: bool) -> tuple[float, int, float]:
-    """Embeds texts in a worker: seconds, bytes of vectors in float32, peak memory in GB."""
+    """Embeds texts; returns seconds, bytes of float32 vectors and peak memory in GB."""
     try:
         layer = ElmoEmbeddingLayer(source, "pooled_layers" if pooled else "layers")
         text = keras.Input((), dtype="string")
@@ -106,7 +106,7 @@ def measure(source: str, texts: list[str], pooled: bool) -> tuple[float, int, fl
 def print_billion(
     n_sentences: int, n_tokens: int, n_bytes: int, seconds: list[float]
 ) -> None:
-    """Prints what a billion such sentences take, from what each worker took for these."""
+    """Prints the cost of a billion such sentences, from each worker's seconds."""
     times = BILLION / n_sentences
     rates = [n_tokens / each for each in seconds]
     hours = times * n_tokens / (sum(rates) / len(rates)) / 3600

@@ -1,4 +1,4 @@
-"""The workloads of the benchmark: each runs its sides in turns, pair by pair."""
+"""The workloads of the benchmark; each runs its sides alternately, pair by pair."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ HIDDEN = 256
 
 @dataclass(frozen=True)
 class Setting:
-    """What the workloads share."""
+    """The settings that the workloads share."""
 
     modules: dict[str, Path]  # by style; all workloads but loading use the first
     config: ElmoConfig  # of their model
-    reviews: Reviews  # to take batches from
-    threads: int | None  # of TensorFlow, for an operation
+    reviews: Reviews  # the source of batches
+    threads: int | None  # TensorFlow's threads per operation
     seed: int
     pairs: int  # how often each side is measured
     load_pairs: int  # and how often it loads each module in workload e
     batch_size: int
     large_batch_size: int  # in workload d
-    n_short: int  # sentences that workload c embeds one by one in a measurement
-    n_job: int  # reviews that workload g trains with, and as many to validate with
+    n_short: int  # sentences that each measurement of workload c embeds one by one
+    n_job: int  # reviews that workload g trains on; it validates on as many
     epochs: int  # of workload g
 
     @property
@@ -52,8 +52,8 @@ class Setting:
         return next(iter(self.modules.values()))
 
 
-def in_turns(names: Sequence[str], pairs: int, title: str) -> Iterator[tuple[int, str]]:
-    """Says whose turn it is, in reversed order every second time: pair and side."""
+def alternating(names: Sequence[str], pairs: int, title: str) -> Iterator[tuple[int, str]]:
+    """Yields pair and side, in reversed order every second time."""
     with tqdm(total=pairs * len(names), desc=title, unit=" runs") as progress:
         for pair in range(pairs):
             for name in names if pair % 2 == 0 else reversed(names):
@@ -64,7 +64,7 @@ def in_turns(names: Sequence[str], pairs: int, title: str) -> Iterator[tuple[int
 def embed_reviews(
     setting: Setting, sides: Sequence[Side], workload: str = "a"
 ) -> list[Comparison]:
-    """Workloads a and d: batches of reviews, and large ones."""
+    """Workloads a and d: batches and large batches of reviews."""
     size = setting.batch_size if workload == "a" else setting.large_batch_size
     runs = [[batch] for batch in batches(setting.reviews[0], size, setting.pairs)]
     return [_embed(setting, sides, workload, f"batches of {size} reviews", runs)]
@@ -95,7 +95,7 @@ def _embed(
     title: str,
     runs: Sequence[Sequence[Texts]],  # the batches of each measurement
 ) -> Comparison:
-    # The first batch of a shape costs more.
+    # The first batch of each shape takes longer.
     shapes = {(len(b), max(map(len, map(str.split, b)))): b for run in runs for b in run}
     for side in tqdm(sides, desc=f"({workload}) warm-up", unit=" sides"):
         side.timed(list(shapes.values()))
@@ -103,7 +103,7 @@ def _embed(
     by_name = {side.name: side for side in sides}
     values: dict[str, list[float]] = {name: [] for name in by_name}
     outputs: dict[str, list[Floats]] = {name: [] for name in by_name}
-    for pair, name in in_turns(list(by_name), len(runs), f"({workload}) {title}"):
+    for pair, name in alternating(list(by_name), len(runs), f"({workload}) {title}"):
         seconds, vectors = by_name[name].timed(runs[pair])
         values[name].append(seconds)
         outputs[name] += vectors
@@ -121,20 +121,22 @@ def _embed(
 
 
 def largest_differences(outputs: dict[str, list[Floats]]) -> dict[str, float]:
-    """How far each side's vectors are from ours, at most."""
+    """The largest difference of each side's vectors from ours."""
     ours = np.concatenate(outputs[OURS])
     others = {name: np.concatenate(x) for name, x in outputs.items() if name != OURS}
     return {name: float(np.abs(other - ours).max()) for name, other in others.items()}
 
 
 def load(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
-    """Workload e: loading and the first sentence, each time in a fresh process."""
+    """Workload e: loading and the first sentence, always in a fresh process."""
     comparisons = []
     for style, module in setting.modules.items():
         for path in filter(Path.is_file, module.rglob("*")):
             path.read_bytes()  # so that no side is the first to read from the disk
         found: dict[str, list[dict[str, Any]]] = {OURS: [], "hub.load": []}
-        for _, name in in_turns(list(found), setting.load_pairs, f"(e) loading, {style}"):
+        for _, name in alternating(
+            list(found), setting.load_pairs, f"(e) loading, {style}"
+        ):
             found[name].append(_in_fresh_process(setting, name, module))
         vectors = {name: [np.array(n["vector"]) for n in ns] for name, ns in found.items()}
         for key, title, unit in (
@@ -144,7 +146,7 @@ def load(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
             ("first_gigabytes", "peak memory with the first sentence", "GB"),
         ):
             values = {name: [n[key] for n in numbers] for name, numbers in found.items()}
-            if values[OURS][0] is not None:  # not every system says the memory
+            if values[OURS][0] is not None:  # not every system reports memory
                 title = f"{title}, {style}"
                 differences = largest_differences(vectors)
                 comparison = Comparison("e", title, unit, values, differences=differences)
@@ -185,9 +187,9 @@ def train_steps(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
     losses: dict[str, list[float]] = {name: [] for name in models}
     runs = np.split(np.arange(setting.pairs * size) % len(texts), setting.pairs)
     title = f"training steps on {size} reviews"
-    for pair, name in in_turns(list(models), setting.pairs, f"(f) {title}"):
+    for pair, name in alternating(list(models), setting.pairs, f"(f) {title}"):
         rows, model = runs[pair], trained[name]  # rows: (size,)
-        model.reset_metrics()  # or the loss would be the mean over all steps
+        model.reset_metrics()  # otherwise the loss would be the mean over all steps
         start = time.perf_counter()
         logs = model.train_on_batch(texts[rows], labels[rows], return_dict=True)
         values[name].append(time.perf_counter() - start)
@@ -200,18 +202,18 @@ def train_steps(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
 
 
 def run_job(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
-    """Workload g: the article's whole job, each epoch validated, in two ways.
+    """Workload g: the article's whole job, with validation after each epoch, in two ways.
 
-    The module's graph embeds each text in each epoch; ours computes each text's pooled
-    layers once, and trains the mix and the head on them. The model is the same, because
-    mixing and taking the mean commute.
+    The module's graph embeds each text in each epoch. Ours computes each text's pooled
+    layers once, and trains the mix and the head on them. The models are the same, because
+    mixing and mean pooling commute.
     """
     texts, labels = setting.reviews
     rows = np.arange(2 * setting.n_job) % len(texts)
     parts = [(texts[part], labels[part]) for part in np.split(rows, [setting.n_job])]
 
     def fit(model: keras.Model, training: Any, validation: Any) -> list[float]:
-        # The reviews are in random order already, which has to be the same for both.
+        # The reviews are already in random order, which must be the same for both.
         how = {"epochs": setting.epochs, "batch_size": setting.batch_size}
         fitted = model.fit(
             *training, validation_data=validation, shuffle=False, verbose=0, **how
@@ -222,7 +224,7 @@ def run_job(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
     through_hub = article_model(
         ElmoEmbeddingLayer(setting.module, engine="hub"), setting.seed
     )
-    # The mix starts as the module's own.
+    # Our mix starts with the module's weights.
     mix = through_hub.layers[1].scalar_mix
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="keras-elmo-benchmark-") as folder:
@@ -254,7 +256,7 @@ def run_job(setting: Setting, sides: Sequence[Side]) -> list[Comparison]:
 def article_model(
     elmo: keras.layers.Layer, seed: int, shape: tuple[int, ...] | None = None
 ) -> keras.Model:
-    """The article's model, from strings or features; equal seeds give equal starts."""
+    """The article's model on strings or features; equal seeds give equal weights."""
     inputs = keras.Input((), dtype="string") if shape is None else keras.Input(shape)
     x = elmo(inputs)  # (batch, D)
     for i, (units, activation) in enumerate([(HIDDEN, "relu"), (1, "sigmoid")]):

@@ -1,7 +1,7 @@
-"""Features once, a classifier on top: what a frozen ELMo knows about sentiment.
+"""Classifies IMDB reviews with a linear classifier on the features of a frozen ELMo.
 
-The pooled layers of each IMDB review are computed in one pass, into files; an interrupted
-run resumes there. A linear classifier on them is found in seconds by ridge regression::
+The pooled layers of all reviews are computed in one pass and written to files; an
+interrupted run resumes. Ridge regression then finds the classifier in seconds::
 
     python examples/imdb/features.py aclImdb_v1.tar.gz
 """
@@ -28,12 +28,11 @@ def main() -> None:
     layer = ElmoEmbeddingLayer(args.source, "pooled_layers", split="words")
     halves = []
     for name, (texts, labels) in zip(("train", "test"), load_imdb(args.data), strict=True):
-        # In random order, the first words of each.
         order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
         cut = [" ".join(text.split()[: args.words]) for text in texts[order]]
         pooled = compute_features(layer, cut, args.output / f"{name}.npy")
         flat = np.asarray(pooled).reshape(len(order), -1)  # (n, (n_layers + 1) * D)
-        # Layer 0 is the token vector twice; once is enough.
+        # Layer 0 holds the token vector twice: drop one of them.
         halves.append((flat[:, layer.output_dim // 2 :], 2 * labels[order] - 1))
     (x, y), test = halves  # features (n, features), and -1 or 1 (n,)
     n_validation = max(1, round(len(x) / 10))
@@ -54,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--source", default="mini", help="the ELMo model")
     add("--words", type=int, default=150, help="words to keep of a review")
     add("--limit", type=int, metavar="N", help="at most N reviews of each half")
-    add("--seed", type=int, default=0, help="of the reviews' order")
+    add("--seed", type=int, default=0, help="seed of the reviews' order")
     add("--output", type=Path, default=Path("imdb_features_output"), metavar="DIR")
     return parser
 
@@ -64,8 +63,8 @@ def ridge_regression(
 ) -> tuple[Floats, float]:
     """Fits a linear classifier to features (n, features) and labels (n,) of -1 or 1.
 
-    In closed form, with the penalty that is best on the validation pair: weights
-    (features,) and a bias.
+    The penalty is the one that is best on the validation pair. Returns weights (features,)
+    and a bias.
     """
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6  # (features,)
     x = ((x - mean) / scale).astype(np.float64)

@@ -1,7 +1,7 @@
-"""All of ELMo trained on the sentiment of IMDB reviews.
+"""Fine-tunes all of ELMo on the sentiment of IMDB reviews.
 
-A linear classifier reads the mean and the maximum over the tokens of all layers; ELMo
-trains along with it. The trained ELMo is a source for ``ElmoEmbeddingLayer``::
+ELMo is trained together with a linear classifier on the mean and the maximum over the
+tokens of all layers. The trained ELMo is a source for ``ElmoEmbeddingLayer``::
 
     python examples/imdb/fine_tune.py aclImdb_v1.tar.gz --output tuned
 """
@@ -20,7 +20,7 @@ from keras import ops
 from keras_elmo import ElmoEmbeddingLayer, text_dataset
 from keras_elmo.text.imdb import load_imdb
 
-# The classifier reads features whose spread is that of so many reviews before training.
+# The classifier's inputs are normalized by the spread of this many reviews' features.
 REVIEWS_TO_MEASURE = 2000
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     x = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros")(x)
     model = keras.Model(review, x)
 
-    # Adam's rate rises for a tenth of the steps, and then falls to zero.
+    # The learning rate rises for a tenth of the steps, then falls to zero.
     n_steps = args.epochs * len(training)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0,
@@ -75,7 +75,7 @@ def main() -> None:
         training,
         validation_data=text_dataset(reviews[:n], labels[:n], **settings),
         epochs=args.epochs,
-        shuffle=False,  # the data set shuffles by itself
+        shuffle=False,  # the dataset shuffles itself
     )
     accuracy = model.evaluate(text_dataset(*test, **settings), return_dict=True)["accuracy"]
     print(f"Test accuracy: {accuracy:.4f} on {len(test[0]):,} reviews")
@@ -97,9 +97,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("--limit", type=int, metavar="N", help="at most N reviews of each half")
     add("--epochs", type=int, default=3)
     add("--batch-size", type=int, default=64)
-    add("--learning-rate", type=float, default=1.5e-3, help="Adam's highest rate")
-    add("--dropout", type=float, default=0.3, help="share of the features to drop")
-    add("--seed", type=int, default=0, help="of the order of the reviews and of dropout")
+    add("--learning-rate", type=float, default=1.5e-3, help="the highest learning rate")
+    add("--dropout", type=float, default=0.3, help="dropout rate of the features")
+    add("--seed", type=int, default=0, help="seed of the order and of dropout")
     add("--output", type=Path, default=Path("imdb_fine_tuned"), metavar="DIR")
     return parser
 
@@ -112,7 +112,7 @@ class MeanAndMaximum(keras.layers.Layer):
     """
 
     def call(self, layers: Any, mask: Any = None) -> Any:
-        """Zeros stand for the maximum of a review without tokens."""
+        # The maximum of a review without tokens is zeros.
         batch, time = ops.shape(layers)[:2]
         x = ops.reshape(layers, (batch, time, layers.shape[2] * layers.shape[3]))
         mask = ops.expand_dims(mask, -1)  # (batch, time, 1)

@@ -1,13 +1,13 @@
-"""Which of ELMo's layers does a task want? The mix that each of several tasks learns.
+"""Compares the weights of ELMo's layers that several tasks learn.
 
-The layers of reviews, and of their tokens, are computed once, into files; an interrupted
-run resumes. For each task a linear classifier is trained on their mix: with learned
-weights, with equal ones, and on each layer alone. The program prints weights and scores,
-and draws the weights::
+The layers of reviews and of their tokens are computed once and written to files; an
+interrupted run resumes. For each task a linear classifier is trained on a mix of the
+layers with learned weights, on one with equal weights, and on each layer alone. The
+program prints weights and scores, and draws the weights::
 
     python examples/layer_weights/compare_layers.py --data download --wnut17 wnut17
 
-Without ``--data`` it takes the few reviews that come with keras-elmo.
+Without ``--data`` it uses the few reviews that come with keras-elmo.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--source", default="mini", help="the ELMo model")
     add("--limit", type=int, default=2000, help="training reviews; half as many held out")
     add("--steps", type=int, default=1000, help="batches for each head")
-    add("--seeds", type=int, default=3, help="how often to train each")
+    add("--seeds", type=int, default=3, help="number of runs per task")
     add("--output", type=Path, default=Path("layer_weights_output"), metavar="DIR")
     return parser.parse_args()
 
 
 def read_reviews(data: str | None, limit: int) -> list[tuple[Any, Any]]:
-    """Texts and labels to train on and held out: balanced, cut, tokens between spaces."""
+    """Training and held-out texts, balanced, cut and tokenized, with their labels."""
     parts = load_imdb(data) if data else load_reviews()
     chosen = []
     for (texts, labels), n in zip(parts, (limit, limit // 2), strict=True):
@@ -84,7 +84,7 @@ def read_reviews(data: str | None, limit: int) -> list[tuple[Any, Any]]:
 
 
 def print_task(task: Task, outcomes: Outcomes) -> None:
-    """What a task learned from, how large its layers are, its mix and scores."""
+    """Prints a task's data, the size of its layers, its mix and scores."""
     layers, labels = task.training
     print(f"\n{task.name}: {len(labels):,} to train on, ", end="")
     print(f"{len(task.held_out[1]):,} held out, {task.n_classes} classes")
@@ -109,7 +109,7 @@ def cells(numbers: Sequence[float]) -> str:
 
 
 def plot(results: dict[str, Outcomes], path: Path) -> None:
-    """The mean weights over the seeds as bars, and each seed as a dot."""
+    """Draws the mean weights over the seeds as bars, and each seed as a dot."""
     learned = [outcomes[LEARNED] for outcomes in results.values()]
     # (tasks, seeds, layers)
     weights = np.array([[outcome.weights for outcome in seeds] for seeds in learned])

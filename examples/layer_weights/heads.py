@@ -17,7 +17,7 @@ LEARNED, MEAN = "learned", "plain mean"
 
 
 class Outcome(NamedTuple):
-    """The share of each layer in a mix, its scale, and the score on what is held out."""
+    """The share of each layer in a mix, its scale, and the score on held-out data."""
 
     weights: list[float]
     gamma: float
@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
 
 
 def train(task: Task, n_steps: int, seed: int) -> dict[str, Outcome]:
-    """Trains a head on each mix, for about ``n_steps`` batches: whole passes."""
+    """Trains a head on each mix for whole epochs, about ``n_steps`` batches."""
     keras.utils.set_random_seed(seed)
     inputs, labels = task.training  # (n, n_layers + 1, D), (n,)
     mixes = make_mixes(inputs.shape[1])
@@ -49,11 +49,11 @@ def train(task: Task, n_steps: int, seed: int) -> dict[str, Outcome]:
 def make_mixes(n_layers: int) -> dict[str, ScalarMix]:
     """Mixes with learned weights, with equal ones, and of each layer alone.
 
-    Their scale is always trained.
+    The scale is always trained.
     """
     starts = {LEARNED: [0.0] * n_layers, MEAN: [0.0] * n_layers}
     for alone in range(n_layers):
-        # The softmax leaves nothing of the others.
+        # The softmax gives the other layers no weight.
         starts[f"layer {alone}"] = [0.0 if k == alone else -1e9 for k in range(n_layers)]
     mixes = {name: ScalarMix(initial_weights=start) for name, start in starts.items()}
     for name, mix in mixes.items():
@@ -65,11 +65,10 @@ def make_mixes(n_layers: int) -> dict[str, ScalarMix]:
 def side_by_side(
     mixes: dict[str, ScalarMix], shape: tuple[int, ...], n_classes: int
 ) -> keras.Model:
-    """A softmax on each mix, in one model that gives (batch, mixes, n_classes).
+    """A softmax on each mix, in one model that returns (batch, mixes, n_classes).
 
-    The heads share nothing: trained together, by an optimizer that treats each number by
-    itself, each becomes what it would alone. They see the same batches, and are compiled
-    once.
+    The heads share no weights, and the optimizer updates each parameter separately, so that
+    each head ends as if it were trained alone. All see the same batches.
     """
     inputs = keras.Input(shape)  # (batch, n_layers + 1, D)
     heads: list[Any] = [

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
 
-N_WORDS = 200  # how many of the most frequent ones are classes
-N_TOKENS = 20_000  # the most that are taken of a part, at random
-WORD_REVIEWS = (300, 100)  # whose tokens are used, to train on and held out
+N_WORDS = 200  # the most frequent words are the classes
+N_TOKENS = 20_000  # the most random tokens per part
+WORD_REVIEWS = (300, 100)  # training and held-out reviews whose tokens are used
 
 Layers = NDArray[np.float32]
 """The layers of texts or tokens, (n, n_layers + 1, D)."""
@@ -24,7 +24,7 @@ Classes = NDArray[np.integer[Any]]
 
 
 class Task(NamedTuple):
-    """What a head is to learn, and how well it does on what is held out."""
+    """What a head learns, and its score on held-out data."""
 
     name: str
     measure: str
@@ -47,7 +47,7 @@ def accuracy_task(
 
 
 def sentiment(source: str, parts: Sequence[Any], folder: Path) -> Task:
-    """Is a review positive? On the mean of each layer over the review's tokens."""
+    """Sentiment of reviews, from the mean of each layer over the tokens."""
     layer = ElmoEmbeddingLayer(source, "pooled_layers", trainable=False)
     both = []
     for name, (texts, labels) in zip(("train", "held-out"), parts, strict=True):
@@ -57,7 +57,7 @@ def sentiment(source: str, parts: Sequence[Any], folder: Path) -> Task:
 
 
 def words(source: str, parts: Sequence[Any], folder: Path) -> list[Task]:
-    """Which word is a token, and which one follows it? The text itself has the answers.
+    """The word of each token, and the next word, as two tasks.
 
     Only tokens whose answer is one of the most frequent words of the training texts count.
     """
@@ -82,7 +82,7 @@ def words(source: str, parts: Sequence[Any], folder: Path) -> list[Task]:
 def answered(
     layers: Any, rows: Sequence[Sequence[str]], classes: Mapping[str, int], distance: int
 ) -> tuple[Layers, Classes]:
-    """The tokens whose word at a distance in their row is a class; at most ``N_TOKENS``."""
+    """The tokens whose word at a distance in the row is a class; at most ``N_TOKENS``."""
     answers = [[*row[distance:], *[""] * distance][: len(row)] for row in rows]
     numbers = np.array([classes.get(a, -1) for row in answers for a in row])  # (tokens,)
     places = np.flatnonzero(numbers >= 0)
@@ -93,7 +93,7 @@ def answered(
 
 
 def named_entities(source: str, data: Path, folder: Path) -> Task:
-    """Is a token part of a name, and of which kind? Scored by whole entities."""
+    """Whether a token is part of a name, and of which kind; scored by whole entities."""
     training, held_out = (
         read_tagged(data / name) for name in ("wnut17train.conll", "emerging.dev.conll")
     )
@@ -117,9 +117,9 @@ def named_entities(source: str, data: Path, folder: Path) -> Task:
 
 
 def read_tagged(path: Path) -> list[tuple[list[str], list[str]]]:
-    """Tokens and tags of each sentence: a token, a tab and a tag in a line."""
+    """Tokens and tags of each sentence; a line is a token, a tab and a tag."""
     sentences: list[tuple[list[str], list[str]]] = [([], [])]
-    # Not splitlines: it takes some characters of tokens for the ends of lines.
+    # Not splitlines: it also splits at characters that tokens contain.
     for line in path.read_text(encoding="utf-8").split("\n"):
         if not line.strip():
             sentences.append(([], []))
@@ -130,7 +130,7 @@ def read_tagged(path: Path) -> list[tuple[list[str], list[str]]]:
 
 
 def entities(rows: Sequence[Sequence[str]]) -> set[tuple[int, int, int, str]]:
-    """The row, start, end and kind of each entity; B- and I- and a kind mark its tokens."""
+    """The row, start, end and kind of each entity; its tags are B-KIND and I-KIND."""
     found = set()
     for i, tags in enumerate(rows):
         kind, start = "", 0
@@ -147,6 +147,6 @@ def entities(rows: Sequence[Sequence[str]]) -> set[tuple[int, int, int, str]]:
 def token_layers(source: str, rows: Sequence[Sequence[str]], path: Path) -> Any:
     """The layers of all tokens, one row after another: (tokens, n_layers + 1, D)."""
     layer = ElmoEmbeddingLayer(source, "layers", trainable=False)
-    # Half precision leaves three digits.
+    # Half precision keeps three digits.
     features = compute_features(layer, [" ".join(r) for r in rows], path, dtype="float16")
     return np.concatenate(list(features))

@@ -1,9 +1,9 @@
-"""How well an n-gram model predicts the text that ELMo "mini" is measured on.
+"""Computes the perplexity of n-gram models on the held-out text of ELMo "mini".
 
-The model is the interpolated one with modified Kneser-Ney smoothing of Chen and Goodman,
-"An Empirical Study of Smoothing Techniques for Language Modeling" (Harvard University,
-TR-10-98, 1998), the best of those compared there. It predicts what the biLM does: each
-word, ``<UNK>`` for those that are not in the vocabulary, and the end of each review::
+The model is interpolated, with the modified Kneser-Ney smoothing of Chen and Goodman, "An
+Empirical Study of Smoothing Techniques for Language Modeling" (Harvard University,
+TR-10-98, 1998), the best method in their comparison. It predicts what the biLM predicts:
+each word, ``<UNK>`` for words outside the vocabulary, and the end of each review::
 
     python examples/mini/ngram.py imdb_text vocabulary.txt --order 3
 """
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 BEGIN, END, UNKNOWN = "<S>", "</S>", "<UNK>"
-# For n-grams of which too few are rare to estimate discounts from, as the words of a
-# vocabulary that has only frequent ones. Any will do that are neither 0 nor large.
+# For n-grams with too few rare ones to estimate discounts from, such as the words of a
+# vocabulary of frequent words. Any values work that are neither 0 nor large.
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 
 Booleans = NDArray[np.bool_]
@@ -29,15 +29,14 @@ Floats = NDArray[np.float64]
 
 
 def main() -> None:
-    """Prints the perplexities of the held-out text, for each order up to the given one."""
     parser = argparse.ArgumentParser(
         description="Print the perplexity of Kneser-Ney n-gram models on held-out text."
     )
     add = parser.add_argument
-    add("text_dir", type=Path, help="what prepare.py wrote")
-    add("vocabulary", type=Path, help="the words that are predicted, one in a line")
-    # 3 takes about 2 GB of memory, 5 about 4 GB.
-    add("--order", type=int, choices=range(1, 6), default=3, help="of the longest n-grams")
+    add("text_dir", type=Path, help="the output of prepare.py")
+    add("vocabulary", type=Path, help="the words to predict, one per line")
+    # Order 3 takes about 2 GB of memory, order 5 about 4 GB.
+    add("--order", type=int, choices=range(1, 6), default=3, help="the longest n-grams")
     args = parser.parse_args()
     words = args.vocabulary.read_text("utf-8").split()
     ids = {word: i for i, word in enumerate(words)}
@@ -56,7 +55,7 @@ def main() -> None:
 
 
 def read_text(paths: Sequence[Path], ids: dict[str, int]) -> list[Integers]:
-    """The ids of the words of each sentence, one in a line of the files."""
+    """The word ids of each sentence; the files have one sentence per line."""
     sentences: list[Integers] = []
     for path in paths:
         with path.open(encoding="utf-8") as file:
@@ -75,10 +74,10 @@ def perplexities(
     begin: int,
     end: int,
 ) -> list[float]:
-    """Measures the models of orders 1, 2 ... ``order`` in one direction.
+    """The perplexities of the models of orders 1 to ``order`` in one direction.
 
-    ``begin`` is the id of the boundary before a sentence, which is not predicted, and
-    ``end`` that of the boundary after it, which is.
+    ``begin`` is the id of the boundary before a sentence, which is not predicted; ``end``
+    is that of the boundary after it, which is predicted.
     """
     model = KneserNey(*padded(training, order, begin, end), vocabulary_size, order)
     probabilities = model.probabilities(*padded(heldout, order, begin, end))
@@ -88,9 +87,9 @@ def perplexities(
 def padded(
     sentences: Sequence[Integers], order: int, begin: int, end: int
 ) -> tuple[Integers, Booleans]:
-    """Puts boundaries around sentences, so many that each word has a full history.
+    """Puts enough boundaries around sentences to give each word a full history.
 
-    All tokens in order, int32 (tokens,), and which of them are predicted, (tokens,).
+    Returns all tokens, int32 (tokens,), and which of them are predicted, (tokens,).
     """
     before, after = np.full(order - 1, begin, np.int32), np.array([end], np.int32)
     rows = [np.concatenate([before, sentence, after]) for sentence in sentences]
@@ -99,24 +98,24 @@ def padded(
 
 
 class KneserNey:
-    """Interpolated Kneser-Ney models of orders 1 to ``order``, modified discounts.
+    """Interpolated Kneser-Ney models of orders 1 to ``order`` with modified discounts.
 
-    The probability of a word w after a history h, with h' for h without its first word::
+    The probability of a word w after a history h, where h' is h without its first word::
 
         p(w | h) = max(c(h w) - D(c(h w)), 0) / sum_v c(h v)  +  left(h) p(w | h')
 
-    ``left(h)`` is what the discounts D took away, so that the sum over w is 1. In the
-    highest order c counts how often an n-gram occurs, in those below how many different
-    words it occurs after. Below the words alone there is an equal share for each word
-    but one: the boundary before a sentence is never predicted. A history that never
-    occurs leaves everything to the shorter one.
+    ``left(h)`` is the probability that the discounts D removed, so that the sum over w is
+    1. In the highest order, c counts how often an n-gram occurs; in lower orders, after how
+    many different words it occurs. The 0-gram model gives each word an equal share, except
+    the boundary before a sentence, which is never predicted. A history that never occurs
+    leaves everything to the shorter one.
 
-    An n-gram is known by its id, its place among the sorted keys of its length. Its key
-    is made of the id of its first n - 1 words and of its last word, and so never exceeds
-    64 bits, however long it is.
+    The id of an n-gram is its position among the sorted keys of its length. Its key
+    combines the id of its first n - 1 words with its last word, and so fits into 64 bits,
+    however long the n-gram is.
 
-    ``tokens`` (tokens,) are the ids of the words to count in, and ``is_target`` (tokens,)
-    those that are predicted: the ``order - 1`` tokens before each are its history.
+    ``tokens`` (tokens,) are the word ids of the text. ``is_target`` (tokens,) marks those
+    that are predicted; the ``order - 1`` tokens before each are its history.
     """
 
     def __init__(
@@ -126,7 +125,7 @@ class KneserNey:
         self._keys: list[Integers] = []  # of each length: (n-grams,)
         self._occurring: list[_Discounted] = []
         self._following: list[_Discounted] = []
-        # The n-gram that ends at each token; at first it is empty.
+        # The n-gram that ends at each token: empty at first.
         ids: Integers = np.zeros(len(tokens), np.int64)  # (tokens,)
         for _ in range(order):
             shorter = ids
@@ -141,7 +140,7 @@ class KneserNey:
             self._occurring.append(self._discounted(counts))
 
     def probabilities(self, tokens: Integers, is_target: Booleans) -> Floats:
-        """The probabilities (order, targets) of the targets, a row for each order."""
+        """The probabilities of the targets, (order, targets)."""
         ids: Integers = np.zeros(len(tokens), np.int64)  # (tokens,)
         lower = np.array(1 / (self.vocabulary_size - 1))  # the 0-gram model's: ()
         rows = []
@@ -149,7 +148,7 @@ class KneserNey:
             histories = np.roll(ids, 1)[is_target]  # (targets,)
             wanted = self._make_keys(ids, tokens)  # (tokens,)
             places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)  # (tokens,)
-            ids = np.where(keys[places] == wanted, places, -1)  # -1 is not there
+            ids = np.where(keys[places] == wanted, places, -1)  # -1: not found
             ngrams = ids[is_target]  # (targets,)
             rows.append(self._occurring[n].interpolate(ngrams, histories, lower))
             if n < len(self._following):
@@ -157,25 +156,24 @@ class KneserNey:
         return np.stack(rows)  # (order, targets)
 
     def _make_keys(self, shorter: Integers, tokens: Integers) -> Integers:
-        """Lengthens the n-grams that end before each token by that token."""
-        # The first token gets the last one's n-gram. It is no target, or the n-grams are
-        # empty and all the same. An id of -1 gives a key below 0, which does not exist.
+        """The keys of the n-grams that end before each token, extended by that token."""
+        # The first token gets the last one's n-gram: harmless, as it is not a target, or
+        # all n-grams are empty. An id of -1 gives a negative key, which does not exist.
         return np.roll(shorter, 1) * self.vocabulary_size + tokens  # (tokens,)
 
     def _discounted(self, counts: Integers) -> _Discounted:
-        """Discounts counts of the longest n-grams so far."""
         n_histories = len(self._keys[-2]) if len(self._keys) > 1 else 1
         return _Discounted(counts, self._keys[-1] // self.vocabulary_size, n_histories)
 
 
 class _Discounted:
-    """The discounted counts (n-grams,) of one length, and their histories' ids."""
+    """The discounted counts of the n-grams of one length."""
 
     def __init__(self, counts: Integers, histories: Integers, n_histories: int) -> None:
         discounts = np.array([0.0, *estimate_discounts(counts)])[np.minimum(counts, 3)]
         totals = np.bincount(histories, counts, n_histories)  # (histories,)
         taken = np.bincount(histories, discounts, n_histories)  # (histories,)
-        # The last entries are found with -1, the id of what never occurred.
+        # Index -1, the id of n-grams that never occurred, finds the last entry.
         self._shares = np.zeros(len(counts) + 1)
         self._left = np.ones(n_histories + 1)
         shares, left = self._shares[:-1], self._left[:-1]
@@ -183,15 +181,15 @@ class _Discounted:
         np.divide(taken, totals, out=left, where=totals > 0)
 
     def interpolate(self, ngrams: Integers, histories: Integers, lower: Floats) -> Floats:
-        """Fills what the discounts left with the lower order's probabilities (targets,)."""
+        """Distributes what the discounts left by the lower order's probabilities."""
         return self._shares[ngrams] + self._left[histories] * lower  # (targets,)
 
 
 def estimate_discounts(counts: Integers) -> tuple[float, float, float]:
     """The discounts of counts 1, 2, and 3 or more, as Chen and Goodman estimate them.
 
-    They follow from the numbers of n-grams with counts 1 to 4. If there are none of one of
-    these, or too few for all discounts to be positive, they are fixed.
+    They follow from the numbers of n-grams with counts 1 to 4. If one of these is zero or a
+    discount would not be positive, the discounts are fixed.
     """
     n1, n2, n3, n4 = np.bincount(np.minimum(counts, 5), minlength=6)[1:5].tolist()
     if n1 and n2 and n3 and n4:

@@ -1,4 +1,4 @@
-"""Sentences with tagged entities, and how many of the entities a tagger finds."""
+"""Reads sentences with tagged entities, and scores a tagger's entities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILES = {
 
 
 class Sentence(NamedTuple):
-    """Tokens, and a tag for each: B- or I- and a type for an entity, or O."""
+    """Tokens with their tags: B-TYPE or I-TYPE in an entity, O elsewhere."""
 
     tokens: list[str]
     tags: list[str]
@@ -29,7 +29,7 @@ class Entity(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How many of the entities that there are were found."""
+    """The scores of a set of entities."""
 
     precision: float
     recall: float
@@ -40,7 +40,7 @@ class Score(NamedTuple):
 def read_sentences(path: Path) -> list[Sentence]:
     """Reads lines of a token, a tab and a tag, with an empty line after each sentence."""
     sentences = [Sentence([], [])]
-    # Not splitlines: it takes some characters of tokens for the ends of lines.
+    # Not splitlines: it also splits at characters that tokens contain.
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         fields = line.split("\t")
         if not line.strip():
@@ -59,7 +59,7 @@ def read_sentences(path: Path) -> list[Sentence]:
 def entities(tags: Iterable[str]) -> list[Entity]:
     """Finds the entities in a sentence's tags; an I- after O or another type starts one."""
     found: list[Entity] = []
-    kind, start = "", 0  # of the entity that is open; no type if there is none
+    kind, start = "", 0  # of the open entity; without one, kind is empty
     for i, tag in enumerate([*tags, "O"]):
         prefix, _, tag_kind = tag.partition("-")
         if prefix == "I" and tag_kind == kind:
@@ -71,7 +71,7 @@ def entities(tags: Iterable[str]) -> list[Entity]:
 
 
 def score(gold: Set[object], found: Set[object]) -> Score:
-    """Compares two sets of entities; nothing divided by nothing is 0."""
+    """Compares two sets of entities; 0 / 0 is 0."""
     n_right = len(gold & found)
     return Score(
         n_right / max(len(found), 1),
@@ -86,8 +86,8 @@ def score_tags(
 ) -> dict[str, Score]:
     """Scores tags by whole entities: the same tokens and the same type.
 
-    "different entities" counts each pair of words and type once, wherever it stands: the
-    second measure of the WNUT-17 task (Derczynski, Nichols, van Erp, Limsopatham, 2017).
+    "different entities" counts each pair of words and type once: the second measure of
+    the WNUT-17 task (Derczynski, Nichols, van Erp, Limsopatham, 2017).
     """
     gold, guessed = (
         {(i, entity) for i, row in enumerate(rows) for entity in entities(row)}

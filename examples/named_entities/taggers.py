@@ -1,4 +1,4 @@
-"""Two taggers that differ only in where the vectors of tokens come from."""
+"""Two taggers that differ only in the source of their token vectors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ UNKNOWN = 1  # the id of words that are not in the vocabulary; 0 is padding
 
 
 def elmo_tagger(size: tuple[int, int], n_tags: int) -> keras.Model:
-    """From stored layers (batch, time, n_layers + 1, D) to tags' probabilities."""
+    """From stored layers (batch, time, n_layers + 1, D) to the probabilities of tags."""
     inputs = keras.Input((None, *size))
     vectors = ScalarMix()(MaskPadding()(inputs))  # (batch, time, D)
     return keras.Model(inputs, tag_probabilities(vectors, n_tags))
 
 
 def word_tagger(n_words: int, size: int, n_tags: int) -> keras.Model:
-    """The same on word ids (batch, time), with vectors that start at random."""
+    """The same on word ids (batch, time), with randomly initialized vectors."""
     inputs = keras.Input((None,), dtype="int32")
     embed = layers.Embedding(n_words + UNKNOWN + 1, size, mask_zero=True)
     return keras.Model(inputs, tag_probabilities(embed(inputs), n_tags))
@@ -37,8 +37,8 @@ def tag_probabilities(vectors: Any, n_tags: int) -> Any:
 
 
 def token_model(source: str, tagger: keras.Model) -> keras.Model:
-    """ELMo and the tagger in one: from tokens (batch, time), padded with "", to tags."""
+    """ELMo and the tagger in one model, from tokens (batch, time), padded with ""."""
     layer = ElmoEmbeddingLayer(source, "layers", input_mode="tokens", trainable=False)
     tokens = keras.Input((None,), dtype="string")
-    # The copy has no mask: the tagger finds the padding in the zeros, as in stored layers.
+    # The copy has no mask: the tagger recognizes padding by its zeros, as in stored layers.
     return keras.Model(tokens, tagger(keras.ops.copy(layer(tokens))))

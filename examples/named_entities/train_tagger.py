@@ -1,8 +1,8 @@
-"""Which names are in a text, and of what kind? A tagger on ELMo, on the WNUT-17 data.
+"""Trains a tagger of named entities on ELMo's layers, on the WNUT-17 data.
 
-ELMo's layers are computed once for each token, into files; an interrupted run resumes. A
-mix of them, a BiLSTM and a softmax are trained on these, and next to them the same tagger
-on a word embedding that is learned from the training sentences::
+ELMo's layers are computed once and written to files; an interrupted run resumes. A mix of
+them, a BiLSTM and a softmax are trained on these files. For comparison, the same tagger is
+trained on a word embedding that is learned from the training sentences::
 
     python examples/named_entities/train_tagger.py --data wnut17 "Anna flew to Berlin ."
 """
@@ -26,7 +26,7 @@ from keras_elmo.training import feature_dataset
 
 LEARNING_RATE = 2e-3
 BATCH_SIZE = 32
-LEAST_COUNT = 2  # of words in the vocabulary; the others train what is unknown
+LEAST_COUNT = 2  # of words in the vocabulary; rarer ones train the unknown word
 
 Results = dict[str, dict[str, dict[str, Score]]]
 """Scores by tagger, part ("dev" or "test") and kind of entity."""
@@ -47,7 +47,7 @@ def main() -> None:
     for part, sentences in parts.items():
         texts = [" ".join(sentence.tokens) for sentence in sentences]
         path = args.output / f"{part}.npy"
-        # Half precision leaves three digits.
+        # Half precision keeps three digits.
         features[part] = compute_features(layer, texts, path, dtype="float16")
 
     tags = {tag for sentence in parts["train"] for tag in sentence.tags}
@@ -87,11 +87,11 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("sentence", nargs="?", help="a sentence in which the saved tagger finds entities")
+    add("sentence", nargs="?", help="a sentence for the saved tagger")
     add("--data", type=Path, required=True, metavar="DIR", help="the files of WNUT-17")
     add("--source", default="mini", help="the ELMo model (default: %(default)s)")
-    add("--epochs", type=int, default=15, help="of which the best on dev is kept")
-    add("--seed", type=int, default=0, help="of the first weights and the order")
+    add("--epochs", type=int, default=15, help="the best one on dev is kept")
+    add("--seed", type=int, default=0, help="seed of the initial weights and the order")
     add("--output", type=Path, default=Path("named_entities_output"), metavar="DIR")
     return parser.parse_args()
 
@@ -99,7 +99,7 @@ def parse_arguments() -> argparse.Namespace:
 def labels(
     sentences: Sequence[Sentence], words: Sequence[str], tag_names: Sequence[str]
 ) -> list[list[tuple[int, int]]]:
-    """For each token the ids of its word and of its tag, or O for unknown tags."""
+    """The ids of each token's word and tag; unknown tags count as O."""
     word_ids = {word: i for i, word in enumerate(words, UNKNOWN + 1)}
     tag_ids = {tag: i for i, tag in enumerate(tag_names)}
     return [
@@ -109,9 +109,9 @@ def labels(
 
 
 def batches(features: Any, rows: Sequence[Any], on_words: bool, seed: int | None) -> Any:
-    """Layers, or ids of words, and ids of tags: both taggers get the same batches.
+    """Batches of layers or word ids, and of tag ids; both taggers get the same batches.
 
-    With a seed, sentences of similar length come together in another order.
+    With a seed, sentences are shuffled and grouped by length.
     """
     other = seed is not None
     order: Any = {"group_by_length": other, "shuffle": other, "seed": seed}
@@ -129,12 +129,12 @@ def train(
     tag_names: Sequence[str],
     n_epochs: int,
 ) -> None:
-    """Trains a tagger, and leaves it as it was after its best epoch on ``dev``."""
-    # Keras leaves the masked steps, which are padding, out of the loss.
+    """Trains a tagger and restores the weights of its best epoch on ``dev``."""
+    # Keras leaves masked steps, which are padding, out of the loss.
     tagger.compile(keras.optimizers.Adam(LEARNING_RATE), "sparse_categorical_crossentropy")
     best, weights = -1.0, tagger.get_weights()
     for epoch in range(n_epochs):
-        history = tagger.fit(data, shuffle=False, verbose=0)  # the data set shuffles
+        history = tagger.fit(data, shuffle=False, verbose=0)  # the dataset shuffles itself
         found = predict(tagger, dev, sentences, tag_names)
         f1 = score_tags(sentences, found)["all entities"].f1
         loss = history.history["loss"][0]
@@ -168,7 +168,7 @@ def print_results(results: Results) -> None:
 
 
 def plot(results: Results, path: Path) -> None:
-    """F1 of each kind of entity as bars, a panel for each part."""
+    """Draws F1 by kind of entity as bars, a panel for each part."""
     figure, both_axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for axes, part in zip(both_axes, ("dev", "test"), strict=True):
         for i, (name, by_part) in enumerate(results.items()):
@@ -185,7 +185,7 @@ def plot(results: Results, path: Path) -> None:
 
 
 def print_entities(path: Path, sentence: str, tag_names: Sequence[str]) -> None:
-    """Loads the saved tagger, which needs nothing but its file."""
+    """Loads the saved tagger, which needs only its file."""
     model = keras.saving.load_model(path)
     tokens = tokenize(sentence)
     batch = keras.ops.convert_to_tensor([tokens], dtype="string")  # (1, time)

@@ -1,12 +1,12 @@
-"""Train an ELMo further on your own text, and see by how much it predicts it better.
+"""Trains an ELMo further on your own text, and prints the perplexity before and after.
 
-A tenth of the lines is held out. Their perplexity is computed before the training and
-after each pass over the others; the model of the best pass is kept, as a source for
+A tenth of the lines is held out. Their perplexity is computed before training and after
+each pass over the others. The model of the best pass is kept: a source for
 ``ElmoEmbeddingLayer``::
 
     python examples/own_text/train_further.py my_texts/*.txt
 
-Without any texts it takes the film reviews that come with keras-elmo.
+Without arguments it uses the film reviews that come with keras-elmo.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Sentences = list[list[str]]
 def main() -> None:
     args = parse_arguments()
     if args.output.exists() and any(args.output.iterdir()):
-        raise SystemExit(f"{args.output} is not empty. Give another --output.")
+        raise SystemExit(f"{args.output} is not empty. Choose another --output.")
     args.output.mkdir(parents=True, exist_ok=True)
     sentences = read(args.texts, args.tokenized)
     if args.held_out:
@@ -59,7 +59,7 @@ def main() -> None:
         known = [token in words for tokens in part for token in tokens]
         share = 1 - sum(known) / len(known)
         print(f"{name}: {len(part):,} lines, {len(known):,} tokens, ", end="")
-        # They are predicted as <UNK>, all as one word.
+        # All of them are predicted as the word <UNK>.
         print(f"of which {share:.1%} are not in the vocabulary", flush=True)
 
     windows = Windows(model.config, vocabulary, BATCH_SIZE, WINDOW_STEPS, "reset")
@@ -79,7 +79,7 @@ def main() -> None:
 
     measured = windows.dataset(lambda: held_out)
     before = model.evaluate(measured, steps=n_held_out, verbose=0, return_dict=True)
-    # Not to stop, but to end with the weights of the best epoch.
+    # It never stops early; it restores the weights of the best epoch.
     best = keras.callbacks.EarlyStopping(
         "val_perplexity", mode="min", patience=args.epochs, restore_best_weights=True
     )
@@ -89,7 +89,7 @@ def main() -> None:
         validation_steps=n_held_out,
         steps_per_epoch=n_steps,
         epochs=args.epochs,
-        shuffle=False,  # they are
+        shuffle=False,  # they are shuffled already
         callbacks=[best],
         verbose=2,
     ).history
@@ -109,21 +109,21 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("texts", nargs="*", type=Path, help="files with a text in each line")
+    add("texts", nargs="*", type=Path, help="files with one text per line")
     add("--held-out", type=Path, help="text to measure on instead of a tenth of the lines")
-    add("--tokenized", action="store_true", help="spaces stand between all tokens already")
+    add("--tokenized", action="store_true", help="spaces already separate all tokens")
     add("--source", default="mini", help="the model to start from (default: %(default)s)")
     add("--epochs", type=int, default=2, help="passes over the texts; the best is kept")
-    add("--learning-rate", type=float, default=3e-4, help="the highest of a schedule")
-    add("--seed", type=int, default=0, help="of what is held out, the order and dropout")
+    add("--learning-rate", type=float, default=3e-4, help="the highest learning rate")
+    add("--seed", type=int, default=0, help="seed of the split, the order and dropout")
     add("--output", type=Path, default=Path("own_text_output"), metavar="DIR")
     return parser.parse_args()
 
 
 def read(paths: Sequence[Path], tokenized: bool) -> Sentences:
-    """The tokens of each line that has some."""
+    """The tokens of each line that is not empty."""
     if paths:
-        # Not splitlines: it takes some characters of tokens for the ends of lines.
+        # Not splitlines: it also splits at characters that tokens contain.
         lines = [line for p in paths for line in p.read_text("utf-8").split("\n")]
     else:
         lines = [text for texts, _ in load_reviews() for text in texts]
@@ -132,7 +132,7 @@ def read(paths: Sequence[Path], tokenized: bool) -> Sentences:
 
 
 def divide(sentences: Sentences, seed: int) -> tuple[Sentences, Sentences]:
-    """Holds out a tenth, without the lines that are in the rest too: they are known."""
+    """Holds out a tenth, without the lines that also occur in the rest."""
     shuffled = random.Random(seed).sample(sentences, len(sentences))
     n_held_out = round(HELD_OUT_PART * len(sentences))
     training = shuffled[n_held_out:]
@@ -140,8 +140,8 @@ def divide(sentences: Sentences, seed: int) -> tuple[Sentences, Sentences]:
     held_out = [tokens for tokens in shuffled[:n_held_out] if tuple(tokens) not in known]
     if not held_out:
         raise SystemExit(
-            f"None of the {len(sentences)} lines can be held out. Give more text, or "
-            "--held-out."
+            "No lines can be held out: the text is too short, or its lines repeat. Pass "
+            "more text, or --held-out."
         )
     return training, held_out
 
@@ -151,7 +151,7 @@ def trainable_model(
 ) -> tuple[BidirectionalLanguageModel, Vocabulary]:
     """The language model of a source, with dropout and a sampled softmax.
 
-    The words that it predicts stay the same: else perplexities could not be compared.
+    It keeps its vocabulary: otherwise perplexities could not be compared.
     """
     known, vocabulary = load_language_model(source, BATCH_SIZE)
     model = BidirectionalLanguageModel(

@@ -1,14 +1,14 @@
-"""Many clients at once against serve.py: throughput, latency, errors, memory (on Linux).
+"""Measures serve.py under load: throughput, latency, errors and memory (on Linux).
 
     python examples/serve/load_test.py mini_model --clients 100 --seconds 60
 
-starts the service, lets each client send one request after the other over a connection of
-its own, and ends the service with SIGTERM. A request holds a sentence of the film reviews
-that come with the package, or --sentences of them. One request in a hundred is malformed
-on purpose. What follows "--" goes to serve.py.
+starts the service, lets each client send one request after another over its own
+connection, and ends the service with SIGTERM. A request holds --sentences sentences (1) of
+the film reviews that come with the package. One request in a hundred is malformed on
+purpose. Arguments after "--" are passed to serve.py.
 
-The exit status is 1 if any request got another answer than it should have, or the service
-did not end in order.
+The exit status is 1 if any request got an unexpected answer or the service failed to shut
+down cleanly.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ ONE_MALFORMED_IN = 100
 
 
 def main() -> int:
-    """Starts the service, loads it, ends it, and prints what was measured."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,7 +55,7 @@ def main() -> int:
     add("model", metavar="SAVED_MODEL")
     add("--clients", type=int, default=100)
     add("--seconds", type=float, default=60)
-    add("--sentences", type=int, default=1, help="of a request")
+    add("--sentences", type=int, default=1, help="per request")
     add("--output", default="default")
     args, others = parser.parse_known_args()
     options = [option for option in others if option != "--"]
@@ -76,7 +75,7 @@ def main() -> int:
 
 
 def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Asks for the health of the service until it answers."""
+    """Polls the service's health until it answers."""
     while process.poll() is None:
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10).close()
@@ -88,10 +87,10 @@ def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
 async def load(
     args: argparse.Namespace, port: int, pid: int
 ) -> tuple[list[float], Counter[tuple[str, str]], list[float]]:
-    """Lets all clients ask at once.
+    """Lets all clients send requests at the same time.
 
-    The seconds that each well-formed request took; how many answers of each kind, such as
-    "4xx", came when which was due; the memory in MB, each second.
+    Returns the seconds of each well-formed request, the number of answers by expected and
+    actual kind, such as "4xx", and the memory in MB, every second.
     """
     tokens = [x for texts, _ in load_reviews() for t in texts for x in tokenize(t)]
     sentences = re.split(r"(?<= [.!?]) ", " ".join(tokens))
@@ -137,7 +136,6 @@ async def load(
 
 
 def request_bytes(body: bytes, port: int) -> bytes:
-    """An HTTP request, written once instead of by each client again."""
     head = (
         f"POST /embed HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -146,7 +144,7 @@ def request_bytes(body: bytes, port: int) -> bytes:
 
 
 async def answer(reader: asyncio.StreamReader) -> int:
-    """Reads an answer; returns its status."""
+    """Reads a response and returns its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     status, *headers = head.decode().split("\r\n")
     fields = dict(line.lower().split(": ", 1) for line in headers if line)
@@ -155,7 +153,7 @@ async def answer(reader: asyncio.StreamReader) -> int:
 
 
 def memory(pid: int, name: str) -> float:
-    """A figure of a process's memory in MB: VmRSS, what it has, or VmHWM, its peak."""
+    """A process's memory in MB: VmRSS, the current one, or VmHWM, the peak."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     return int(status.split(f"{name}:")[1].split()[0]) * 1024 / 1e6
 
@@ -168,7 +166,7 @@ def report(
     peak: float,
     code: int,
 ) -> int:
-    """Prints what was measured, and returns the exit status."""
+    """Prints the measurements and returns the exit status."""
     n_errors = sum(n for (due, kind), n in answers.items() if kind != due)
     p50, p90, p99, most = np.percentile(seconds, [50, 90, 99, 100]) * 1000
     marks = [resident[i * (len(resident) - 1) // 6] for i in range(7)]
@@ -177,7 +175,7 @@ def report(
         f"latency, ms       median {p50:.0f}, 90% {p90:.0f}, 99% {p99:.0f}, max {most:.0f}"
     )
     for (due, kind), n in sorted(answers.items()):
-        print(f"answers           {n:,} {kind} when {due} was due")
+        print(f"answers           {n:,} {kind}, expected {due}")
     print(f"errors            {n_errors}")
     print(f"memory, MB        {', '.join(f'{mark:,.0f}' for mark in marks)} (start to end)")
     print(f"peak memory, MB   {peak:,.0f}")

@@ -1,18 +1,18 @@
-"""Serves ELMo's vectors over HTTP, from a SavedModel and with TensorFlow alone.
+"""Serves ELMo's vectors over HTTP, from a SavedModel; needs TensorFlow but not Keras.
 
     keras-elmo convert mini mini_model --to savedmodel
     python examples/serve/serve.py mini_model
 
     curl localhost:8000/embed --json '{"sentences": ["A fine film ."]}'
 
-answers {"output": "default", "vectors": [[...]]}, a vector for each sentence. Instead of
-"sentences", which are split at spaces, a request may hold "tokens", a list of lists;
-"output" names another output, such as "elmo", which has a vector for each token. GET
-/health answers 200 as soon as the service listens, which is after the model is loaded.
+returns {"output": "default", "vectors": [[...]]}, a vector for each sentence. Instead of
+"sentences", which are split at spaces, a request can hold "tokens", a list of lists.
+"output" selects another output, such as "elmo", which has a vector for each token. GET
+/health returns 200 as soon as the model is loaded and the service listens.
 
-Errors have the form {"error": message}: 4xx for what is too large, malformed or unknown,
-503 with Retry-After for what takes too long or comes when too much waits. SIGTERM ends the
-service after the requests at work.
+Errors have the form {"error": message}: 4xx if a request is too large, malformed or
+unknown, 503 with Retry-After if it takes too long or too many requests wait. After SIGTERM
+the service finishes the running requests and ends.
 """
 
 from __future__ import annotations
@@ -47,29 +47,28 @@ Compute = Callable[[Rows], Arrays]
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How much the service takes on; each is an option of the command line."""
+    """The limits of the service; each is an option on the command line."""
 
-    body_bytes: int = 1 << 20  # of a request, as are sentences and tokens
+    body_bytes: int = 1 << 20  # per request, like sentences and tokens
     sentences: int = 256
     tokens: int = 4096
     tokens_of_sentence: int = 1024
-    characters: int = 1000  # of a token
-    requests: int = 128  # at the same time, those included that wait
+    characters: int = 1000  # per token
+    requests: int = 128  # at the same time, waiting ones included
     # For a body to arrive, and for its vectors to be computed. A client may take three
-    # times as long over all of a request, and again over reading the answer.
+    # times as long for the whole request, and again to read the response.
     seconds: float = 30.0
-    # Computed at once: sentences times the tokens of the longest, which bounds the memory.
-    # A longer sentence is a batch by itself.
+    # The size of a batch: sentences times the tokens of the longest one. It bounds the
+    # memory. A longer sentence is a batch by itself.
     batch_steps: int = 4096
 
 
 def main() -> None:
-    """Loads the model and serves it until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("model", metavar="SAVED_MODEL", help="the directory")
+    add("model", metavar="SAVED_MODEL", help="its directory")
     shown = "(%(default)s)"
     add("--host", default="127.0.0.1", help=shown)
     add("--port", type=int, default=8000, help=shown)
@@ -85,17 +84,16 @@ def main() -> None:
     compute([["Ready"]])  # also makes TensorFlow prepare the graph
     app = make_app(compute, outputs, limits)
     config = make_config(app, limits, host=args.host, port=args.port, access_log=False)
-    # When all has ended in order, uvicorn sends itself the signal that made it end.
+    # After a clean shutdown, uvicorn sends itself the signal that ended it.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     uvicorn.Server(config).run()
 
 
 def make_config(app: Starlette, limits: Limits, **options: Any) -> uvicorn.Config:
-    """What uvicorn is to run."""
     return uvicorn.Config(
         app,
         http=make_protocol(3 * limits.seconds),
-        # Connections, idle ones included; the service itself counts requests.
+        # This counts connections, idle ones included; the service itself counts requests.
         limit_concurrency=8 * limits.requests,
         timeout_graceful_shutdown=round(2 * limits.seconds),
         **options,
@@ -103,7 +101,7 @@ def make_config(app: Starlette, limits: Limits, **options: Any) -> uvicorn.Confi
 
 
 def make_protocol(seconds: float) -> type[H11Protocol]:
-    """HTTP, where clients that send or read too slowly are cut off."""
+    """HTTP that disconnects clients that send or read too slowly."""
 
     class Protocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:
@@ -111,7 +109,7 @@ def make_protocol(seconds: float) -> type[H11Protocol]:
             self.timer = self.loop.call_later(seconds, transport.abort)
 
         def on_response_complete(self) -> None:
-            # So long again to read the answer, and to send the next request.
+            # The client has the same time again to read the response and send a request.
             self.timer.cancel()
             self.timer = self.loop.call_later(seconds, self.transport.abort)
             super().on_response_complete()
@@ -124,11 +122,11 @@ def make_protocol(seconds: float) -> type[H11Protocol]:
 
 
 def load_model(path: str) -> tuple[Compute, list[str]]:
-    """A SavedModel's signature ``tokens`` as a function, and its outputs by name."""
+    """A SavedModel's signature ``tokens`` as a function, and the names of its outputs."""
     loaded = tf.saved_model.load(path)
     if "tokens" not in loaded.signatures:
         raise SystemExit(
-            f"{path!r} has no signature 'tokens'. Write it with keras-elmo convert --to "
+            f"{path!r} has no signature 'tokens'. Create it with keras-elmo convert --to "
             "savedmodel."
         )
     names = sorted(set(loaded.signatures["tokens"].structured_outputs) - {"sequence_len"})
@@ -148,8 +146,8 @@ def load_model(path: str) -> tuple[Compute, list[str]]:
 def make_app(compute: Compute, outputs: Sequence[str], limits: Limits) -> Starlette:
     """The service.
 
-    ``compute`` makes arrays (sentences, time, ...) or (sentences, ...), by output, of the
-    tokens of sentences. The first of ``outputs`` is the default.
+    ``compute`` turns the tokens of sentences into arrays (sentences, time, ...) or
+    (sentences, ...) by output. The first of ``outputs`` is the default.
     """
     batches = Batches(compute, limits.batch_steps)
     n_requests = 0
@@ -170,14 +168,18 @@ def make_app(compute: Compute, outputs: Sequence[str], limits: Limits) -> Starle
     async def embed(request: Request) -> Response:
         nonlocal n_requests
         if n_requests >= limits.requests:
-            raise HTTPException(503, f"Requests at a time: at most {limits.requests}.")
+            raise HTTPException(
+                503, f"Too many requests: at most {limits.requests} at a time."
+            )
         n_requests += 1
         try:
             rows, output = parse_request(await read_body(request, limits), outputs, limits)
             async with asyncio.timeout(limits.seconds):
                 vectors = await batches.vectors(rows, output)
         except TimeoutError as error:
-            raise HTTPException(503, f"It took over {limits.seconds:g} s.") from error
+            raise HTTPException(
+                503, f"The request took over {limits.seconds:g} s."
+            ) from error
         finally:
             n_requests -= 1
         return to_json({"output": output, "vectors": vectors})
@@ -199,10 +201,10 @@ def make_app(compute: Compute, outputs: Sequence[str], limits: Limits) -> Starle
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:
-    """The body of a request, if it may be JSON and is not too large."""
+    """The body of a request, if its type is JSON and it is not too large."""
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media != "application/json" or "content-encoding" in request.headers:
-        raise HTTPException(415, "Send JSON as it is, with Content-Type: application/json.")
+        raise HTTPException(415, "Send plain JSON, with Content-Type: application/json.")
     body, n_bytes = bytearray(), 0
     try:
         async with asyncio.timeout(limits.seconds):
@@ -210,14 +212,18 @@ async def read_body(request: Request, limits: Limits) -> bytes:
                 n_bytes += len(chunk)
                 if n_bytes <= limits.body_bytes:
                     body += chunk
-                # A client that sends all before it reads sees the answer only if some of
-                # a body that is too large is read and dropped.
+                # A client that reads only after it has sent everything sees the response
+                # only if the rest of a large body is read and dropped.
                 elif n_bytes > 8 * limits.body_bytes:
                     break
     except TimeoutError as error:
-        raise HTTPException(408, f"No body within {limits.seconds:g} s.") from error
+        raise HTTPException(
+            408, f"The body did not arrive within {limits.seconds:g} s."
+        ) from error
     if n_bytes > limits.body_bytes:
-        raise HTTPException(413, f"The body may have {limits.body_bytes} bytes.")
+        raise HTTPException(
+            413, f"The body is too large: at most {limits.body_bytes:,} bytes."
+        )
     return bytes(body)
 
 
@@ -227,8 +233,7 @@ def parse_request(
     """Reads the tokens of each sentence and the name of the output from JSON.
 
     Raises:
-        HTTPException: 400, it is not JSON; 422, it is JSON of another form; 413, it is more
-            than the limits allow.
+        HTTPException: 400 for invalid JSON, 422 for other JSON, 413 above the limits.
     """
     try:
         content = orjson.loads(body)
@@ -248,13 +253,13 @@ def parse_request(
         raise HTTPException(422, f"{name} must be a list.")
     for i, row in enumerate(rows):
         if name == "sentences" and isinstance(row, str):
-            # As the layer does: at the space character only, without empty pieces.
+            # Like the layer: only the space character separates tokens.
             rows[i] = [token for token in row.split(" ") if token]
         elif name == "sentences" or not isinstance(row, list):
             kind = "string" if name == "sentences" else "list"
             raise HTTPException(422, f"{name}[{i}] must be a {kind}.")
         elif not all(isinstance(token, str) and token for token in row):
-            raise HTTPException(422, f"tokens[{i}] must have strings that are not empty.")
+            raise HTTPException(422, f"tokens[{i}] must be non-empty strings.")
     found = {
         "sentences": len(rows),
         "tokens": sum(map(len, rows)),
@@ -268,13 +273,11 @@ def parse_request(
 
 
 def to_json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    """An answer."""
     encoded = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(encoded, status, headers, media_type="application/json")
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """The answer to a request that gets no vectors."""
     assert isinstance(error, HTTPException)
     headers = {"Retry-After": "1"} if error.status_code == 503 else error.headers
     return to_json({"error": error.detail}, error.status_code, headers)
@@ -290,10 +293,10 @@ class Sentence:
 
 
 class Batches:
-    """Puts the sentences that wait into batches, whichever request they are of.
+    """Puts waiting sentences of all requests into batches.
 
-    A batch is what is there when the batch before is done. Nobody waits for it to fill: it
-    is small when there is little to do, and large when there is much.
+    A batch holds the sentences that are waiting when the previous batch is done. It does
+    not wait to be filled: it is small at low load and large at high load.
     """
 
     def __init__(self, compute: Compute, steps: int) -> None:
@@ -309,12 +312,12 @@ class Batches:
         self.arrived.set()
         try:
             return await asyncio.gather(*(each.vectors for each in sentences))
-        except asyncio.CancelledError:  # it took too long: nobody waits for the rest
+        except asyncio.CancelledError:  # timed out: drop the rest of the request
             self.waiting = deque(s for s in self.waiting if not s.vectors.done())
             raise
 
     async def work(self) -> None:
-        """Computes batches in a thread, while requests are read and answered."""
+        """Computes batches in a thread, so that requests are served meanwhile."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as thread:
             while True:
@@ -327,7 +330,7 @@ class Batches:
                 found: Any
                 try:
                     found = await loop.run_in_executor(thread, self.compute, rows)
-                except Exception as error:  # only this batch suffers
+                except Exception as error:  # only this batch fails
                     found = error
                 for i, sentence in enumerate(batch):
                     if sentence.vectors.done():
@@ -342,7 +345,7 @@ class Batches:
                     sentence.vectors.set_result(vectors.copy())
 
     def next_batch(self) -> list[Sentence]:
-        """Takes as many of the sentences that wait as fit into a batch, in order."""
+        """Takes as many waiting sentences as fit into a batch, in order."""
         batch: list[Sentence] = []
         longest = 1
         while self.waiting:

@@ -1,13 +1,14 @@
-"""Which texts are alike? Cosine similarities of ELMo's pooled layers, and their pitfall.
+"""Measures text similarity by the cosine of ELMo's pooled layers, and shows its pitfall.
 
 Film reviews are cut in two, and each first half looks for its second half among those of
-100 reviews. The program prints how often it is found by the vectors of each layer, as they
-are and without what all texts have in common, and by the words that both halves have. Then
-it prints which sentences of the reviews are nearest to yours, and draws a picture::
+100 reviews. The program prints how often each layer finds it, with the vectors as they are
+and without their common components, and how often the words that the halves share find
+it. Then it prints the sentences of the reviews that are nearest to yours, and draws a
+picture::
 
     python examples/similar_texts/compare_halves.py --data download "The music is lovely."
 
-Without ``--data`` it takes the few reviews that come with keras-elmo.
+Without ``--data`` it uses the few reviews that come with keras-elmo.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ SENTENCES = (
     "I laughed from the beginning to the end.",
     "A soldier comes home from the war.",
 )
-N_COMPONENTS = 5  # the most that are taken off
+N_COMPONENTS = 5  # the most that are removed
 N_NEAREST = 3
 
 Way = tuple[str, int | None]
-"""A layer, and how many components to take off besides the mean; ``None``: neither."""
+"""A layer, and the components to remove with the mean; ``None`` also keeps the mean."""
 
 
 def main() -> None:
     parser = make_parser(__doc__.split("\n")[0])
-    parser.add_argument("sentences", nargs="*", help="find the nearest ones in the reviews")
+    parser.add_argument("sentences", nargs="*", help="find similar ones in the reviews")
     args = parser.parse_args()
     reference, test = read_halves(args)
     layer = ElmoEmbeddingLayer(args.source, "pooled_layers", split="words", trainable=False)
@@ -68,7 +69,7 @@ def main() -> None:
     rows["TF-IDF, no words with capitals"] = retrieval(unnamed)
     print_table(rows)
 
-    # The reference reviews choose the way, so that the test reviews need not.
+    # The reference reviews select the way, so that the test reviews do not have to.
     choice = measured(known, known)
     best = max(choice, key=lambda way: choice[way].reciprocal_rank)
     print(f"Best on the reference reviews: {name_of(best)}")
@@ -93,18 +94,18 @@ def main() -> None:
 
 
 def measured(known: Pair, pooled: Pair) -> dict[Way, Retrieval]:
-    """How well halves are found in each way; ``known`` are those for reference."""
+    """The retrieval of halves in each way; ``known`` are the reference reviews."""
     names = [*map(str, range(pooled[0].shape[1])), "average"]
     ways: list[Way] = [(name, n) for name in names for n in (None, 0, 1, N_COMPONENTS)]
     return {way: retrieval(similarities(*changed(known, pooled, way))) for way in ways}
 
 
 def changed(known: Pair, pooled: Pair, way: Way) -> Pair:
-    """A layer's vectors, (m, D) each, without what the reference texts have in common.
+    """A layer's vectors, (m, D) each, without the components common to the reference texts.
 
-    Words' vectors became better measures of meaning by that (Mu, Viswanath 2018, "All-
-    but-the-top"), as did sentences' vectors by leaving out the first component (Arora,
-    Liang, Ma 2017, "A simple but tough-to-beat baseline for sentence embeddings").
+    This improves word vectors as measures of meaning (Mu, Viswanath 2018, "All-but-the-
+    top"), and leaving out the first component improves sentence vectors (Arora, Liang, Ma
+    2017, "A simple but tough-to-beat baseline for sentence embeddings").
     """
     layer, n_components = way
     first, second = (of_layer(part, layer) for part in pooled)
@@ -121,7 +122,7 @@ def changed(known: Pair, pooled: Pair, way: Way) -> Pair:
 
 
 def of_layer(pooled: Floats, layer: str) -> Floats:
-    """One of the layers (n, n_layers + 1, D), or the mix that a new layer starts with."""
+    """One of the layers (n, n_layers + 1, D), or their average: the mix of a new layer."""
     return pooled.mean(axis=1) if layer == "average" else pooled[:, int(layer)]  # (n, D)
 
 
@@ -137,7 +138,7 @@ def name_of(way: Way) -> str:
 
 
 def without_capitals(halves: Halves) -> Halves:
-    """Without the tokens that begin with a capital: no names are left."""
+    """Without the capitalized tokens: no names are left."""
     first, second = (
         [" ".join(t for t in text.split() if not t[0].isupper()) for text in part]
         for part in halves
@@ -146,7 +147,7 @@ def without_capitals(halves: Halves) -> Halves:
 
 
 def sentences_of(halves: Halves, limit: int = 2000) -> list[str]:
-    """The different sentences of reviews that are worth finding: of 4 to 40 tokens."""
+    """The distinct sentences of 4 to 40 tokens."""
     texts = [text for pair in zip(*halves, strict=True) for text in pair]
     found = dict.fromkeys(s for text in texts for s in split_sentences(text))
     return [s for s in found if 4 <= len(s.split()) <= 40][:limit]

@@ -1,4 +1,4 @@
-"""Halves of film reviews, and how well first halves find their second halves."""
+"""Halves of film reviews, and the retrieval of second halves by first halves."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from keras_elmo.text import load_reviews
 from keras_elmo.text.imdb import load_imdb
 
 N_CANDIDATES = 100
-"""Among so many second halves each first half looks for its own."""
+"""The number of second halves among which each first half looks for its own."""
 
 LEAST_TOKENS = 8
-"""Of a half: "Avoid !" may be the end of many reviews."""
+"""The minimum for a half: "Avoid !" can be the end of many reviews."""
 
-# A sentence ends after a mark, and the quotes and brackets that it closes, unless a small
-# letter follows. That leaves abbreviations before names, of which these are the frequent.
+# A sentence ends after a mark and closing quotes and brackets, unless a lowercase letter
+# follows. The frequent abbreviations before names are exceptions.
 TITLE = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr"))
 END = re.compile(rf"({TITLE}[.!?]+['\")\]]*)\s+(?=[^\sa-z])")
 
 Floats = NDArray[np.floating[Any]]
 Pair = tuple[Floats, Floats]
-"""Vectors of first halves and of second ones, (n, ...) each, in the same order."""
+"""Vectors of the first and the second halves, (n, ...) each, in the same order."""
 
 
 class Halves(NamedTuple):
-    """Two parts of each of some reviews, with a space between words and marks."""
+    """The halves of reviews, with spaces between the tokens."""
 
     first: list[str]
     second: list[str]
 
 
 class Retrieval(NamedTuple):
-    """How often the own second half is the most similar one, or among the first ten."""
+    """How often a review's own second half is the most similar, or among the first ten."""
 
     recall_at_1: float
     recall_at_10: float
@@ -51,7 +51,7 @@ class Retrieval(NamedTuple):
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """The arguments that both programs share."""
+    """The arguments of both programs."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -60,18 +60,18 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     add("--source", default="mini", help="the ELMo model")
     add("--limit", type=int, default=5000, help="reviews for reference")
     add("--test", type=int, default=1000, help="reviews to test with")
-    add("--seed", type=int, default=0, help="of the choice of reviews and the order")
+    add("--seed", type=int, default=0, help="seed of the sample and the order")
     add("--output", type=Path, default=Path("text_halves_output"), metavar="DIR")
     return parser
 
 
 def read_halves(args: argparse.Namespace) -> tuple[Halves, Halves]:
-    """Reviews of the training half, for reference, and of the test half, of other films."""
+    """Reference reviews of the training half, and test reviews of other films."""
     parts = load_imdb(args.data) if args.data else load_reviews()
     random = np.random.default_rng(args.seed)
     both = []
     for (reviews, _), limit in zip(parts, (args.limit, args.test), strict=True):
-        different = list(dict.fromkeys(reviews))  # some come twice
+        different = list(dict.fromkeys(reviews))  # some reviews occur twice
         cut = (halve(different[i]) for i in random.permutation(len(different)))
         pairs = [*islice((pair for pair in cut if pair), limit)]
         both.append(Halves([a for a, _ in pairs], [b for _, b in pairs]))
@@ -84,9 +84,9 @@ def split_sentences(text: str) -> list[str]:
 
 
 def halve(review: str, n_words: int = 150) -> tuple[str, str] | None:
-    """Cuts the beginning of a review between the two sentences nearest to its middle.
+    """Cuts the start of a review between the two sentences nearest to its middle.
 
-    Tokens have spaces between them. ``None`` if a half is too short.
+    Spaces separate the tokens. Returns ``None`` if a half is too short.
     """
     beginning = " ".join(review.split()[:n_words])
     sentences = [tokenize(sentence) for sentence in split_sentences(beginning)]
@@ -107,10 +107,10 @@ def half_features(layer: ElmoEmbeddingLayer, halves: Halves, path: Path) -> Pair
 
 
 def similarities(first: Any, second: Any) -> Floats:
-    """Cosines of the first halves (n, features) of each group of 100 with its second ones.
+    """Cosines of first and second halves (n, features) within groups of 100 reviews.
 
-    (groups, candidates, candidates), with the own halves on the diagonals. What is left
-    after the last whole group is left out; fewer reviews are one group.
+    Returns (groups, candidates, candidates), with the halves of the same review on the
+    diagonals. An incomplete last group is left out, unless it is the only one.
     """
     n_reviews = first.shape[0]
     size = min(N_CANDIDATES, n_reviews)
@@ -119,12 +119,12 @@ def similarities(first: Any, second: Any) -> Floats:
 
 
 def tfidf(texts: Sequence[str]) -> Any:
-    """A fitted vectorizer. A word counts by the logarithm of its number."""
+    """A fitted vectorizer with logarithmic counts."""
     return TfidfVectorizer(sublinear_tf=True).fit(texts)
 
 
 def tfidf_similarities(test: Halves, reference: Halves) -> Floats:
-    """By the words in common; those that are frequent in both count less."""
+    """Similarities by common words; frequent words count less."""
     vectorizer = tfidf([*reference.first, *reference.second, *test.second])
     return similarities(*map(vectorizer.transform, test))
 
@@ -132,7 +132,7 @@ def tfidf_similarities(test: Halves, reference: Halves) -> Floats:
 def retrieval(similar: Floats) -> Retrieval:
     """Measures similarities (groups, candidates, candidates).
 
-    Equally similar ones share their mean place, so that it does not pay to find all alike.
+    Ties get their mean rank, so that equal similarities for all do not score.
     """
     own = np.diagonal(similar, axis1=1, axis2=2)[..., None]  # (groups, candidates, 1)
     higher = np.sum(similar > own, axis=-1)  # (groups, candidates)
@@ -150,7 +150,7 @@ def print_table(rows: Mapping[str, Retrieval]) -> None:
 
 
 def plot(panels: Mapping[str, Floats], path: Path) -> None:
-    """Histograms of similarities, of halves of the same review and of others."""
+    """Draws histograms of similarities: halves of the same review, and of others."""
     figure, every_axes = plt.subplots(
         1, len(panels), figsize=(11, 3.6), squeeze=False, layout="constrained"
     )

@@ -1,13 +1,13 @@
-"""A Siamese network: two texts in, through one shared ELMo, and how alike they are out.
+"""Trains a Siamese network that returns the similarity of two texts.
 
 It learns without labels: film reviews are cut in two, and each first half must find its
-second half among those of its batch. ELMo's pooled layers are computed once, into files; a
-mix of them and a projection are trained on these in a minute, and joined with ELMo into one
-model that takes two strings. It is saved, loaded again and used::
+second half among those of its batch. ELMo's pooled layers are computed once and written to
+files. A mix of them and a projection are trained on these files in a minute, and joined
+with ELMo into one model that takes two strings. The model is saved, loaded and used::
 
     python examples/similar_texts/siamese.py --data download
 
-Without ``--data`` it takes the few reviews that come with keras-elmo.
+Without ``--data`` it uses the few reviews that come with keras-elmo.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from keras import layers, ops
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix
 from keras_elmo.training import join_head
 
-# These were chosen by the validation reviews.
+# Chosen on the validation reviews.
 BATCH_SIZE = 256
 TEMPERATURE = 0.05
 LEARNING_RATE = 1e-4
 WEIGHT_DECAY = 0.01
 DROPOUT = 0.5
-RIDGE = 0.1  # of the covariance within reviews, relative to the mean variance
+RIDGE = 0.1  # added to the covariance within reviews, relative to the mean variance
 VALIDATION_PART = 0.1
 
 TEXTS = ["The music is lovely.", "I bought the soundtrack."]
@@ -52,8 +52,8 @@ def main() -> None:
     parser = make_parser(__doc__.split("\n")[0])
     add = parser.add_argument
     add("--compare", nargs=2, default=TEXTS, help="two texts for the saved model")
-    add("--epochs", type=int, default=10, help="the best on held-out reviews is kept")
-    add("--size", type=int, default=512, help="of the vectors, at most that of ELMo's")
+    add("--epochs", type=int, default=10, help="the best one on validation reviews is kept")
+    add("--size", type=int, default=512, help="of the vectors, at most ELMo's")
     args = parser.parse_args()
     reference, test = read_halves(args)
     layer = ElmoEmbeddingLayer(args.source, "pooled_layers", split="words", trainable=False)
@@ -92,8 +92,8 @@ def main() -> None:
 def make_head(training: Pair, size: int) -> keras.Model:
     """From pooled layers (batch, n_layers + 1, D) to vectors (batch, size) of length 1.
 
-    A mix of the layers and a projection, which starts from what is known in closed form:
-    from random numbers, training ends at a worse one.
+    A mix of the layers and a projection, which starts from a closed-form solution: training
+    from random numbers ends at a worse one.
     """
     normalization = layers.Normalization(axis=(1, 2))
     normalization.adapt(np.concatenate(training))
@@ -108,15 +108,15 @@ def make_head(training: Pair, size: int) -> keras.Model:
 
 
 def discriminant(first: Floats, second: Floats, size: int) -> Floats:
-    """The directions in which reviews differ, but not their halves, (features, size).
+    """The directions in which reviews differ but their halves do not, (features, size).
 
-    Linear discriminant analysis (Rao 1948) of both halves (n, features), each review being
-    a class of two: the covariance within reviews becomes the identity, and of what is left
-    the directions with the most variance are kept.
+    Linear discriminant analysis (Rao 1948) of both halves (n, features), with each review
+    as a class of two: the covariance within reviews becomes the identity, and the
+    directions with the most remaining variance are kept.
     """
     both = np.concatenate([first, second]).astype(np.float64)  # (2 * n, features)
     within = np.cov((first - second).T) / 2  # (features, features)
-    # Few pairs do not know all directions.
+    # Few pairs do not span all directions.
     within += RIDGE * np.trace(within) / len(within) * np.eye(len(within))
     whitening = np.linalg.inv(np.linalg.cholesky(within)).T  # (features, features)
     _, directions = np.linalg.eigh(whitening.T @ np.cov(both.T) @ whitening)  # ascending
@@ -124,7 +124,7 @@ def discriminant(first: Floats, second: Floats, size: int) -> Floats:
 
 
 def two_inputs(encoder: keras.Model, join: Callable[[list[Any]], Any]) -> keras.Model:
-    """Two inputs, one encoder: called twice, there is one set of weights."""
+    """A model with two inputs and one encoder, and so one set of weights."""
     (tensor,) = encoder.inputs
     inputs = [
         keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
@@ -136,14 +136,14 @@ def two_inputs(encoder: keras.Model, join: Callable[[list[Any]], Any]) -> keras.
 def contrastive_loss(reviews: Any, pairs: Any) -> Any:
     """Each half must find the other half of its review among those of the batch.
 
-    From the numbers of the reviews (batch,) and unit vectors of both halves (batch, 2,
-    size): the mean of the cross-entropies of both directions, (batch,).
+    Takes the numbers of the reviews (batch,) and unit vectors of both halves (batch, 2,
+    size). Returns the mean of the cross-entropies of both directions, (batch,).
     """
     first, second = pairs[:, 0], pairs[:, 1]  # (batch, size)
     logits = ops.matmul(first, ops.transpose(second)) / TEMPERATURE  # (batch, batch)
     reviews = ops.reshape(reviews, (-1,))
     same = ops.cast(ops.equal(reviews[:, None], reviews[None]), logits.dtype)
-    # A review that is twice in the batch has two right answers.
+    # A review that occurs twice in the batch has two correct answers.
     right = same / ops.sum(same, axis=-1, keepdims=True)  # (batch, batch)
     forward, backward = (
         ops.categorical_crossentropy(right, side, from_logits=True)
@@ -153,7 +153,7 @@ def contrastive_loss(reviews: Any, pairs: Any) -> Any:
 
 
 def train(head: keras.Model, training: Pair, validation: Pair, n_epochs: int) -> None:
-    """Trains a head, and leaves it as it was after its best epoch on other reviews."""
+    """Trains a head and restores the weights of its best epoch on other reviews."""
     model = two_inputs(head, lambda vectors: ops.stack(vectors, axis=1))
     optimizer = keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     model.compile(optimizer, contrastive_loss)
@@ -176,7 +176,7 @@ def encoded(head: keras.Model, pair: Pair) -> Pair:
 
 
 def print_similarity(path: Path, texts: Sequence[str], found: Floats) -> None:
-    """Loads the saved model, which needs nothing but its file, and compares two texts."""
+    """Compares two texts with the saved model, which needs only its file."""
     model = keras.saving.load_model(path)
     pair = [ops.convert_to_tensor([text]) for text in texts]
     ((cosine,),) = model.predict_on_batch(pair)

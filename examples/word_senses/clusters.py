@@ -1,4 +1,4 @@
-"""The vectors of a word's occurrences, and groups of similar ones among them."""
+"""Vectors of a word's occurrences, and clusters of them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sklearn.preprocessing import normalize
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
 
-# Fewer directions are faster to cluster in, and the others hold little of the variance.
+# Clustering is faster in few directions, and the others hold little of the variance.
 N_DIRECTIONS = 30
-N_STARTS = 10  # of k-means, of which the best result counts
-# Vectors that differ by no more than rounding to float16, relative to their length.
+N_STARTS = 10  # of k-means; the best result is used
+# Relative differences up to this size can come from rounding to float16.
 ROUNDING = 2e-3
 
 Floats = NDArray[np.floating[Any]]
@@ -32,7 +32,7 @@ class Agreement(NamedTuple):
 
     purity: float  # share of occurrences with the most frequent sense of their cluster
     majority: float  # share of the most frequent sense: the purity of a single cluster
-    rand_index: float  # adjusted (Hubert, Arabie 1985): 0 on average for chance, at most 1
+    rand_index: float  # adjusted (Hubert, Arabie 1985): on average 0 by chance, at most 1
 
 
 def word_vectors(
@@ -43,21 +43,21 @@ def word_vectors(
 ) -> Floats:
     """All layers of each occurrence, (n, n_layers + 1, D).
 
-    ``path`` is the file for the vectors of all tokens, in which an interrupted run resumes.
+    ``path`` is the file of all token vectors; an interrupted run resumes there.
     """
-    # A word may occur twice in a sentence.
+    # A word can occur twice in a sentence.
     rows = {tokens: i for i, tokens in enumerate(dict.fromkeys(o[0] for o in occurrences))}
     texts = [" ".join(tokens) for tokens in rows]
-    # float16 halves the file; the clusters do not need more than its three digits.
+    # float16 halves the file; its three digits suffice for the clusters.
     features = compute_features(layer, texts, path, dtype="float16", progress=progress)
     vectors = [features[rows[tokens]][i] for tokens, i in occurrences]
     return np.stack(vectors).astype(np.float32)  # (n, n_layers + 1, D)
 
 
 def of_layer(vectors: Floats, layer: str) -> Floats:
-    """Chooses among layers (n, n_layers + 1, D): top, average, all, or the number of one.
+    """Selects from layers (n, n_layers + 1, D): top, average, all, or a layer's number.
 
-    Layer 0 is that of the characters, without context.
+    Layer 0 is computed from the characters, without context.
     """
     if layer == "average":
         return vectors.mean(axis=1)  # (n, D)
@@ -67,10 +67,10 @@ def of_layer(vectors: Floats, layer: str) -> Floats:
 
 
 def to_directions(vectors: Floats) -> Floats:
-    """Where vectors (n, features) lie, seen from their mean: k-means then compares angles.
+    """The directions of vectors (n, features) from their mean, so that angles are compared.
 
-    Their first principal components, scaled to length 1, (n, components), or zeros if all
-    are the same.
+    Returns their first principal components, scaled to length 1, (n, components), or zeros
+    if all vectors are the same.
     """
     centered = vectors - vectors.mean(axis=0)  # (n, features)
     if np.abs(centered).max() <= ROUNDING * np.abs(vectors).max():
@@ -80,9 +80,9 @@ def to_directions(vectors: Floats) -> Floats:
 
 
 def cluster(directions: Floats, n_clusters: int, seed: int = 0) -> Integers:
-    """The cluster of each vector (n, components) by k-means, 0 for the largest one.
+    """The cluster of each vector (n, components) by k-means; 0 is the largest cluster.
 
-    There are fewer clusters if fewer vectors differ.
+    There are fewer clusters if there are fewer distinct vectors.
     """
     n_clusters = min(n_clusters, len(np.unique(directions, axis=0)))
     kmeans = KMeans(n_clusters, n_init=N_STARTS, random_state=seed)
@@ -93,7 +93,7 @@ def cluster(directions: Floats, n_clusters: int, seed: int = 0) -> Integers:
 
 
 def typical(directions: Floats, clusters: Integers, index: int) -> list[int]:
-    """The occurrences of a cluster, those nearest to its center first."""
+    """The occurrences of a cluster, nearest to its center first."""
     members = np.flatnonzero(clusters == index)  # (members,)
     center = directions[members].mean(axis=0)  # (components,)
     distances = np.linalg.norm(directions[members] - center, axis=1)  # (members,)
@@ -101,7 +101,7 @@ def typical(directions: Floats, clusters: Integers, index: int) -> list[int]:
 
 
 def nearest(directions: Floats, index: int) -> list[tuple[int, float]]:
-    """The other occurrences with their cosine similarity to one, most similar first."""
+    """The other occurrences and their cosine similarity to one, most similar first."""
     cosines = directions @ directions[index]  # (n,)
     order = np.argsort(-cosines, kind="stable")
     return [(int(i), float(cosines[i])) for i in order if i != index]

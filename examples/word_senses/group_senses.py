@@ -1,13 +1,13 @@
-"""The senses of a word: how its vectors in film reviews fall into groups.
+"""Groups the occurrences of a word in film reviews by their vectors, to find its senses.
 
-Finds the sentences of the IMDB reviews that have a word, computes their vectors, into a
-file in which an interrupted run resumes, and groups the word's vectors by k-means. It
-prints what is typical of each group and what is nearest to one occurrence, and draws a
+The program finds the sentences of the IMDB reviews that contain the word, writes their
+vectors to a file (an interrupted run resumes), and groups the word's vectors by k-means. It
+prints typical occurrences of each group and those nearest to a chosen one, and draws a
 picture::
 
     python examples/word_senses/group_senses.py like --data download
 
-Without ``--data`` it takes the few reviews that come with keras-elmo.
+Without ``--data`` it uses the few reviews that come with keras-elmo.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ N_TYPICAL = 5
 N_NEAREST = 5
 N_NEIGHBORS = 6  # words on each side that are printed for a cluster
 N_LABELS = 3  # of each cluster in the picture
-CONTEXT = 7  # tokens on each side in what is printed
+CONTEXT = 7  # tokens on each side in the printed text
 LABEL_CONTEXT = 4  # and in the picture
 
 
@@ -48,7 +48,9 @@ def main() -> None:
     print(f"{args.word!r} occurs {len(found):,} times in {len(sentences):,} sentences.")
     occurrences = sample(found, args.limit, args.seed)
     if len(occurrences) < max(args.clusters, 3):
-        raise SystemExit("That is too few. Choose another word, or more reviews (--data).")
+        raise SystemExit(
+            "Too few occurrences. Choose another word, or more reviews (--data)."
+        )
 
     layer = ElmoEmbeddingLayer(args.source, "layers", trainable=False)
     args.output.mkdir(parents=True, exist_ok=True)
@@ -87,20 +89,20 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("word", nargs="?", default="like", help="with its capitals")
+    add("word", nargs="?", default="like", help="the word; case matters")
     add("--data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
     add("--source", default="mini", help="the ELMo model")
     add("--layer", default="top", help="top, average, all, or a number")
     add("--clusters", type=int, default=2, help="groups to make")
-    add("--limit", type=int, default=1000, help="occurrences to take")
-    add("--seed", type=int, default=0, help="of that choice, and of k-means")
-    add("--occurrence", type=int, help="print what is nearest to the one with this number")
+    add("--limit", type=int, default=1000, help="most occurrences to use")
+    add("--seed", type=int, default=0, help="seed of the sample and of k-means")
+    add("--occurrence", type=int, help="print those nearest to this number's")
     add("--output", type=Path, default=Path("word_senses_output"), metavar="DIR")
     return parser.parse_args()
 
 
 def print_cluster(occurrences: Sequence[Occurrence], members: Sequence[int]) -> None:
-    """A cluster's neighbors on the left and right, and typical occurrences."""
+    """Prints a cluster's neighbors on the left and right, and typical occurrences."""
     inside = [occurrences[i] for i in members]
     outside = [o for i, o in enumerate(occurrences) if i not in set(members)]
     for side, offset in (("left", -1), ("right", 1)):
@@ -114,7 +116,7 @@ def print_cluster(occurrences: Sequence[Occurrence], members: Sequence[int]) -> 
 def plot(
     vectors: Floats, clusters: Integers, labels: Mapping[int, str], title: str, path: Path
 ) -> None:
-    """The first two principal components, with some contexts on the right."""
+    """Draws the first two principal components, with some contexts on the right."""
     pca = PCA(2).fit(vectors)
     points = pca.transform(vectors)  # (n, 2)
     figure, axes = plt.subplots(figsize=(11, 5.5), layout="constrained")
@@ -122,7 +124,7 @@ def plot(
         x, y = points[clusters == index].T
         name = f"cluster {index + 1} ({size:,})"
         axes.scatter(x, y, s=10, alpha=0.5, lw=0, color=f"C{index}", label=name)
-    # Evenly, in the order of their points.
+    # Evenly spaced, in the order of their points.
     order = sorted(labels, key=lambda i: -points[i, 1])
     for i, height in zip(order, np.linspace(0.97, 0.03, len(order)), strict=True):
         color = f"C{clusters[i]}"

@@ -1,4 +1,4 @@
-"""The sentences of reviews that have a word, and where in them it stands."""
+"""Finds the occurrences of a word in the sentences of reviews."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from keras_elmo import tokenize
 from keras_elmo.text import load_reviews
 from keras_elmo.text.imdb import load_imdb
 
-# Longer ones are mostly lists, or text whose sentences do not end in marks.
+# Longer sentences are mostly lists, or text without punctuation.
 MAX_TOKENS = 60
 NO_WORD = "(none)"
-"""Stands for the neighbor of a word that begins or ends its sentence."""
+"""Stands for the missing neighbor at the start or end of a sentence."""
 
-# A sentence ends after a mark, and the quotes and brackets that it closes, unless a small
-# letter follows. That leaves abbreviations before names, of which these are the frequent.
+# A sentence ends after a mark and closing quotes and brackets, unless a lowercase letter
+# follows. The frequent abbreviations before names are exceptions.
 TITLE = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr"))
 END = re.compile(rf"({TITLE}[.!?]+['\")\]]*)\s+(?=[^\sa-z])")
 
@@ -30,12 +30,12 @@ class Occurrence(NamedTuple):
     position: int
 
     def neighbor(self, offset: int) -> str:
-        """The token at a distance, in small letters: -1 for the one on the left."""
+        """The token at an offset, in lowercase; -1 is the one on the left."""
         i = self.position + offset
         return self.tokens[i].lower() if 0 <= i < len(self.tokens) else NO_WORD
 
     def replaced(self, offset: int, token: str) -> Occurrence:
-        """The same with another token at a distance; at 0, in place of the word."""
+        """A copy with another token at an offset; 0 replaces the word itself."""
         i = self.position + offset
         return self._replace(tokens=(*self.tokens[:i], token, *self.tokens[i + 1 :]))
 
@@ -49,9 +49,9 @@ class Occurrence(NamedTuple):
 
 
 def read_sentences(data: str | None) -> list[str]:
-    """The different sentences of reviews: the few that come with the package by default.
+    """The distinct sentences of reviews; by default, of those that come with the package.
 
-    Of IMDB those of the test half, which "mini" was not trained on.
+    From IMDB it takes the test half, which "mini" was not trained on.
     """
     halves = load_reviews() if data is None else load_imdb(data)[1:]
     reviews = [text for texts, _ in halves for text in texts]
@@ -64,8 +64,8 @@ def split_sentences(review: str) -> list[str]:
 
 
 def find_occurrences(sentences: Iterable[str], word: str) -> list[Occurrence]:
-    """All occurrences of a token, with its capitals, in sentences of up to 60 tokens."""
-    # Most sentences need not be taken apart.
+    """All occurrences of a token in sentences of up to 60 tokens; case matters."""
+    # The cheap test first: most sentences need not be tokenized.
     candidates = (tuple(tokenize(s)) for s in sentences if word in s)
     return [
         Occurrence(tokens, i)
@@ -77,7 +77,7 @@ def find_occurrences(sentences: Iterable[str], word: str) -> list[Occurrence]:
 
 
 def sample(occurrences: Sequence[Occurrence], limit: int, seed: int) -> list[Occurrence]:
-    """Chooses at most ``limit`` at random, in their order; the same for the same seed."""
+    """Chooses at most ``limit`` at random, and keeps their order."""
     if len(occurrences) <= limit:
         return list(occurrences)
     chosen = random.Random(seed).sample(range(len(occurrences)), limit)
@@ -89,7 +89,7 @@ def characteristic(
 ) -> list[tuple[str, float, float]]:
     """The neighbors at an offset that distinguish some occurrences from others.
 
-    At most ``n``, with their shares inside and outside, the largest difference first.
+    Returns at most ``n``, with their shares inside and outside, largest difference first.
     """
     here, there = (
         Counter(o.neighbor(offset) for o in group) for group in (inside, outside)

@@ -1,4 +1,4 @@
-"""Words whose senses are known: by the word next to them, or because they are made up."""
+"""Words with known senses: from the word next to them, or because they are made up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from occurrences import Occurrence, find_occurrences, sample
 MADE_UP = "blicket"
 
 
-class LabelledSet(NamedTuple):
+class LabeledSet(NamedTuple):
     """Occurrences of a word in two senses; sets of one kind are averaged."""
 
     name: str
@@ -18,7 +18,7 @@ class LabelledSet(NamedTuple):
     senses: list[list[Occurrence]]
 
 
-# Two senses of a word that stands next to cues: -1 for those on the left, 1 on the right.
+# Two senses of a word next to cues: -1 for cues on the left, 1 on the right.
 RULES = {
     ("like", -1): {
         "verb": "i you we they to would i'd you'll will don't didn't doesn't really",
@@ -73,10 +73,10 @@ PAIRS = (
 )
 
 
-def labelled_sets(sentences: Sequence[str], limit: int, seed: int) -> Iterator[LabelledSet]:
+def labeled_sets(sentences: Sequence[str], limit: int, seed: int) -> Iterator[LabeledSet]:
     """The sets of each rule, with the cue seen and hidden, and those of made-up words.
 
-    Those without occurrences of both senses are left out; ``limit`` is for each sense.
+    Sets without occurrences of both senses are left out. ``limit`` applies to each sense.
     """
     for (word, offset), senses in RULES.items():
         found = find_occurrences(sentences, word)
@@ -86,9 +86,9 @@ def labelled_sets(sentences: Sequence[str], limit: int, seed: int) -> Iterator[L
         )
         if first and second:
             name = f"{word}: {' / '.join(senses)}"
-            yield LabelledSet(name, "cue seen", [first, second])
+            yield LabeledSet(name, "cue seen", [first, second])
             hidden = [[o.replaced(offset, MADE_UP) for o in s] for s in (first, second)]
-            yield LabelledSet(name, "cue hidden", hidden)
+            yield LabeledSet(name, "cue hidden", hidden)
     for pair in PAIRS:
         parts = []
         for word, other in (pair, pair[::-1]):
@@ -96,4 +96,4 @@ def labelled_sets(sentences: Sequence[str], limit: int, seed: int) -> Iterator[L
             alone = [o for o in found if other not in o.tokens]
             parts.append([o.replaced(0, MADE_UP) for o in sample(alone, limit, seed)])
         if all(parts):
-            yield LabelledSet(" = ".join(pair), "made up", parts)
+            yield LabeledSet(" = ".join(pair), "made up", parts)

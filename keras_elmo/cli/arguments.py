@@ -8,7 +8,8 @@ from typing import Any
 SOURCE = (
     "what ElmoEmbeddingLayer takes: the name of a model (see 'keras-elmo list'), a "
     "directory, .zip archive or .hdf5 file, the directory or .tar.gz archive of a TF1 Hub "
-    "module, the URL of such a file, or a handle on TF-Hub or Kaggle"
+    "module, the directory of a checkpoint of bilm-tf, the URL of such a file, or a handle "
+    "on TF-Hub or Kaggle"
 )
 SPLITS = ("space", "words", "character")
 DOWNLOADS = "A model that is not on this machine is downloaded into the cache, once."
@@ -36,6 +37,15 @@ def _complete_source(prefix: str, **_: object) -> list[str]:
 
     names = [name for name in MODELS if name.startswith(prefix)]
     return [*names, *FilesCompleter()(prefix)]
+
+
+def add_options(parser: Any, source: str = "SOURCE") -> None:
+    parser.add_argument(
+        "--options",
+        metavar="FILE",
+        help=f"the options.json, a path or URL, of a {source} that is an .hdf5 file "
+        "(default: the one next to it)",
+    )
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:

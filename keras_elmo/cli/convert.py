@@ -12,6 +12,7 @@ from keras_elmo.cli.arguments import (
     DOWNLOADS,
     UsageError,
     add_flag,
+    add_options,
     add_quiet,
     add_source,
 )
@@ -38,7 +39,7 @@ INPUT_MODES = ("sentences", "tokens", "character_ids")
 
 # What a directory may hold that --force replaces.
 _FILES = {
-    "hdf5": {"options.json", "weights.hdf5"},
+    "hdf5": {"options.json", "weights.hdf5", "vocabulary.txt", "softmax.npz"},
     "savedmodel": {"saved_model.pb", "fingerprint.pb", "variables", "assets"},
 }
 
@@ -65,13 +66,15 @@ _EXAMPLES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     parser.add_argument(
         "out", metavar="OUT", type=Path, help="where to; its directory must exist"
     )
     parser.add_argument(
         "--to",
         choices=("hdf5", "keras", "savedmodel"),
-        help="hdf5, a directory with options.json and weights.hdf5 (the default); keras, a "
+        help="hdf5, a directory with options.json, weights.hdf5 and the softmax if SOURCE "
+        "has one (the default); keras, a "
         "Keras model from strings to the output (the default if OUT ends in .keras); "
         "savedmodel, the same as a directory for TensorFlow alone, with the signatures of "
         "the TF-Hub modules",
@@ -90,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(
     source: str,
+    options: str | None,
     out: Path,
     to: str | None,
     output_mode: OutputMode | None,
@@ -113,7 +117,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
         # HDF5 has no place for the mix: what it mixes is compared.
         output = "layers" if to == "hdf5" else output_mode or "default"
-        conversion = Conversion(source, output, input_mode or "sentences")
+        conversion = Conversion(source, output, input_mode or "sentences", options)
         written = Path(folder, f"new{out.suffix}")
         difference = conversion.write(to, written)
         _check_target(out, to, force)  # again: downloads take their time
@@ -127,6 +131,9 @@ def run(
         "Checked: loaded again, it gives the same vectors for "
         f"{len(conversion.sentences)} sentences (they {found})."
     )
+    if to == "hdf5" and conversion.softmax is not None:
+        words = len(conversion.softmax.vocabulary)
+        print(f"With it: the softmax for {words:,} words, in softmax.npz.")
     mix = mix_of(conversion.model.arrays)
     if to == "hdf5" and mix is not None:
         print(

@@ -17,6 +17,7 @@ from keras_elmo.cli.arguments import (
     add_choice,
     add_flag,
     add_number,
+    add_options,
     add_quiet,
     add_source,
     add_split,
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text = f"{SOURCE}; or a saved Keras model (.keras)"
     add_source(parser, "--source", text, required=True)
+    add_options(parser)
     _add_input(parser.add_argument_group("what INPUT holds"))
     _add_vectors(parser.add_argument_group("which vectors to write"))
     memory = parser.add_argument_group("memory")
@@ -132,22 +134,33 @@ def _add_input(parser: Any) -> None:
 
 
 def run(
-    texts: str, path: Path, source: str, dry_run: bool, quiet: bool, **options: Any
+    texts: str,
+    path: Path,
+    source: str,
+    options: str | None,
+    dry_run: bool,
+    quiet: bool,
+    **settings: Any,
 ) -> None:
     kind = path.suffix.lower()
-    if kind == ".parquet" and not options["pooled"]:
+    if kind == ".parquet" and not settings["pooled"]:
         raise UsageError("a Parquet file needs --pooled: its rows are of one length")
-    if options["sentence_keys"] and kind not in (".hdf5", ".h5"):
+    if settings["sentence_keys"] and kind not in (".hdf5", ".h5"):
         raise UsageError(f"--use-sentence-keys is for HDF5, not {kind}")
     from rich.filesize import decimal
 
     from keras_elmo.vectors.compute import Job
     from keras_elmo.vectors.estimate import estimate_job
     from keras_elmo.vectors.options import Options
+    from keras_elmo.vectors.vectors import embedding_layer
 
+    job_options = Options(**settings)
+    model: Any = source
+    if options is not None:
+        model = embedding_layer(source, job_options.output_mode, options=options)
     try:
         with _as_file(texts, path) as file:
-            job = Job(source, file, path, Options(**options))
+            job = Job(model, file, path, job_options)
             if dry_run:
                 print_rows(_rows(estimate_job(job)))
                 return

@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_elmo.cli.arguments import (
     add_choice,
     add_json,
     add_number,
+    add_options,
     add_source,
     add_split,
     add_texts,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SUMMARY = "compute a model's perplexity on text files"
 DETAILS = (
     "The model needs the softmax that it was trained with, as 'keras-elmo train' writes "
-    "it; released models come without one."
+    "it and a checkpoint of bilm-tf has it; released models come without one."
 )
 EXAMPLES = (
     "my_elmo heldout.txt",
@@ -35,6 +36,12 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="the words that SOURCE predicts, one in a line (default: the file next to it)",
+    )
     add_texts(parser)
     add_split(parser, "space", "space")
     add_choice(
@@ -54,14 +61,15 @@ def run(
     sentence_state: SentenceState,
     batch_size: int,
     split: Split,
+    options: str | None,
+    vocabulary: str | None,
     as_json: bool,
 ) -> None:
     from keras_elmo.pretraining import evaluate
 
-    shown = is_terminal(sys.stderr)
-    found = evaluate(
-        source, texts, sentence_state, batch_size, split=split, verbose=shown
-    )._asdict()
+    settings: Any = {"split": split, "options": options, "vocabulary": vocabulary}
+    settings["verbose"] = is_terminal(sys.stderr)
+    found = evaluate(source, texts, sentence_state, batch_size, **settings)._asdict()
     if as_json:
         print(json.dumps({"source": source, "perplexity": found}, indent=2))
     else:

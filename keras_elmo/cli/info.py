@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_elmo.cli.arguments import DOWNLOADS, add_json, add_source, counted
+from keras_elmo.cli.arguments import (
+    DOWNLOADS,
+    add_json,
+    add_options,
+    add_source,
+    counted,
+)
 from keras_elmo.cli.terminal import print_rows
 
 if TYPE_CHECKING:
@@ -33,21 +39,23 @@ _STAGES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     add_json(parser)
 
 
-def run(source: str, as_json: bool) -> None:
+def run(source: str, options: str | None, as_json: bool) -> None:
     from keras_elmo.hub.sources import load_source
     from keras_elmo.weights.named_models import MODELS
 
-    config, arrays, path = load_source(source)
+    config, arrays, path = load_source(source, options=options)
     named = MODELS.get(source)
     found = {
         "source": source,
         "kind": _kind(path),
         "path": str(path.absolute()),
         "downloaded": (named is not None and named.embedded_path is None)
-        or "://" in source,
+        or "://" in source
+        or source.startswith("nlpl:"),
         "bytes": size_on_disk(path),
         "configuration": dataclasses.asdict(config),
         "output_dim": config.output_dim,
@@ -86,10 +94,14 @@ def size_on_disk(path: Path) -> int:
 
 
 def _kind(path: Path) -> str:
+    from keras_elmo.hub.bilm_checkpoint import find_checkpoint
     from keras_elmo.hub.tf_hub import is_tf_hub_module
+    from keras_elmo.weights.sources import has_weights
 
     if is_tf_hub_module(path):
         return "TF1 Hub module"
+    if not has_weights(path) and find_checkpoint(path) is not None:
+        return "checkpoint of bilm-tf"
     return "zip archive" if path.suffix.lower() == ".zip" else "HDF5"
 
 
@@ -125,7 +137,9 @@ def _print(found: Mapping[str, Any]) -> None:
             "kind": found["kind"],
             "path": found["path"] + " (downloaded)" * found["downloaded"],
         },
-        "Release": {key: named[key] for key in ("description", "citation") if named},
+        "Release": {
+            key: named[key] for key in ("origin", "description", "citation") if named
+        },
         "Configuration": {
             **shape,
             "filters": ", ".join(f"{n} of width {width}" for width, n in shape["filters"]),

@@ -22,20 +22,26 @@ EXAMPLES = ("", "--json")
 
 _WIDTH_OF_TABLES = 80
 """Narrower terminals show a paragraph for each model."""
+_WIDTH_OF_ALL = 96
+"""Narrower tables leave out what 'info' shows too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--language", metavar="NAME", help="list only the models of this language"
+    )
     add_json(parser)
 
 
-def run(as_json: bool) -> None:
+def run(language: str | None, as_json: bool) -> None:
     from rich.filesize import decimal
 
     from keras_elmo.weights.download import cache_directory, is_cached
     from keras_elmo.weights.named_models import list_models
 
     models = [
-        {**dataclasses.asdict(model), "cached": is_cached(model)} for model in list_models()
+        {**dataclasses.asdict(model), "cached": is_cached(model)}
+        for model in list_models(language)
     ]
     if as_json:
         print(json.dumps(models, indent=2))
@@ -56,8 +62,12 @@ def _described(model: Mapping[str, Any], width: int) -> str:
     state = "in the cache" if model["cached"] else "not downloaded"
     if model["weights_url"] is None:
         state = "in the package"
-    lines = textwrap.wrap(f"{model['name']} ({size}, {state})", width)
-    for text in (model["description"] + ".", f"License: {model['license']}"):
+    lines = textwrap.wrap(f"{model['name']} ({model['language']}, {size}, {state})", width)
+    for text in (
+        f"{model['description']}.",
+        f"From: {model['origin']}",
+        f"License: {model['license']}",
+    ):
         lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(lines)
 
@@ -69,17 +79,23 @@ def _print_table(shown: Console, models: Sequence[Mapping[str, Any]]) -> None:
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Name", style="cyan", no_wrap=True)
-    for title in ("Parameters", "Vectors", "Size"):
+    table.add_column("Language", no_wrap=True)
+    numbers = ("Parameters", "Vectors", "Size")[0 if shown.width >= _WIDTH_OF_ALL else 2 :]
+    for title in numbers:
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("Cached", no_wrap=True)
+    table.add_column("Cached")
     table.add_column("Trained on")
-    table.add_column("Language")
     licenses: dict[str, list[str]] = {}
     for model in models:
-        n = model["n_parameters"]
-        row = (model["name"], n and f"{n / 1e6:,.1f} M", model["output_dim"], model["size"])
-        others = ("yes" if model["cached"] else "no", model["corpus"])
-        table.add_row(*(str(x or "") for x in (*row, *others, model["language"])))
+        n_parameters = model["n_parameters"]
+        values = {
+            "Parameters": n_parameters and f"{n_parameters / 1e6:,.1f} M",
+            "Vectors": model["output_dim"],
+            "Size": model["size"],
+        }
+        cells = [model["name"], model["language"], *(values[title] for title in numbers)]
+        cells += ["yes" if model["cached"] else "no", model["corpus"]]
+        table.add_row(*(str(cell or "") for cell in cells))
         licenses.setdefault(model["license"], []).append(model["name"])
     shown.print(table)
     shown.print("\n[bold]Licenses[/]")

@@ -30,6 +30,7 @@ PURPOSES = {
     "use a model": ("list", "info", "embed"),
     "convert a model": ("convert", "verify"),
     "train a model": ("train", "evaluate"),
+    "use the language model": ("substitutes",),
 }
 COMMANDS = tuple(name for names in PURPOSES.values() for name in names)
 

@@ -14,6 +14,7 @@ from keras_elmo.cli.arguments import (
     SOURCE,
     UsageError,
     add_flag,
+    add_options,
     add_quiet,
     add_source,
     add_split,
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'training', the settings of keras_elmo.pretraining.TrainingConfig",
     )
     add_source(model, "--init", f"continue from a trained model: {SOURCE}")
+    add_options(model, "--init SOURCE")
     model.add_argument(
         "--vocabulary",
         metavar="FILE",

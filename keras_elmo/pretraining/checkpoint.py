@@ -1,4 +1,4 @@
-"""What is kept of a training, to resume it and to see how it went."""
+"""The checkpoint and the log of a training run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ LOG_NAME = "log.csv"
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the last finite model of an epoch's end, and stops a training that diverges.
+    """Saves the model after each epoch, and stops a training run that diverges.
 
-    With the carried state and those of the random numbers, which Keras' format leaves out.
+    The file includes the carried state and the states of the random number generators,
+    which Keras' own format leaves out.
     """
 
     def __init__(self, directory: Path, steps_per_epoch: int) -> None:
@@ -34,7 +35,7 @@ class Checkpoint(keras.callbacks.Callback):
         loss = float((logs or {}).get("loss", 0.0))
         if not np.isfinite(loss):
             step = self._steps_before + batch + 1
-            self._diverged(f"The loss became {loss} in step {step}.")
+            self._diverged(f"The loss became {loss} in step {step:,}.")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         step = self._steps_before + self.steps_per_epoch
@@ -42,7 +43,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name, variable in _variables(self.model).items():
             arrays[name] = ops.convert_to_numpy(variable)
             if not np.isfinite(arrays[name]).all():
-                self._diverged(f"{variable.path} is not finite after step {step}.")
+                self._diverged(f"{variable.path} is not finite after step {step:,}.")
         save_npz(self.path, arrays)
 
     def _diverged(self, what: str) -> None:
@@ -54,7 +55,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def restore(model: keras.Model, directory: Path) -> int:
-    """Returns a compiled model to its last checkpoint, and the number of steps done."""
+    """Restores a compiled model from its checkpoint; returns the number of steps done."""
     path = directory / CHECKPOINT_NAME
     if not path.is_file():
         return 0
@@ -66,8 +67,8 @@ def restore(model: keras.Model, directory: Path) -> int:
         steps_done = check_integer("steps", arrays["steps"][()], at_least=0)
     except ValueError as error:
         raise ValueError(
-            f"The checkpoint {str(path)!r} is damaged or of another model: {error}. Train "
-            "into another directory."
+            f"The checkpoint {str(path)!r} is damaged or belongs to another model: "
+            f"{error}. Train into another directory."
         ) from error
     for name, variable in variables.items():
         variable.assign(arrays[name])
@@ -75,13 +76,13 @@ def restore(model: keras.Model, directory: Path) -> int:
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    # Their names count instances and may differ from run to run; their order does not.
+    # The variables' names may differ from run to run; their order does not.
     variables = [*model.variables, *model.optimizer.variables]
     return {f"variable_{i}": variable for i, variable in enumerate(variables)}
 
 
 class Log(keras.callbacks.Callback):
-    """Writes a line of a CSV file after each epoch; drops those after ``steps_done``."""
+    """Adds a line to a CSV file after each epoch; drops lines after ``steps_done``."""
 
     def __init__(self, directory: Path, steps_per_epoch: int, steps_done: int) -> None:
         super().__init__()
@@ -105,6 +106,6 @@ class Log(keras.callbacks.Callback):
             return int(row.split(",")[0])
         except ValueError as error:
             raise ValueError(
-                f"{str(self.path)!r} is not the log of a training, or is damaged: it has a "
-                "line without a step. Remove the line, or train into another directory."
+                f"{str(self.path)!r} is not a training log, or is damaged: it has a line "
+                "without a step. Remove the line, or train into another directory."
             ) from error

@@ -19,12 +19,14 @@ from keras_elmo.types import PathLike, Split
 
 
 class Perplexities(NamedTuple):
-    """How well a model predicts a text. It predicts words that it does not know as <UNK>.
+    """The perplexities of a model on a text. Unknown words count as ``<UNK>``.
 
     Attributes:
         mean: The exponential of the mean loss of both directions.
-        forward: Of the words from those before them, and of the sentence's end.
-        backward: Of the words from those after them, and of the sentence's start.
+        forward: The perplexity of each word given the words before it, and of the
+            sentence's end.
+        backward: The perplexity of each word given the words after it, and of the
+            sentence's start.
     """
 
     mean: float
@@ -39,33 +41,40 @@ def evaluate(
     batch_size: int = 32,
     window_steps: int = 64,
     split: Split = "space",
+    options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
     verbose: bool = False,
 ) -> Perplexities:
-    """Computes the perplexity of a source on text files, by a full softmax.
+    """Computes the perplexity of a source on text files, with a full softmax.
 
     Args:
         source: The directory that :func:`train` wrote, or any other source that has
-            ``vocabulary.txt`` and ``softmax.npz``.
-        texts: Text files as :func:`train` takes them.
-        sentence_state: ``"reset"`` starts each sentence in the zero state, as the
-            embedding layer does; ``"carried"`` in the state in which the sentence before
-            it in its row ended, as bilm-tf does: with one row, in the files' order.
-        batch_size: Rows that are computed at once.
-        window_steps: Steps that are computed at once; without effect on the result.
+            ``vocabulary.txt`` and ``softmax.npz``; a directory with a published softmax; or
+            a checkpoint of bilm-tf, with the vocabulary in its directory.
+        texts: Text files, directories or patterns, as for :func:`train`.
+        sentence_state: ``"reset"`` starts each sentence in the zero state, like the
+            embedding layer. ``"carried"``, as in bilm-tf, starts it in the final state of
+            the previous sentence of its row. With one row, that is the files' order.
+        batch_size: The number of rows computed at once.
+        window_steps: The number of steps computed at once; it does not change the result.
         split: How sentences are split into words, as for :func:`train`.
+        options: The ``options.json`` of a ``source`` that is an ``.hdf5`` file; by default
+            the one next to it.
+        vocabulary: The file of the words that the source predicts, one in a line; by
+            default the one in its directory.
         verbose: Whether to show a progress bar.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
         FileNotFoundError: A text does not exist.
-        ValueError: The texts hold no words.
+        ValueError: The texts contain no words.
     """
     paths = expand_paths(texts)
     n_tokens = sum(len(words) + 1 for words in read_sentences(paths, split=split))
     if not n_tokens:
-        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
-    model, vocabulary = load_language_model(source, batch_size)
-    windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
+        raise ValueError(f"texts: found no words in {', '.join(paths)}.")
+    model, known = load_language_model(source, batch_size, options, vocabulary)
+    windows = Windows(model.config, known, batch_size, window_steps, sentence_state)
     bar = progress_bar("Evaluating", " tokens", n_tokens, shown=verbose)
 
     def counted() -> Iterator[Window]:
@@ -80,49 +89,55 @@ def evaluate(
 def evaluate_windows(
     model: BidirectionalLanguageModel, windows: Iterable[Window]
 ) -> Perplexities:
-    """Computes the perplexity of a model on windows, by a full softmax.
+    """Computes the perplexity of a model on windows, with a full softmax.
 
     Args:
         model: The model.
-        windows: What :class:`Windows` yields; the first one should start all rows.
+        windows: The windows that :class:`Windows` yields. All rows should start in the
+            first one.
 
     Raises:
-        ValueError: There is no window.
+        ValueError: There are no windows.
     """
     model.compile()
     losses, counts = np.zeros(2), np.zeros(2)  # nats and targets of both directions
-    # Not model.evaluate, which takes the end of data of unknown length for an accident.
+    # Not model.evaluate, which warns when data of unknown length end.
     for window in windows:
-        model.reset_metrics()  # before Keras 3.15 they go on from the batch before
+        model.reset_metrics()  # before Keras 3.15, metrics include earlier batches
         values = model.test_on_batch(window, return_dict=True)
         for i, direction in enumerate(DIRECTIONS):
             count = np.sum(window[f"{direction}_targets"] >= 0)
             losses[i] += count * np.log(values[f"{direction}_perplexity"])
             counts[i] += count
     if not counts.all():
-        raise ValueError("windows: there is nothing to predict.")
+        raise ValueError("windows: they contain nothing to predict.")
     forward, backward = np.exp(losses / counts)
     mean = np.exp(losses.sum() / counts.sum())
     return Perplexities(float(mean), float(forward), float(backward))
 
 
 def load_language_model(
-    source: PathLike, batch_size: int
+    source: PathLike,
+    batch_size: int,
+    options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
 ) -> tuple[BidirectionalLanguageModel, Vocabulary]:
     """Reads a source as a language model.
 
     Args:
-        source: A source with ``vocabulary.txt`` and ``softmax.npz``.
-        batch_size: Rows of the windows that it reads.
+        source: A source with a softmax, as for :func:`evaluate`.
+        batch_size: The number of rows of the windows that it reads.
+        options: As for :func:`evaluate`.
+        vocabulary: As for :func:`evaluate`.
 
     Returns:
-        The model, and the words that it predicts.
+        The model and the words that it predicts.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
     """
-    config, arrays, path = load_source(source)
-    softmax = load_softmax(path, config.projection_dim)
+    config, arrays, path = load_source(source, options=options)
+    softmax = load_softmax(path, config.projection_dim, vocabulary)
     model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
     assign_arrays(model.bilm, arrays)
     model.softmax.kernel.assign(softmax.kernel)

@@ -21,45 +21,45 @@ DIRECTIONS = ("forward", "backward")
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class Perplexity(keras.metrics.Mean):
-    """The exponential of the mean negative log-likelihood, given in nats."""
+    """The exponential of the mean negative log-likelihood in nats."""
 
     def result(self) -> Tensor:
         return ops.exp(super().result())
 
 
 class BidirectionalLanguageModel(keras.Model):
-    """Predicts each word from those before it and from those after it.
+    """Predicts each word from the words before it and from the words after it.
 
-    The model of Peters et al. (2018): two language models, a forward and a backward one,
-    that share the token encoder and the softmax. It is trained with ``fit`` on what
-    :class:`Windows` yields, with any Keras optimizer::
+    The model of Peters et al. (2018): a forward and a backward language model that share
+    the token encoder and the softmax. Train it on :class:`Windows` with any Keras
+    optimizer::
 
         model.compile(optimizer="adam")
         model.fit(windows.dataset(sentences), shuffle=False)
 
     The loss is the mean negative log-likelihood of both directions; the metrics are
-    ``perplexity`` and that of each direction. In ``evaluate`` the softmax is always a
-    full one.
+    ``perplexity`` and the perplexity of each direction. ``evaluate`` always uses the full
+    softmax.
 
     Args:
         config: The biLM's configuration.
-        vocabulary_size: Number of words to predict.
-        batch_size: Rows of a window. The state is carried row by row.
-        n_samples: Size of the sampled softmax; ``None`` for a full one.
-        dropout: Share of the inputs of each LSTM layer, and of the last one's outputs,
-            that is dropped in training.
-        frequencies: The share of each word among the targets, (vocabulary_size,): the
-            softmax starts from these instead of equal ones.
-        seed: Seed of dropout and samples.
+        vocabulary_size: The number of words to predict.
+        batch_size: The number of rows of a window. The state is carried row by row.
+        n_samples: The size of the sampled softmax; ``None`` for the full softmax.
+        dropout: The dropout rate of the inputs of each LSTM layer and of the last layer's
+            outputs.
+        frequencies: The share of each word among the targets, (vocabulary_size,), from
+            which the softmax starts. ``None`` for equal shares.
+        seed: The seed of dropout and samples.
         **kwargs: Arguments of every Keras model (``name``, ``dtype``).
 
     Call arguments:
-        window: A window as :class:`Windows` yields it.
-        training: Whether to drop and to sample.
+        window: A window that :class:`Windows` yields.
+        training: Whether to apply dropout and sampling.
 
     Returns:
         The negative log-likelihood of each target in nats, (batch, time, 2), forward
-        and backward. It is 0 where there is no target.
+        and backward; 0 if a step has no target.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class BidirectionalLanguageModel(keras.Model):
             vocabulary_size, n_samples, seed, name="softmax", dtype=self.dtype_policy
         )
         sizes = [config.projection_dim, config.dim] * 2 * config.n_layers  # h, c
-        # Evaluating between two steps of training must not touch the state of training.
+        # Evaluation between training steps must not change the state of training.
         self.training_state = CarriedState(sizes, name="training_state")
         self.evaluation_state = CarriedState(sizes, name="evaluation_state")
         self.start_state = CarriedState(sizes, name="start_state")
@@ -125,11 +125,11 @@ class BidirectionalLanguageModel(keras.Model):
     def _run_lstms(
         self, inputs: list[Tensor], states: list[Tensor], training: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        """The last layer, (batch, time, 2 * projection_dim), and the states after it.
+        """The last layer, (batch, time, 2 * projection_dim), and the final states.
 
-        Padding is read too: it comes after all that counts, in the order of processing.
+        Padding needs no mask: it comes last in the order of processing.
         """
-        assert self.bilm.lstms is not None  # all layers are there
+        assert self.bilm.lstms is not None  # this biLM has all layers
         cells = self.bilm.lstms.cells
         n_layers = self.config.n_layers
         new_states: list[Tensor] = []

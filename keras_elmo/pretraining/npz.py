@@ -1,4 +1,4 @@
-"""Arrays of a known form in ``.npz`` files, which are replaced as a whole."""
+"""Reads and writes ``.npz`` files with arrays of known names and shapes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from keras_elmo.weights.numpy_files import read_member
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with replacing(path) as written:
-        np.savez(written, **arrays)  # type: ignore[arg-type]  # no array is allow_pickle
+        np.savez(written, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
 
 
 def load_npz(
     path: Path, shapes: Mapping[str, tuple[int, ...]], kinds: str
 ) -> dict[str, NDArray[Any]]:
-    """Reads arrays of just these names, shapes and kinds; a ValueError for any other."""
+    """Reads arrays; raises ValueError unless names, shapes and kinds are as expected."""
     try:
         with zipfile.ZipFile(path) as file:
             names = [name.removesuffix(".npy") for name in file.namelist()]
             if sorted(names) != sorted(shapes):
                 raise ValueError(
-                    f"expected {len(shapes)} other arrays than its {len(names)}"
+                    f"it holds {len(names)} arrays; expected {len(shapes)} other ones"
                 )
             return {name: read_member(file, name, shapes[name], kinds) for name in shapes}
     except (*DAMAGED, LookupError) as error:

@@ -1,4 +1,4 @@
-"""An LSTM over the steps of a window, with a gradient of its own."""
+"""An LSTM over the steps of a window, with its own gradient."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from keras_elmo.types import Tensor
 def lstm(
     cell: ProjectedLSTMCell, inputs: Tensor, h: Tensor, c: Tensor, reverse: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Runs a cell over (batch, steps, features), in reverse from the last step.
+    """Runs a cell over (batch, steps, features); ``reverse`` starts at the last step.
 
-    Keeps the gates and goes back through the steps for their gradient only; each kernel's
-    gradient is one product over all steps. Kernels of inputs and state are one matrix,
-    since an array with the inputs' part in all gates would not fit into the caches.
+    The forward pass keeps the gates, the backward pass computes only their gradients step
+    by step, and each kernel's gradient is one product over all steps. The kernels of inputs
+    and state form one matrix: the inputs' part of all gates would not fit into the caches.
 
     Returns:
         The outputs (batch, steps, projection_dim) and the last h and c.
@@ -46,7 +46,7 @@ def lstm(
             carry = (equations.clipped(projected), c, projected, *gates)
             return carry, carry
 
-        # On TensorFlow, Keras expects that a step returns just what it carries.
+        # On TensorFlow, Keras expects a step to return what it carries.
         _, (hs, cs, projected, *gates) = ops.scan(
             step, (h, c, h, c, c, c, c), x, reverse=reverse
         )
@@ -80,7 +80,7 @@ def lstm(
                 d_weights.append(_over_steps(outputs, d_projected))
             return (ops.cast(dx, dtype), dh, dc, *d_weights)
 
-        # One tensor, as Keras asks for on PyTorch.
+        # On PyTorch, Keras expects a single tensor.
         return ops.concatenate([hs, cs], axis=-1), gradient
 
     states = ops.custom_gradient(recurrence)(x, h, c, *weights)
@@ -89,7 +89,7 @@ def lstm(
 
 
 def _before(start: Tensor, xs: Tensor, reverse: bool) -> Tensor:
-    """What each step reads of the step before it."""
+    """The values that each step reads from the step before it."""
     parts = (xs[1:], start[None]) if reverse else (start[None], xs[:-1])
     return ops.concatenate(parts, axis=0)
 

@@ -12,24 +12,24 @@ from keras_elmo.types import Shape, Tensor, check_positive_integer
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class SampledSoftmax(keras.Layer):
-    """A softmax over a vocabulary, in training over a sample of it.
+    """A softmax over a vocabulary; in training, over a sample of it.
 
     In training, the normalizing sum over the vocabulary is estimated from the target and
     a sample of other words, the same for all targets of a call (Jean et al. 2015).
     The words, sorted by frequency, have log-uniform probabilities: the word of rank r
     has log(1 + 1 / (r + 1)) / log(vocabulary_size + 1).
 
-    The sample is drawn without replacement, as the words with the highest logarithm of
-    probability plus Gumbel noise. Given the threshold t that the best word outside the
-    sample sets, a word of probability p is in it with probability 1 - exp(-p exp(-t)).
-    Each term of the sum is divided by that, which makes the estimate of the sum unbiased
-    (Duffield et al. 2007; Vieira 2017), however few words are drawn.
+    The sample is drawn without replacement: it consists of the words with the highest
+    log-probability plus Gumbel noise. The best word outside the sample sets a threshold t;
+    given t, a word of probability p is in the sample with probability 1 - exp(-p exp(-t)).
+    Each term of the sum is divided by this probability, which makes the estimate of the sum
+    unbiased (Duffield et al. 2007; Vieira 2017), however few words are drawn.
 
     Args:
-        vocabulary_size: Number of words.
-        n_samples: How many words to draw, fewer than ``vocabulary_size``; ``None`` for
+        vocabulary_size: The number of words.
+        n_samples: The number of words to draw, less than ``vocabulary_size``; ``None`` for
             the full softmax in training too.
-        seed: Seed of the draws.
+        seed: The seed of the draws.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -41,7 +41,7 @@ class SampledSoftmax(keras.Layer):
         The negative log-likelihood of each target in nats, float32 (batch, time).
 
     Raises:
-        ValueError: A size is less than 1, or ``n_samples`` not below ``vocabulary_size``.
+        ValueError: A size is less than 1, or ``n_samples`` is too large.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SampledSoftmax(keras.Layer):
             shape=(self.vocabulary_size, features),
             initializer=keras.initializers.RandomNormal(stddev=features**-0.5),
         )
-        # Logarithms of frequencies are too far from 0 for half precision.
+        # The logarithms of frequencies are too large for half precision.
         self.bias = self.add_weight(
             name="bias", shape=(self.vocabulary_size,), initializer="zeros", autocast=False
         )
@@ -91,7 +91,7 @@ class SampledSoftmax(keras.Layer):
             true = ops.take_along_axis(logits, target[:, None], axis=-1)[:, 0]  # (batch,)
             return ops.logsumexp(logits, axis=-1) - true
 
-        # Step by step: the logits of all steps at once would fill the memory.
+        # Step by step: the logits of all steps would fill the memory.
         by_step = (ops.swapaxes(inputs, 0, 1), ops.swapaxes(targets, 0, 1))
         return ops.swapaxes(ops.map(step, by_step), 0, 1)  # (batch, time)
 
@@ -105,7 +105,7 @@ class SampledSoftmax(keras.Layer):
         true = ops.sum(products, axis=-1) + ops.take(self.bias, target)  # (tokens,)
         others = ops.matmul(x, ops.transpose(ops.take(kernel, sample, axis=0)))
         logits = ops.cast(others, "float32") + ops.take(self.bias, sample) - log_inclusion
-        # The target has a term of its own already.
+        # The target already has its own term.
         accidental = target[:, None] == sample  # (tokens, samples)
         logits = ops.where(accidental, -1e9, logits)  # (tokens, samples)
         total = ops.logaddexp(true, ops.logsumexp(logits, axis=-1))  # (tokens,)
@@ -115,7 +115,7 @@ class SampledSoftmax(keras.Layer):
         """Draws a sample.
 
         Returns:
-            Ids int32 (n_samples,), and the logarithms of the probabilities that they are
+            The ids, int32 (n_samples,), and the logarithms of their probabilities of being
             in the sample, float32 (n_samples,).
         """
         assert self.n_samples is not None

@@ -18,19 +18,16 @@ FILES_AT_ONCE = 16
 
 
 def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
-    """The files that ``patterns`` name, sorted, each once.
+    """Expands patterns to sorted paths of files, each once.
 
     Args:
         patterns: Files, directories (all ``*.txt`` and ``*.txt.gz`` in them) or patterns
             such as ``"news/part-*.txt"``.
 
-    Returns:
-        Their paths.
-
     Raises:
-        FileNotFoundError: One of ``patterns`` names no file.
+        FileNotFoundError: A pattern matches no file.
     """
-    paths: dict[Path, str] = {}  # by what they lead to
+    paths: dict[Path, str] = {}  # by resolved path
     for pattern in map(str, patterns):
         if Path(pattern).is_dir():
             named = [p for end in ("txt", "txt.gz") for p in Path(pattern).glob(f"*.{end}")]
@@ -42,7 +39,7 @@ def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
         found = {path.resolve(): str(path) for path in named if path.is_file()}
         if not found:
             raise FileNotFoundError(
-                f"There is no text file {pattern!r}. Give a text file, a directory with "
+                f"There is no text file {pattern!r}. Pass a text file, a directory with "
                 "*.txt or *.txt.gz files, or a pattern that matches some."
             )
         paths |= found
@@ -55,23 +52,23 @@ def read_sentences(
     on_error: OnError = "fail",
     split: Split = "space",
 ) -> Iterator[list[str]]:
-    """Reads sentences, one in a line.
+    """Reads sentences, one per line.
 
     Args:
-        paths: Text files in UTF-8, plain or compressed by gzip.
-        shuffle_seed: Shuffles the files and, within a buffer of 100,000, the sentences of
-            16 files at a time; equal seeds give equal orders. ``None`` keeps the order.
+        paths: Text files in UTF-8, plain or compressed with gzip.
+        shuffle_seed: The seed for shuffling the files and, within a buffer of 100,000, the
+            sentences of 16 files at a time. ``None`` keeps the order.
         on_error: What to do with bad lines, which are not UTF-8 or longer than 16 MiB:
             ``"fail"``, ``"repair"`` or ``"skip"``, as in
             :func:`~keras_elmo.compute_features`.
-        split: How lines are split into words: ``"space"``, at white space; ``"words"``, as
-            :func:`~keras_elmo.tokenize` does; or ``"character"``.
+        split: How lines are split into words: ``"space"``, at white space; ``"words"``,
+            with :func:`~keras_elmo.tokenize`; or ``"character"``.
 
     Yields:
-        The words of each sentence. Lines without words are left out.
+        The words of each sentence. Lines without words are skipped.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: A file does not exist.
         ValueError: There are bad lines (:class:`~keras_elmo.errors.BadLinesError`), or a
             file cannot be decompressed.
     """
@@ -81,9 +78,9 @@ def read_sentences(
         return
     rng = random.Random(check_integer("shuffle_seed", shuffle_seed, at_least=0))
     rng.shuffle(files)
-    # Several files at once, since the lines of one are often alike.
+    # Several files at a time, since the lines of one file are often similar.
     buffer: list[list[str]] = []
-    for words in _in_turn([_words([file], on_error, split) for file in files]):
+    for words in _alternating([_words([file], on_error, split) for file in files]):
         buffer.append(words)
         if len(buffer) > SHUFFLE_BUFFER:
             i = rng.randrange(len(buffer))
@@ -101,8 +98,8 @@ def _words(files: Sequence[Path], on_error: OnError, split: Split) -> Iterator[l
             yield sentence.tokens.decode("utf-8").split(" ")
 
 
-def _in_turn(files: list[Iterator[list[str]]]) -> Iterator[list[str]]:
-    """A sentence of each of the first files, then the next one of each, and so on."""
+def _alternating(files: list[Iterator[list[str]]]) -> Iterator[list[str]]:
+    """Sentences of the first files alternately; the next file replaces a finished one."""
     is_open, waiting = deque(files[:FILES_AT_ONCE]), iter(files[FILES_AT_ONCE:])
     while is_open:
         file = is_open.popleft()

@@ -1,4 +1,4 @@
-"""From text files to a trained model in a directory."""
+"""Trains a model on text files and writes it to a directory."""
 
 from __future__ import annotations
 
@@ -49,33 +49,37 @@ def train(
     tensorboard: bool = False,
     verbose: bool = True,
     split: Split = "space",
+    options: PathLike | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> BidirectionalLanguageModel:
-    """Trains a biLM on text files, from nothing or from a trained one.
+    """Trains a biLM on text files, from scratch or from a trained one.
 
-    ``out`` is then a source like any other, and can be trained further. It holds:
+    ``out`` is then a source like any other, and can be trained further. It contains:
 
-    - ``options.json`` and ``weights.hdf5``, the biLM, when the training is complete;
-    - ``vocabulary.txt`` and ``softmax.npz``, the words and the output layer;
-    - ``training.json``, all settings; ``log.csv``, the loss in nats and the perplexities
-      as the training saw them, averaged over ``log_steps``;
-    - ``checkpoint.npz``, from which an interrupted run continues.
+    - ``options.json`` and ``weights.hdf5``: the biLM, after the last step;
+    - ``vocabulary.txt`` and ``softmax.npz``: the words and the output layer;
+    - ``training.json``: all settings;
+    - ``log.csv``: the training loss in nats and the perplexities, averaged over
+      ``log_steps``;
+    - ``checkpoint.npz``: the state from which an interrupted run resumes.
 
     Args:
-        texts: Text files, directories or patterns; one sentence in a line. See
+        texts: Text files, directories or patterns, with one sentence per line. See
             :func:`expand_paths`.
-        out: Where the model goes; made if it does not exist.
+        out: The directory to write; created if it does not exist.
         model: The configuration of a new model, or a source to start from: anything that
             the layer takes. If the source has a softmax, its training continues too.
-        training: The settings; by default :class:`TrainingConfig`'s.
-        vocabulary: A file of the words to predict, one in a line, as :class:`Vocabulary`
-            reads it. By default that of the source if it has one, else the most frequent
-            words of the texts.
-        resume: Continue where an earlier run in ``out`` stopped, which ends in the same
-            model as a run without interruption; start if there was none.
+        training: The settings; by default those of :class:`TrainingConfig`.
+        vocabulary: A file of the words to predict, one per line, as :class:`Vocabulary`
+            reads it. By default the source's words if it has any, otherwise the most
+            frequent words of the texts.
+        resume: Whether to continue an earlier run in ``out``, with the same result as a run
+            without interruption. If there was none, training starts.
         tensorboard: Whether to write logs for TensorBoard to ``out/tensorboard``.
         verbose: Whether to show the progress.
         split: How sentences are split into words, as for :func:`read_sentences`.
+        options: The ``options.json`` of a ``model`` that is an ``.hdf5`` file; by default
+            the one next to it.
         callbacks: More of Keras's callbacks. An epoch has ``log_steps`` steps.
 
     Returns:
@@ -83,11 +87,11 @@ def train(
 
     Raises:
         FileNotFoundError: A text does not exist.
-        FileExistsError: ``out`` holds something, and ``resume`` is false.
-        ValueError: The texts hold no words, or the texts, the words or the settings are
-            not those of the run to resume.
+        FileExistsError: ``out`` is not empty, and ``resume`` is false.
+        ValueError: The texts contain no words, or texts, words or settings differ from
+            those of the run to resume.
         SourceError: ``model`` names a source that could not be loaded.
-        FloatingPointError: The loss or a weight became infinite or not a number.
+        FloatingPointError: The loss or a weight became infinite or NaN.
         ImportError: ``tensorboard`` is true and TensorBoard is not installed.
     """
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
@@ -104,11 +108,11 @@ def train(
     if isinstance(model, ElmoConfig):
         config = model
     else:
-        config, arrays, path = load_source(model)
+        config, arrays, path = load_source(model, options=options)
         known = load_softmax(path, config.projection_dim) if has_softmax(path) else None
     counts = count_words(read_sentences(paths, split=split))
     if not counts:
-        raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
+        raise ValueError(f"texts: found no words in {', '.join(paths)}.")
     if vocabulary is not None:
         words = Vocabulary.load(vocabulary)
     elif known is not None:
@@ -127,7 +131,7 @@ def train(
     keras.utils.set_random_seed(training.seed)
     language_model = _language_model(config, arrays, known, words, counts, training)
     language_model.compile(optimizer=training.make_optimizer())
-    # Not before: what is wrong with the arguments leaves nothing behind.
+    # Not earlier: wrong arguments must leave no files.
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     words.save(folder / VOCABULARY_NAME)
@@ -150,8 +154,8 @@ def save_language_model(
     Args:
         model: The model.
         vocabulary: The words that it predicts.
-        directory: Where to; made if it does not exist.
-        dtype: How to store the numbers: float16 takes half the space.
+        directory: The directory to write; created if it does not exist.
+        dtype: The stored dtype; float16 takes half the space.
     """
     folder = Path(directory)
     save_model(folder, model.config, collect_arrays(model.bilm), dtype)
@@ -169,7 +173,7 @@ def _earlier_settings(folder: Path, resume: bool) -> dict[str, Any] | None:
                 raise ValueError("expected an object")
         except ValueError as error:
             raise ValueError(
-                f"resume: cannot read the settings {str(path)!r} ({error}). Train into "
+                f"resume: cannot read the settings in {str(path)!r} ({error}). Train into "
                 "another directory."
             ) from error
         return earlier
@@ -177,8 +181,8 @@ def _earlier_settings(folder: Path, resume: bool) -> dict[str, Any] | None:
         return None
     what = f"out: {str(folder)!r} is not empty"
     if resume:
-        raise FileExistsError(f"{what} and holds no run to resume.")
-    raise FileExistsError(f"{what}. Name a new directory, or ask to resume its run.")
+        raise FileExistsError(f"{what} and holds no run to resume. Choose a new directory.")
+    raise FileExistsError(f"{what}. Choose a new directory, or resume its run.")
 
 
 def _check_same(earlier: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
@@ -186,9 +190,9 @@ def _check_same(earlier: dict[str, Any], settings: dict[str, Any], folder: Path)
     changed = sorted(name for name in names if settings.get(name) != earlier.get(name))
     if changed:
         raise ValueError(
-            f"resume: the run in {str(folder)!r} had other settings: {', '.join(changed)} "
-            f"differ from its {SETTINGS_NAME}. Resume with the same ones, or train into "
-            "another directory from this one as the source."
+            f"resume: the run in {str(folder)!r} has other settings; these differ from its "
+            f"{SETTINGS_NAME}: {', '.join(changed)}. Resume with the same settings, or "
+            "train into another directory with this one as the source."
         )
 
 
@@ -205,7 +209,7 @@ def _language_model(
     counts: Counter[str],
     training: TrainingConfig,
 ) -> BidirectionalLanguageModel:
-    """The model as the training finds it; words that ``known`` lacks start as new ones."""
+    """The model before training; words that ``known`` lacks are initialized."""
     n_samples = training.n_samples
     model = BidirectionalLanguageModel(
         config,
@@ -265,7 +269,7 @@ def _fit(
         initial_epoch=steps_done // training.log_steps,
         epochs=training.n_steps // training.log_steps,
         steps_per_epoch=training.log_steps,
-        shuffle=False,  # they are
+        shuffle=False,  # the sentences are shuffled already
         callbacks=[*ours, *callbacks],
         verbose=1 if verbose else 0,
     )

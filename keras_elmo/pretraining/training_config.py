@@ -1,4 +1,4 @@
-"""How a language model is trained."""
+"""The settings for training a language model."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _SMALLEST = {
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The settings of a training. All of them together make a run repeatable.
+    """The settings of a training run, which is repeatable with the same settings.
 
-    The learning rate rises from 0 over ``warmup_steps`` and then falls along a half
-    cosine, to 0 at the end.
+    The learning rate rises from 0 over ``warmup_steps``, then falls along a half cosine to
+    0 at the end.
 
     Attributes:
-        n_steps: How many windows to train on.
-        batch_size: Rows of a window.
-        window_steps: Steps of a window: how far gradients reach back.
+        n_steps: The number of windows to train on.
+        batch_size: The number of rows of a window.
+        window_steps: The number of steps of a window, and so of backpropagation.
         sentence_state: Whether the LSTM state is ``"carried"`` from sentence to sentence,
-            as in bilm-tf, or ``"reset"``, as the embedding layer reads sentences.
-        vocabulary_size: How many words to predict, three special ones included, if the
-            vocabulary is built from the texts.
-        n_samples: Size of the sampled softmax; ``None``, or a size that the vocabulary
-            does not have, for a full one.
-        dropout: Share of each LSTM layer's inputs, and of the last one's outputs, that is
-            dropped.
+            as in bilm-tf, or ``"reset"``, as in the embedding layer.
+        vocabulary_size: The number of words to predict, with the three special words, if
+            the vocabulary is built from the texts.
+        n_samples: The size of the sampled softmax. ``None``, or more words than the
+            vocabulary has, for the full softmax.
+        dropout: The dropout rate of each LSTM layer's inputs and of the last layer's
+            outputs.
         optimizer: The name of a Keras optimizer.
         learning_rate: The highest learning rate.
-        warmup_steps: After how many steps it is reached.
-        clip_norm: Bound of the gradient's norm, or ``None``.
+        warmup_steps: The number of steps after which it is reached.
+        clip_norm: The bound of the gradient's norm, or ``None``.
         precision: The dtype policy: ``"float32"``, ``"mixed_bfloat16"`` or
             ``"mixed_float16"``.
-        log_steps: After how many steps the log gets a line and a checkpoint is kept.
-        seed: Makes the initial weights, the order of the sentences, dropout and samples
-            repeatable.
+        log_steps: The number of steps between log lines and between checkpoints.
+        seed: The seed of the initial weights, the order of the sentences, dropout and
+            samples.
 
     Raises:
         ValueError: A value is out of its range; the message names it.
@@ -73,7 +73,7 @@ class TrainingConfig:
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
             if name != "n_samples" or value is not None:
-                # NumPy's integers become Python's, which JSON can hold.
+                # JSON has no NumPy integers.
                 object.__setattr__(self, name, check_integer(name, value, smallest))
         check_one_of("sentence_state", self.sentence_state, get_args(SentenceState))
         check_one_of("precision", self.precision, PRECISIONS)
@@ -91,15 +91,15 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Reads settings under the names of the attributes; the others get their defaults.
+        """Reads settings by attribute name; the others keep their defaults.
 
         Raises:
-            ValueError: There is no setting of a name, or a value is out of its range.
+            ValueError: A name is not a setting, or a value is out of its range.
         """
         names = [field.name for field in dataclasses.fields(cls)]
         if unknown := ", ".join(sorted(set(values) - set(names))):
             raise ValueError(
-                f"There are no training settings {unknown}; there are {', '.join(names)}."
+                f"Unknown training settings {unknown}. Choose from {', '.join(names)}."
             )
         return cls(**values)
 
@@ -108,10 +108,10 @@ class TrainingConfig:
         return dataclasses.asdict(self)
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """A new optimizer with the schedule of its learning rate.
+        """Creates an optimizer with its learning rate schedule.
 
         Raises:
-            ValueError: Keras has no optimizer of that name.
+            ValueError: Keras has no such optimizer.
         """
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if self.warmup_steps else self.learning_rate,

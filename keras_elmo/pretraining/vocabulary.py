@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.text.lines import read_lines
 from keras_elmo.types import PathLike
 from keras_elmo.weights.atomic import replacing
 
@@ -17,48 +18,49 @@ BEGIN_SENTENCE = "<S>"
 END_SENTENCE = "</S>"
 UNKNOWN = "<UNK>"
 SPECIAL_WORDS = (BEGIN_SENTENCE, END_SENTENCE, UNKNOWN)
+_NOT_A_WORD = "!!!MAXTERMID"
 
 
 class Vocabulary:
     """Words and their ids, the most frequent first.
 
-    It decides what is predicted, not what can be read: a biLM reads characters. Its
-    file has one word in a line, as bilm-tf's: ``<S>``, ``</S>``, ``<UNK>``, then the
-    words by frequency. Sampling by rank relies on that order.
+    The vocabulary limits what a model predicts, not what it reads: a biLM reads characters.
+    As in bilm-tf, its file has one word per line, sorted by frequency. Sampling by rank
+    relies on this order.
 
     Args:
-        words: The words, the three special ones first.
+        words: The words, with the three special ones ``<S>``, ``</S>`` and ``<UNK>``.
 
     Raises:
-        ValueError: A special word is missing, or a word comes twice or is empty.
+        ValueError: A special word is missing, or a word is empty or repeated.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
-        if self.words[:3] != SPECIAL_WORDS:
-            raise ValueError(
-                f"words: expected {', '.join(SPECIAL_WORDS)} first, then the words from "
-                f"the most to the least frequent; got {list(self.words[:3])}."
-            )
         self._ids = {word: i for i, word in enumerate(self.words)}
+        if missing := [word for word in SPECIAL_WORDS if word not in self._ids]:
+            raise ValueError(
+                f"words: expected {', '.join(SPECIAL_WORDS)} and then the words from the "
+                f"most to the least frequent; {', '.join(missing)} is missing from "
+                f"{len(self.words):,} words that start with {list(self.words[:3])!s:.100}."
+            )
         if len(self._ids) != len(self.words) or "" in self._ids:
             wrong = next((w for w, n in Counter(self.words).items() if n > 1), "")
-            raise ValueError(f"words: {wrong!r} is empty or comes more than once.")
+            raise ValueError(f"words: {wrong!r} is empty or repeated.")
 
     @classmethod
     def from_counts(
         cls, counts: Mapping[str, int], size: int | None = None, min_count: int = 1
     ) -> Self:
-        """Takes the most frequent words; equally frequent ones by their code points.
+        """Takes the most frequent words; code points order equally frequent ones.
 
         Args:
-            counts: How often each word occurs, as :func:`count_words` returns it.
-            size: How many words to take, the three special ones included; ``None`` for
-                all.
+            counts: How often each word occurs, from :func:`count_words`.
+            size: The number of words, with the three special words; ``None`` for all.
             min_count: Leave out words that occur less often.
 
         Raises:
-            ValueError: ``size`` has no room for words besides the special ones.
+            ValueError: ``size`` leaves no room for other than the special words.
         """
         if size is not None and size <= len(SPECIAL_WORDS):
             raise ValueError(f"size must be more than {len(SPECIAL_WORDS)}; got {size}.")
@@ -72,21 +74,24 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads a vocabulary file, one word in a line.
+        """Reads a vocabulary file, with one word per line; gzip is fine.
+
+        A line ``!!!MAXTERMID``, as in the vocabulary of the 1 Billion Word Benchmark, is
+        not a word.
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is not UTF-8, or not such a list.
+            ValueError: The file is not UTF-8, or not a vocabulary.
         """
         path = Path(path)
         try:
-            lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-            return cls([line.strip("\r") for line in lines])
+            words = [line.data.decode("utf-8") for line in read_lines(path)]
+            return cls([word for word in words if word != _NOT_A_WORD])
         except ValueError as error:
             raise ValueError(f"{str(path)!r} is not a vocabulary: {error}") from error
 
     def save(self, path: PathLike) -> None:
-        """Writes a vocabulary file, or replaces it."""
+        """Writes a vocabulary file."""
         with replacing(path) as written:
             written.write_text("\n".join(self.words) + "\n", encoding="utf-8")
 
@@ -94,17 +99,17 @@ class Vocabulary:
         return len(self.words)
 
     def ids(self, words: Iterable[str]) -> NDArray[np.int32]:
-        """The ids of n words, int32 (n,); unknown words have that of ``<UNK>``."""
+        """The ids of n words, int32 (n,); unknown words get the id of ``<UNK>``."""
         unknown = self._ids[UNKNOWN]
         return np.array([self._ids.get(word, unknown) for word in words], np.int32)
 
     def frequencies(self, counts: Mapping[str, int]) -> NDArray[np.float64]:
         """The share of each word among all targets, float64 (len(self),).
 
-        Words that do not occur are counted once, so that the logarithm exists.
+        Words that do not occur count once, so that the logarithm exists.
 
         Args:
-            counts: How often each word occurs, as :func:`count_words` returns it.
+            counts: How often each word occurs, from :func:`count_words`.
         """
         totals = np.array([counts.get(word, 0) for word in self.words], np.float64)
         known = sum(totals)
@@ -116,7 +121,7 @@ class Vocabulary:
 
 
 def count_words(sentences: Iterable[Sequence[str]]) -> Counter[str]:
-    """Counts words, and for each sentence one ``<S>`` and one ``</S>``."""
+    """Counts words; each sentence adds one ``<S>`` and one ``</S>``."""
     counts: Counter[str] = Counter()
     for words in sentences:
         counts.update(words)

@@ -1,4 +1,4 @@
-"""From sentences to the windows that a language model is trained on."""
+"""Cuts sentences into the windows that a language model is trained on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SentenceState = Literal["carried", "reset"]
 
 NO_TARGET = -1
 
-# Shapes vary in steps only, so that few programs are compiled.
+# Few different shapes, so that few programs are compiled.
 _FEWEST_WORDS = 128
 _WORDS_STEP = 512
 _CHARACTERS_STEP = 32
@@ -31,22 +31,22 @@ _CHARACTERS_STEP = 32
 class Windows:
     """Cuts sentences into windows for truncated backpropagation through time.
 
-    Each row of a window is a text of its own: it continues in the next window, and takes
-    the next sentence after the end of one. The forward direction reads ``<S> w1 ... wn``
-    and predicts ``w1 ... wn </S>``; the backward direction reads ``</S> wn ... w1`` and
-    predicts ``wn ... w1 <S>``. A window lists each of its words once, so that the
-    character CNN runs once for each distinct word.
+    Each row is a separate text that continues in the next window; at the end of a sentence,
+    the row takes the next one. The forward direction reads ``<S> w1 ... wn`` and predicts
+    ``w1 ... wn </S>``; the backward direction reads ``</S> wn ... w1`` and predicts
+    ``wn ... w1 <S>``. A window lists each of its words once, so that the character CNN runs
+    once for each distinct word.
 
     Args:
-        config: The model's configuration, which decides on the character ids.
-        vocabulary: The words that are predicted.
-        batch_size: Rows of a window.
-        steps: Steps of a window, after which backpropagation is cut off.
-        sentence_state: ``"carried"`` continues from sentence to sentence in a row, as
-            bilm-tf does: rows have no gaps, the last boundary of a sentence is read too,
-            as the embedding layer reads it, and the state is reset in the first window
-            only. ``"reset"`` starts each sentence in the zero state and in a new window;
-            the rest of the sentence's last window is padding.
+        config: The model's configuration, which determines the character ids.
+        vocabulary: The words to predict.
+        batch_size: The number of rows of a window.
+        steps: The number of steps of a window, and so of backpropagation.
+        sentence_state: ``"carried"`` continues from sentence to sentence, as in bilm-tf:
+            rows have no gaps, the last boundary of a sentence is read too, as in the
+            embedding layer, and only the first window resets the state. ``"reset"`` starts
+            each sentence in the zero state and in a new window; the rest of the sentence's
+            last window is padding.
     """
 
     def __init__(
@@ -68,25 +68,25 @@ class Windows:
     def __call__(
         self, sentences: Iterable[Sequence[str]], skip: int = 0
     ) -> Iterator[Window]:
-        """Cuts until the sentences and all rows are used up.
+        """Yields windows until the sentences and all rows are used up.
 
         Args:
             sentences: Sentences as sequences of words.
-            skip: How many windows to leave out, which is faster than making them.
+            skip: The number of windows to skip, which is faster than creating them.
 
         Yields:
             Arrays by name:
 
             - ``words``: int32 (words, characters), the character ids of the window's
-              distinct words, padded in both axes. The first row is padding.
+              distinct words, padded on both axes. The first row is padding.
             - ``forward``, ``backward``: int32 (batch_size, steps), the row in ``words``
               of each step, both in reading order. 0 is padding.
             - ``forward_targets``, ``backward_targets``: int32 (batch_size, steps), the
-              word in the vocabulary that each step predicts, or -1 for none.
+              vocabulary id of the word that each step predicts, or -1 for none.
             - ``starts``: bool (batch_size,), true for rows that start in the zero state.
         """
         carried = self.sentence_state == "carried"
-        # Each row's next steps, forward and backward, in the order of processing.
+        # Each row's next steps, forward and backward, in processing order.
         rows: list[list[_Steps]] = [[[], []] for _ in range(self.batch_size)]
         bounded = map(self._bounded, sentences)
         for number in itertools.count():
@@ -108,11 +108,13 @@ class Windows:
     def dataset(
         self, sentences: Callable[[], Iterable[Sequence[str]]], skip: int = 0
     ) -> Any:
-        """Makes windows while the model trains, with every backend; needs TensorFlow.
+        """A dataset that creates windows during training, on every backend.
+
+        It needs TensorFlow.
 
         Args:
-            sentences: Returns sentences as sequences of words.
-            skip: How many windows to leave out.
+            sentences: A function that returns sentences as sequences of words.
+            skip: The number of windows to skip.
 
         Returns:
             A ``tf.data.Dataset`` for ``fit``.
@@ -132,7 +134,7 @@ class Windows:
         return windows.prefetch(2)
 
     def _bounded(self, words: Sequence[str]) -> tuple[_Steps, _Steps]:
-        """A sentence's steps, in each direction the words with those to predict."""
+        """A sentence's steps in both directions: pairs of a word and a word to predict."""
         bounded = [BEGIN_SENTENCE, *words, END_SENTENCE]
         ids = self.vocabulary.ids(bounded).tolist()
         forward = list(zip(bounded, [*ids[1:], NO_TARGET], strict=True))
@@ -166,8 +168,8 @@ class Windows:
         ids = np.zeros((n_rows, length), np.int32)  # (words, max_characters_per_token)
         for i, word in enumerate(words, start=1):
             ids[i] = _word_ids(word, length)
-        # After the longest word one window of the widest filter is kept that sees nothing
-        # but padding: more of them do not change the maximum over positions.
+        # Keep one window of the widest filter that sees only padding after the longest
+        # word: more of them do not change the maximum over positions.
         longest = int(np.max(np.sum((ids != 0) & (ids != CHARACTER_PADDING_ID), axis=1)))
         widest = max(width for width, _ in self.config.filters)
         n_columns = -(-(longest + widest) // _CHARACTERS_STEP) * _CHARACTERS_STEP
@@ -175,7 +177,7 @@ class Windows:
 
 
 _Steps = list[tuple[str, int]]
-"""Words with the ids of the words to predict, in the order of processing."""
+"""Pairs of a word and the id of the word to predict, in processing order."""
 
 
 @lru_cache(maxsize=1 << 17)

@@ -1,4 +1,4 @@
-"""Data sets for ``fit``, heads on stored vectors, and both joined."""
+"""Datasets for ``fit``, heads on stored vectors, and both joined."""
 
 from keras_elmo.training.datasets import text_dataset
 from keras_elmo.training.feature_datasets import feature_dataset

@@ -1,4 +1,4 @@
-"""Arrays as data sets of planned batches, on every backend."""
+"""Datasets of planned batches of arrays, on every backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Lengths = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """The inputs or the labels of a data set."""
+    """The inputs or the labels of a dataset."""
 
     rows: Callable[[Indices], NDArray[Any]]  # of a batch
     shape: tuple[int | None, ...]
@@ -30,7 +30,7 @@ def array_part(array: NDArray[Any]) -> Part:
 
 
 def padded_part(arrays: Sequence[Any], steps: Lengths) -> Part:
-    """Arrays (time_i, ...), with zeros after the shorter ones of a batch."""
+    """Arrays (time_i, ...), padded with zeros in each batch."""
     first = np.asarray(arrays[0])
 
     def padded(rows: Indices) -> NDArray[Any]:
@@ -45,9 +45,9 @@ def padded_part(arrays: Sequence[Any], steps: Lengths) -> Part:
 
 
 def padded_lengths(lengths: Lengths) -> Lengths:
-    """The steps that texts of these lengths take in a batch, (n,).
+    """The padded lengths of texts, (n,).
 
-    JAX compiles a program for each shape of a batch, so that fewer lengths are faster.
+    JAX compiles a program for each shape of a batch: fewer different lengths are faster.
     """
     if keras.backend.backend() == "jax":
         return np.minimum(rounded_up(lengths), lengths.max())
@@ -55,9 +55,9 @@ def padded_lengths(lengths: Lengths) -> Lengths:
 
 
 def planned_dataset(plan: BatchPlan, parts: Sequence[Part], initial_epoch: int) -> Any:
-    """The batches of a plan, of another epoch in each iteration.
+    """The batches of a plan; each iteration is the next epoch.
 
-    A ``tf.data.Dataset``, or a ``keras.utils.PyDataset`` on the other backends.
+    A ``tf.data.Dataset``, or a ``keras.utils.PyDataset`` on JAX and PyTorch.
     """
     batches = _PlannedBatches(plan, parts, initial_epoch)
     if not backends.is_tensorflow():
@@ -70,7 +70,7 @@ def planned_dataset(plan: BatchPlan, parts: Sequence[Part], initial_epoch: int) 
         output_signature=signature if len(signature) > 1 else signature[0],
     )
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
-    # Progress bars need the number, which a generator does not know.
+    # Progress bars need the number of batches, which a generator does not have.
     return dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
 
 
@@ -96,7 +96,7 @@ class _PlannedBatches(keras.utils.PyDataset):
         return map(self._batch, batches)
 
     def on_epoch_end(self) -> None:
-        # Keras calls this before the first epoch too, when it has seen one batch.
+        # Keras also calls this before the first epoch, after a single batch.
         if self._is_read:
             self._advance()
 

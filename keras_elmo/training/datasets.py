@@ -1,4 +1,4 @@
-"""Texts as batches for ``fit`` and ``predict``."""
+"""Batches of texts for ``fit`` and ``predict``."""
 
 from __future__ import annotations
 
@@ -41,66 +41,66 @@ def text_dataset(
     on_error: OnError = "fail",
     split: Split = "space",
 ) -> Any:
-    """Makes a data set of texts: shuffled, cut, and in batches of limited size.
+    """Creates a dataset of texts: shuffled, truncated, and in batches of limited size.
 
-    Without ``shuffle`` and ``group_by_length`` the texts stay in their order. On the JAX
-    and PyTorch backends they come as character ids, and TensorFlow is not needed. ::
+    Without ``shuffle`` and ``group_by_length`` the texts keep their order. On JAX and
+    PyTorch the texts become character ids, and TensorFlow is not needed. ::
 
         dataset = text_dataset(texts, labels, group_by_length=True, shuffle=True)
-        model.fit(dataset, epochs=3, shuffle=False)  # the data set shuffles by itself
+        model.fit(dataset, epochs=3, shuffle=False)  # the dataset shuffles itself
 
     Args:
         texts: A list, tuple, NumPy array (n,) or (n, 1), pandas or Polars column or string
             tensor of ``str`` or ``bytes``. Or a ``pathlib.Path``, or several, of files in
-            UTF-8, plain or compressed by gzip: text files with a text in each line, JSON
-            lines or CSV.
+            UTF-8, plain or compressed with gzip: text files with one text per line, JSON
+            Lines or CSV.
         labels: Numbers (n, ...) in a list, NumPy array, column of a table or tensor, or
-            ``None`` for a data set of texts alone.
+            ``None`` for a dataset of texts alone.
         batch_size: The most texts in a batch.
         max_tokens: Keep the first ``max_tokens`` tokens of each text; ``None`` for all.
-        token_budget: The most steps in a batch, padding included: its texts times the
-            tokens of its longest. A text that is longer by itself has a batch of its own.
-            ``None`` for any number.
-        group_by_length: Whether a batch holds texts of similar length, so that little is
-            padded. By itself it sorts the texts, longest first.
-        shuffle: Whether each iteration has another order. With ``group_by_length`` the
-            texts change places with those of about the same length, and the batches with
-            each other. With ``token_budget`` alone only the batches do.
-        seed: Makes the orders repeatable: equal seeds give an equal first iteration, an
-            equal second one and so on. ``None`` draws one from Python's random numbers,
-            which ``keras.utils.set_random_seed`` makes repeatable.
-        initial_epoch: How many epochs are done: the first iteration has the order that
-            the next one would have had, so that a run can resume where it was killed.
-        input_mode: What the texts come as, which is the layer's argument of that name:
-            ``"sentences"``, strings, or ``"character_ids"``, the same ids that the layer
-            makes of them. ``None`` for sentences on the TensorFlow backend, and for ids
-            on the others, which have no strings.
-        max_characters_per_token: For character ids: the length of a token's row of ids;
-            ``None`` for 50, which all released models have.
-        input_format: What files hold: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``. By
-            default the suffix decides.
-        column: The field that holds the text, for JSON lines and CSV.
-        on_error: What to do with bad lines, such as one that is not UTF-8: ``"fail"``,
+        token_budget: The most steps in a batch, padding included: the number of texts times
+            the tokens of the longest. A text that exceeds it is a batch by itself. ``None``
+            for no limit.
+        group_by_length: Whether batches hold texts of similar length, which reduces
+            padding. Without ``shuffle`` the texts are sorted, longest first.
+        shuffle: Whether each iteration has another order. With ``group_by_length``, texts
+            of similar length are exchanged, and the batches are shuffled. With only
+            ``token_budget``, just the batches are shuffled.
+        seed: The seed of the orders: equal seeds give the same first iteration, the same
+            second one, and so on. ``None`` draws a seed from Python's random numbers, which
+            ``keras.utils.set_random_seed`` makes repeatable.
+        initial_epoch: The number of finished epochs. The first iteration has the order of
+            the next epoch, so that an interrupted run can resume.
+        input_mode: The form of the texts, as the layer's argument: ``"sentences"`` for
+            strings, or ``"character_ids"`` for the ids that the layer would compute.
+            ``None`` for sentences on TensorFlow, and for ids on the other backends, which
+            have no strings.
+        max_characters_per_token: For character ids, the number of ids per token; ``None``
+            for 50, as in all released models.
+        input_format: The format of files: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``.
+            By default it follows from the suffix.
+        column: The field of the text in JSON Lines and CSV.
+        on_error: What to do with bad lines, such as lines that are not UTF-8: ``"fail"``,
             ``"repair"`` or ``"skip"``, as in :func:`~keras_elmo.compute_features`.
-        split: How texts are split into tokens, as the layer's argument of that name:
-            ``"space"``, which in files is white space of any kind; ``"words"``, for raw
-            text; or ``"character"``. Strings come with single spaces between tokens, which
-            layers with ``split="space"``, or the same one, split alike.
+        split: How texts are split into tokens, as the layer's argument: ``"space"``, in
+            files any white space; ``"words"``, for raw text; or ``"character"``. Strings
+            have single spaces between tokens, so that layers with ``split="space"`` or the
+            same ``split`` find the same tokens.
 
     Returns:
         A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time,
-        max_characters_per_token), or of pairs of them and the labels (batch, ...). On the
-        JAX and PyTorch backends it is a ``keras.utils.PyDataset`` of NumPy arrays. It
-        knows its number of batches. On the JAX backend, which compiles a program for each
-        shape, padding rounds time up to four binary digits, or to the longest text's
-        tokens, and counts in ``token_budget``.
+        max_characters_per_token), or of pairs of these and the labels (batch, ...). On JAX
+        and PyTorch, a ``keras.utils.PyDataset`` of NumPy arrays. The dataset has a known
+        number of batches. On JAX, which compiles a program for each shape, padding rounds
+        time up to four binary digits, or to the longest text's tokens, and counts in
+        ``token_budget``.
 
     Raises:
-        TypeError: The texts are not strings, or the labels not numbers.
-        ValueError: There are no texts, or other numbers of texts and labels; one is missing
-            or a bad line (:class:`~keras_elmo.errors.BadLinesError`); or another argument
-            is out of its range, or needs the TensorFlow backend.
-        FileNotFoundError: There is no such file.
+        TypeError: The texts are not strings, or the labels are not numbers.
+        ValueError: There are no texts; the numbers of texts and labels differ; a text is
+            missing or a bad line (:class:`~keras_elmo.errors.BadLinesError`); or another
+            argument is out of its range or needs the TensorFlow backend.
+        FileNotFoundError: A file does not exist.
 
     Example:
         >>> from keras_elmo import text_dataset
@@ -116,8 +116,8 @@ def text_dataset(
     backends.check_input_mode(input_mode)
     if max_characters_per_token is not None and input_mode == "sentences":
         raise ValueError(
-            f"max_characters_per_token={max_characters_per_token!r} has an effect on "
-            "character ids only. Leave it out, or use input_mode='character_ids'."
+            f"max_characters_per_token={max_characters_per_token!r} applies only to "
+            "character ids. Leave it out, or use input_mode='character_ids'."
         )
     check_integer("initial_epoch", initial_epoch, at_least=0)
     sentences = read_sentences(

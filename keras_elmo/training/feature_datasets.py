@@ -1,4 +1,4 @@
-"""Features as batches for ``fit`` and ``predict``."""
+"""Batches of features for ``fit`` and ``predict``."""
 
 from __future__ import annotations
 
@@ -33,49 +33,49 @@ def feature_dataset(
     seed: int | None = None,
     initial_epoch: int = 0,
 ) -> Any:
-    """Makes a data set of features: in batches, padded, and shuffled.
+    """Creates a dataset of features: in batches, padded, and shuffled.
 
-    Only the batches in use are in memory. With the same arguments the order of the texts is
-    that of :func:`~keras_elmo.text_dataset`.
+    Only the current batches are in memory. With the same arguments, the order of the texts
+    is that of :func:`~keras_elmo.text_dataset`.
 
     Args:
-        features: What :func:`~keras_elmo.compute_features` returns, or an array (n, ...)
-            of vectors of texts, or a sequence of arrays (time_i, ...) of vectors of tokens.
+        features: The result of :func:`~keras_elmo.compute_features`, an array (n, ...) of
+            text vectors, or a sequence of arrays (time_i, ...) of token vectors.
         labels: Numbers (n, ...) in a list, array, column of a table or tensor, or ``None``.
-        token_labels: Instead of ``labels``, for features of tokens: for each text an array
-            or list with a label for each of its tokens, (time_i, ...). They are padded
-            like the features, with zeros.
+        token_labels: Instead of ``labels``, for features of tokens: an array or list of
+            labels, one per token, (time_i, ...), for each text. They are padded with zeros
+            like the features.
         batch_size: The most texts in a batch.
         token_budget: For features of tokens: the most steps in a batch, padding included,
-            as for :func:`~keras_elmo.text_dataset`; ``None`` for any number.
-        group_by_length: For features of tokens: whether a batch holds texts of similar
-            length. By itself it sorts the texts, longest first.
+            as for :func:`~keras_elmo.text_dataset`; ``None`` for no limit.
+        group_by_length: For features of tokens: whether batches hold texts of similar
+            length. Without ``shuffle`` the texts are sorted, longest first.
         shuffle: Whether each iteration has another order, as for
             :func:`~keras_elmo.text_dataset`.
-        seed: Makes the orders repeatable.
-        initial_epoch: How many epochs are done, as for :func:`~keras_elmo.text_dataset`.
+        seed: The seed of the orders.
+        initial_epoch: The number of finished epochs, as for
+            :func:`~keras_elmo.text_dataset`.
 
     Returns:
-        A data set of features, or of pairs of them and the labels, of the kind that
-        :func:`~keras_elmo.text_dataset` makes. Features of tokens are (batch, time, ...),
-        with zeros after the shorter texts, which
-        :class:`~keras_elmo.training.MaskPadding` masks.
+        A dataset of features, or of pairs of features and labels, of the type that
+        :func:`~keras_elmo.text_dataset` returns. Features of tokens are (batch, time, ...),
+        padded with zeros that :class:`~keras_elmo.training.MaskPadding` masks.
 
     Raises:
         TypeError: The features are something else, or the labels are not numbers.
-        ValueError: There are more or fewer labels, one of them is missing, or another
-            argument is out of its range, or only for features of tokens.
+        ValueError: The number of labels is wrong, a label is missing, or another argument
+            is out of its range or applies only to features of tokens.
     """
     check_integer("initial_epoch", initial_epoch, at_least=0)
     if labels is not None and token_labels is not None:
-        raise ValueError("labels and token_labels: give one of them; got both.")
+        raise ValueError("labels and token_labels: pass one of them, not both.")
     lengths = _token_lengths(features)
     if lengths is None:
         for_tokens = {"token_labels": token_labels, "token_budget": token_budget}
         for_tokens["group_by_length"] = group_by_length or None
         if given := [name for name, value in for_tokens.items() if value is not None]:
             raise ValueError(
-                f"{given[0]} is for features of tokens; these have one row for each text."
+                f"{given[0]} applies only to features of tokens; these are of whole texts."
             )
         array = np.asarray(features)
         steps, parts = np.ones(len(array), np.int64), [array_part(array)]
@@ -108,14 +108,15 @@ def _token_lengths(features: Any) -> Lengths | None:
 def _token_labels_part(labels: Sequence[Any], lengths: Lengths, steps: Lengths) -> Part:
     if len(labels) != len(lengths):
         raise ValueError(
-            f"token_labels must be as many as texts, {len(lengths)}; got {len(labels)}."
+            f"token_labels: expected one item per text, {len(lengths):,}; got "
+            f"{len(labels):,}."
         )
     for i, (row, length) in enumerate(zip(labels, lengths, strict=True)):
         n_labels = len(row) if np.ndim(row) else 0
         if n_labels != length:
             raise ValueError(
-                f"token_labels[{i}] must have a label for each of the {length} tokens of "
-                f"the text; got {n_labels}. The layer may have cut it to its max_tokens."
+                f"token_labels[{i}]: expected one label per token, {length}; got "
+                f"{n_labels}. The layer may have cut the text to its max_tokens."
             )
     every = [label for row in labels for label in row]
     if not every:

@@ -1,4 +1,4 @@
-"""From features to the mask of their tokens."""
+"""Masks the padding of token-level features."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from keras_elmo.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
 class MaskPadding(keras.Layer):
-    """Masks the steps of token-level features that are padding: all zeros.
+    """Masks padding in token-level features: steps that are all zeros.
 
-    Make it the first layer of a head for token-level features. ``LSTM``, attention and
+    Use it as the first layer of a head on token-level features. ``LSTM``, attention and
     pooling layers then skip the padding, and the loss leaves it out.
-    ``keras.layers.Masking`` would mask each ELMo layer by itself.
+    ``keras.layers.Masking`` would mask each ELMo layer separately.
 
     Args:
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        features: (batch, time, n_layers + 1, D), or with any axes after time.
+        features: (batch, time, n_layers + 1, D), or any other axes after time.
 
     Returns:
-        The features as they are, with a Keras mask (batch, time).
+        The unchanged features, with a Keras mask (batch, time).
 
     Raises:
         ValueError: The features have no axis after time.
@@ -43,7 +43,7 @@ class MaskPadding(keras.Layer):
             )
 
     def call(self, features: Tensor) -> Tensor:
-        # Not the same tensor, whose mask may be another.
+        # A copy, as the tensor itself may have another mask.
         return ops.copy(features)
 
     def compute_mask(self, features: Tensor, previous_mask: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Predictions for the tokens of texts, without padding."""
+"""Removes padding from predictions for tokens."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def unpadded(predictions: Any, mask: ArrayLike) -> list[NDArray[Any]]:
-    """Takes the padding out of what a model predicts for each token.
+    """Removes the padding from a model's predictions for tokens.
 
-    If batches are of different lengths, ``predict`` returns a ``tf.RaggedTensor`` whose
-    rows are as long as their batch was. NumPy does not know it: ``np.argmax`` of it is 0,
-    without an error. ::
+    If batches have different lengths, ``predict`` returns a ``tf.RaggedTensor`` whose rows
+    have the padded length of their batch. NumPy does not support ragged tensors:
+    ``np.argmax`` returns 0 without an error. ::
 
         scores = model.predict(texts)
         rows = unpadded(scores, layer.compute_mask(texts))
         labels = [row.argmax(axis=-1) for row in rows]  # (tokens,) for each text
 
     Args:
-        predictions: (n, time, ...), an array or tensor, or a ragged one.
-        mask: Booleans (n, time), true at tokens, as ``layer.compute_mask(texts)`` returns
-            them; the time may be that of the longest text.
+        predictions: An array, tensor or ragged tensor (n, time, ...).
+        mask: Booleans (n, time), true at tokens, from ``layer.compute_mask(texts)``; its
+            time may be that of the longest text.
 
     Returns:
         An array (tokens, ...) for each text.
 
     Raises:
-        ValueError: There are not as many rows as in the mask, or one has no place for all
-            tokens.
+        ValueError: The numbers of rows differ, or a row has fewer steps than tokens.
 
     Example:
         >>> import numpy as np
@@ -45,7 +44,7 @@ def unpadded(predictions: Any, mask: ArrayLike) -> list[NDArray[Any]]:
     n_rows = int(predictions.nrows()) if is_ragged else len(rows)
     if n_rows != len(tokens):
         raise ValueError(
-            f"mask must have a row for each of the {n_rows} predictions; got {len(tokens)}."
+            f"mask: expected one row per prediction, {n_rows:,}; got {len(tokens):,}."
         )
     return [
         _tokens(_array(row), here, number)
@@ -60,8 +59,8 @@ def _array(values: Any) -> NDArray[Any]:
 def _tokens(row: NDArray[Any], here: NDArray[np.bool_], number: int) -> NDArray[Any]:
     if here[len(row) :].any():
         raise ValueError(
-            f"predictions[{number}] has {len(row)} steps; the mask has tokens after them. "
-            "Give the mask of the texts that were predicted, by the layer of that model."
+            f"predictions[{number}] has fewer steps ({len(row)}) than the mask has tokens. "
+            "Pass the mask that the model's own layer computes for these texts."
         )
     places = np.flatnonzero(here[: len(row)])
     found: NDArray[Any] = row[places]  # (tokens, ...)

@@ -19,7 +19,12 @@ from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.download import HDF5_SUFFIXES
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.locate import WHAT_TO_DO
-from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
+from keras_elmo.weights.names import (
+    OPTIONS_NAME,
+    SOFTMAX_FILE_SUFFIX,
+    WEIGHTS_NAME,
+    matching_options_name,
+)
 from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
 _LARGEST_OPTIONS = 1 << 20  # bytes; real ones have under a thousand
@@ -36,11 +41,21 @@ class Model(NamedTuple):
     path: Path
 
 
-def load_path(path: Path, name: str | None = None) -> _Pair:
-    """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages."""
+def load_path(path: Path, name: str | None = None, options: Path | None = None) -> _Pair:
+    """Reads a local directory, ``.zip`` archive or HDF5 file; ``name`` is for messages.
+
+    ``options`` are those of an HDF5 file, whatever its name.
+    """
     name = str(path) if name is None else name
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if options is not None:
+        if path.is_dir() or suffix == ".zip":
+            raise SourceError(
+                f"options {str(options)!r}: they are for a source that is an .hdf5 file; "
+                f"{name!r} has its own. Leave options out, or name the .hdf5 file itself."
+            )
+        weights = path
+    elif path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
         options, weights = (path / file for file in _pick(names, name))
     elif suffix == ".zip":
@@ -52,8 +67,15 @@ def load_path(path: Path, name: str | None = None) -> _Pair:
             f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
             ".hdf5 file. " + WHAT_TO_DO
         )
-    config = _read_options(options, str(options))
+    config = read_options(options, str(options))
     return config, read_hdf5(weights, config)
+
+
+def has_weights(path: Path) -> bool:
+    """Whether a directory has an HDF5 file, which goes before a checkpoint in it."""
+    return path.is_dir() and any(
+        entry.name.lower().endswith(HDF5_SUFFIXES) for entry in path.iterdir()
+    )
 
 
 def _load_archive(path: Path, name: str) -> _Pair:
@@ -62,7 +84,7 @@ def _load_archive(path: Path, name: str) -> _Pair:
         options, weights = _pick(names, name)
         options_path, weights_path = Path(folder, OPTIONS_NAME), Path(folder, WEIGHTS_NAME)
         unpack_member(archive, options, options_path, _LARGEST_OPTIONS)
-        config = _read_options(options_path, f"{options:.200} in {path}")
+        config = read_options(options_path, f"{options:.200} in {path}")
         # 8 bytes for each number: float64 is the largest type they may have.
         max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
         max_bytes = min(max_bytes, most_unpacked_bytes(path.stat().st_size))
@@ -75,7 +97,11 @@ def _pick(names: Sequence[str], source: str) -> tuple[str, str]:
     # macOS adds a file "._name" next to each file.
     names = [name for name in names if not PureWindowsPath(name).name.startswith("._")]
     options = [name for name in names if _is_options(name)]
-    weights = [name for name in names if name.lower().endswith(HDF5_SUFFIXES)]
+    weights = [
+        name
+        for name in names
+        if name.lower().endswith(HDF5_SUFFIXES) and not name.endswith(SOFTMAX_FILE_SUFFIX)
+    ]
     if len(options) == len(weights) == 1:
         return options[0], weights[0]
     several = "Pass the .hdf5 file itself, or keep one model in a directory."
@@ -113,7 +139,7 @@ def _options_of(weights: Path, name: str) -> Path:
     )
 
 
-def _read_options(path: Path, name: str) -> ElmoConfig:
+def read_options(path: Path, name: str) -> ElmoConfig:
     try:
         if path.stat().st_size > _LARGEST_OPTIONS:
             raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes.")

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoConfig
+from keras_elmo.vectors import open_embeddings
 from keras_elmo.weights.named_models import MODELS, NamedModel
 from tests.cli.conftest import Run
 from tests.hub.tf_hub_modules import write_module
@@ -52,6 +53,22 @@ def test_info_of_hdf5(source: str, run: Run) -> None:
         *("output_dim 16", "lstms 3,648", "total 6,390"),
         "none a layer starts with equal shares and the scale 1",
     }
+
+
+def test_options_of_another_name(source: str, folder: Path, run: Run) -> None:
+    shutil.copy(Path(source, "weights.hdf5"), "w.hdf5")
+    shutil.copy(Path(source, "options.json"), "o.txt")
+    Path("in.txt").write_text("a b\n")
+    options = ("--options", "o.txt")
+    code, printed, _ = run("info", "w.hdf5", *options, "--json")
+    assert (code, json.loads(printed)["output_dim"]) == (0, 16)
+    assert run("convert", "w.hdf5", "out", *options, "-q") == (0, "", "")
+    assert run("embed", "in.txt", "v.h5", "--source", "w.hdf5", *options, "-q")[0] == 0
+    assert open_embeddings("v.h5")[0].shape == (2, 3, 16)
+    code, _, error = run("evaluate", "w.hdf5", "in.txt", *options)
+    assert (code, "has no vocabulary.txt" in error) == (1, True)
+    code, _, error = run("train", "in.txt", "--out", "t", "--init", "w.hdf5")
+    assert (code, "'w.hdf5': its options are not next to it" in error) == (1, True)
 
 
 def test_info_of_an_unusual_model(tmp_path: Path, run: Run) -> None:
@@ -110,15 +127,23 @@ def test_named_models(
     with serving(Path(source)) as server:
         urls = (f"{server.url}/weights.hdf5", f"{server.url}/options.json")
         text = {"description": "Tiny", "license": "Free", "citation": "Nobody. 2018."}
+        text |= {"language": "Greek", "origin": "Me"}
         model = NamedModel("tiny", *urls, size=size, sha256=None, **text)
         monkeypatch.setitem(MODELS, "tiny", model)
 
         code, printed, _ = run("list")
         assert code == 0
-        assert "original (374.4 MB, not downloaded)\n  93.6 million" in printed
-        assert "medium (size unknown, not downloaded)" in printed
-        assert printed.startswith("mini (8.0 MB, in the package)\n  4.0 million")
-        assert "tiny (54.4 kB, not downloaded)\n  Tiny.\n  License: Free" in printed
+        assert "original (English, 374.4 MB, not downloaded)\n  93.6 million" in printed
+        assert "medium (English, size unknown, not downloaded)" in printed
+        assert printed.startswith("mini (English, 8.0 MB, in the package)\n  4.0 million")
+        tiny = (
+            "tiny (Greek, 54.4 kB, not downloaded)\n  Tiny.\n  From: Me\n  License: Free\n"
+        )
+        assert tiny in printed
+        printed = run("list", "--language", "greek")[1]
+        assert printed.startswith(tiny)
+        code, _, error = run("list", "--language", "Latin")
+        assert (code, "error: --language: no named model" in error) == (1, True)
         assert f"The cache is {str(cache)!r}." in printed
         assert server.requests == []
         found = json.loads(run("info", "tiny", "--json")[1])

@@ -37,7 +37,7 @@ def test_train_and_evaluate(text: str, run: Run, monkeypatch: pytest.MonkeyPatch
     # There is nothing left to do in it.
     assert run(*command, "model", "--resume") == (0, "The model is in 'model'.\n", "")
     error = run(*command, "model")[2]
-    assert error.startswith("keras-elmo: error: --out: 'model' is not empty. Name a new")
+    assert error.startswith("keras-elmo: error: --out: 'model' is not empty. Choose a")
     error = run(*command, "out", "--init", "model")[2]
     assert "has a 'model', and --init is there too" in error
     assert names(Path()) == ["config.json", "model", "text.txt"]
@@ -56,7 +56,7 @@ def test_train_and_evaluate(text: str, run: Run, monkeypatch: pytest.MonkeyPatch
         ("{", "is not a configuration: Expecting property name"),
         ("[]", "expected an object with 'model' and 'training' in it"),
         ('{"training": {}, "shape": {}}', "expected an object with 'model' and 'training'"),
-        ('{"training": {"epochs": 3}}', "There are no training settings epochs; there are"),
+        ('{"training": {"epochs": 3}}', "Unknown training settings epochs. Choose from"),
         ('{"training": {"dropout": 2}}', "dropout must be from 0 to less than 1; got 2"),
         ('{"training": {"dropout": "a"}}', "is not a configuration"),
         ('{"model": {}}', "The options have no object 'lstm'"),

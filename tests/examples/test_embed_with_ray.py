@@ -34,7 +34,7 @@ def test_resumes_and_refuses(source: str, tmp_path: Path) -> None:
     inputs[2].write_text(json.dumps({"text": "a b"}) + "\n", encoding="utf-8")
     arguments = [output, *inputs, "--source", source, *OPTIONS]
     (output / "a.txt").mkdir(parents=True)
-    assert "holds something else" in run("embed_with_ray.py", *arguments, status=1)
+    assert "holds other files" in run("embed_with_ray.py", *arguments, status=1)
     sizes = {f"size of {path.name}": path.stat().st_size for path in inputs}
     (output / ".job.json").write_text(json.dumps(sizes), encoding="utf-8")
     (output / ".unfinished-0").mkdir()
@@ -53,10 +53,10 @@ def test_resumes_and_refuses(source: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors, layer(tokens)[:, -1], atol=1e-6)
 
     other = run("embed_with_ray.py", *arguments[:-1], "skip", status=1)
-    assert "was started with something else; these differ: on_error." in other
+    assert "belongs to a run with other settings; these differ: on_error." in other
     inputs[1].write_text("other", encoding="utf-8")
     changed = run("embed_with_ray.py", *arguments, status=1)
     assert "these differ: size of b.txt." in changed
     (tmp_path / "d.csv.gz").touch()
     table = run("embed_with_ray.py", output, tmp_path / "d.csv.gz", status=1)
-    assert "d.csv.gz is a table. Make lines, JSON lines or Parquet of it." in table
+    assert "d.csv.gz is a table. Convert it to text, JSON Lines or Parquet." in table

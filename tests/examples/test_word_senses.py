@@ -87,11 +87,11 @@ def test_typical_and_nearest() -> None:
     assert cosines == pytest.approx(np.cos([0.2, 0.5, 2.9, 3.0]), abs=1e-9)
 
 
-def test_labelled_sets() -> None:
+def test_labeled_sets() -> None:
     sentences = ["I would like that.", "He looks like you.", "A tall actor.", "We watch."]
     sets = [
         (one.name, one.kind, [[o.context(9) for o in part] for part in one.senses])
-        for one in rules.labelled_sets(sentences, 9, 0)
+        for one in rules.labeled_sets(sentences, 9, 0)
     ]
     like = "like: verb / preposition"
     assert sets == [

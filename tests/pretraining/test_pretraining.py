@@ -189,7 +189,7 @@ def test_resume_needs_the_same_run(trained: Path, text: Path, tmp_path: Path) ->
     """The same settings, and the same content of texts and vocabulary."""
     out = tmp_path / "out"
     shutil.copytree(trained, out)
-    message = r"resume: .* other settings: {} differ"
+    message = r"resume: .* other settings; these differ from its training\.json: {}\."
     with pytest.raises(ValueError, match=message.format("training")):
         train([text], out, SMALL, changed(seed=1), resume=True)
     words = [*SPECIAL_WORDS, *sorted(Vocabulary.load(out / "vocabulary.txt").words[3:])]
@@ -204,13 +204,15 @@ def test_resume_needs_the_same_run(trained: Path, text: Path, tmp_path: Path) ->
         train([text], out, SMALL, QUICK, resume=True)
     shutil.copy(trained / "training.json", out)
     (out / CHECKPOINT_NAME).write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"checkpoint .* is damaged or of another model"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint .* is damaged or belongs to another model"
+    ):
         train([text], out, SMALL, QUICK, resume=True)
 
 
 def test_out_is_not_empty(trained: Path, text: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        FileExistsError, match=r"is not empty\. Name a new directory, or ask"
+        FileExistsError, match=r"is not empty\. Choose a new directory, or resume"
     ):
         train([text], trained, SMALL, QUICK)
     (tmp_path / "letter.txt").write_text("Dear", encoding="utf-8")
@@ -251,7 +253,7 @@ def test_wrong_arguments(trained: Path, text: Path, tmp_path: Path) -> None:
     """They leave nothing behind."""
     empty, out = tmp_path / "empty.txt", tmp_path / "out"
     empty.write_text("\n \n", encoding="utf-8")
-    message = r"texts: there are no words in .*empty\.txt"
+    message = r"texts: found no words in .*empty\.txt"
     with pytest.raises(ValueError, match=message):
         train([empty], out, SMALL, QUICK)
     with pytest.raises(ValueError, match=message):

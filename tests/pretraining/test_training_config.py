@@ -42,7 +42,9 @@ def test_round_trip() -> None:
     assert TrainingConfig.from_dict({}) == TrainingConfig()
     numpys = TrainingConfig(n_steps=np.int64(100), warmup_steps=np.uint8(3))
     assert json.loads(json.dumps(numpys.to_dict()))["n_steps"] == 100
-    with pytest.raises(ValueError, match=r"no training settings epochs, lr; there are n_s"):
+    with pytest.raises(
+        ValueError, match=r"Unknown training settings epochs, lr\. Choose from n_s"
+    ):
         TrainingConfig.from_dict({"lr": 1, "epochs": 2, "seed": 0})
 
 

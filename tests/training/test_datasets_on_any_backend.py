@@ -114,7 +114,7 @@ def test_fit_and_predict_take_a_text_dataset() -> None:
         ("tokens", None, "input_mode must be one of 'sentences', 'character_ids'"),
         ("character_ids", 2, "max_characters_per_token must be at least 3 .* got 2"),
         pytest.param(
-            *("sentences", 50, "an effect on character ids only"),
+            *("sentences", 50, "applies only to character ids"),
             marks=pytest.mark.tensorflow,
         ),
         pytest.param(

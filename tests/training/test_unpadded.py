@@ -37,8 +37,8 @@ def test_padding_anywhere() -> None:
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        ([[True]], "mask must have a row for each of the 2 predictions; got 1"),
-        ([[True] * 3] * 2, r"predictions\[0\] has 2 steps; the mask has tokens after them"),
+        ([[True]], "mask: expected one row per prediction, 2; got 1"),
+        ([[True] * 3] * 2, r"predictions\[0\] has fewer steps \(2\) than the mask"),
     ],
 )
 def test_refuses(mask: list[list[bool]], message: str) -> None:
