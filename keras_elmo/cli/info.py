@@ -137,7 +137,9 @@ def _print(found: Mapping[str, Any]) -> None:
             "kind": found["kind"],
             "path": found["path"] + " (downloaded)" * found["downloaded"],
         },
-        "Release": {key: named[key] for key in ("origin", "description", "citation") if named},
+        "Release": {
+            key: named[key] for key in ("origin", "description", "citation") if named
+        },
         "Configuration": {
             **shape,
             "filters": ", ".join(f"{n} of width {width}" for width, n in shape["filters"]),
