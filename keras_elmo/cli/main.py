@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except UsageError as error:
         return parser.error(str(error))
+    except BrokenPipeError:  # the reader has seen enough, as in "keras-elmo list | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
         message = parser.in_options(str(error)) or "there is not enough memory"
         is_full = isinstance(error, DiskFullError) or (
