@@ -1,6 +1,6 @@
-"""Everything that touches a graph of TensorFlow: TF1 Hub modules and SavedModels.
+"""Everything that handles TensorFlow graphs: TF1 Hub modules and SavedModels.
 
-Only TF1 Hub modules enter, and only those whose graphs can do nothing but compute.
+The only files read are TF1 Hub modules whose graphs can only compute.
 """
 
 from keras_elmo.hub.module import HubModule

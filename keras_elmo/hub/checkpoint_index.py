@@ -1,6 +1,6 @@
-"""The variables that a checkpoint of TensorFlow lists, read before TensorFlow reads them.
+"""Checks the index of a TensorFlow checkpoint before TensorFlow reads it.
 
-It takes an index at its word: a bad entry or an impossible shape ends the process.
+TensorFlow trusts the index: a bad entry or an impossible shape crashes the process.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any, NamedTuple
 from keras_elmo.errors import SourceError
 from keras_elmo.hub.wire import read_varint
 
-# An index is a table as LevelDB writes them: blocks of sorted keys and values, a block that
-# lists these, and a footer.
-_FOOTER = 48  # bytes: two handles of up to 20, and the number below
+# An index is a LevelDB table: blocks of sorted keys and values, a block that lists these
+# blocks, and a footer.
+_FOOTER = 48  # bytes: two handles of up to 20 bytes, and the magic number
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
-_TRAILER = 5  # bytes after a block: its compression and its checksum
+_TRAILER = 5  # bytes after a block: compression and checksum
 
-_OBJECTS = b"_CHECKPOINTABLE_OBJECT_GRAPH"  # in checkpoints of TensorFlow 2
+_OBJECTS = b"_CHECKPOINTABLE_OBJECT_GRAPH"  # in TensorFlow 2 checkpoints
 
-# A real index lists under 200 variables in some tens of kilobytes.
+# The index of a real module lists under 200 variables in tens of kilobytes.
 _MOST_BYTES = 1 << 20
 _MOST_VARIABLES = 10_000
 _LONGEST_NAME = 1_000  # bytes
 _MOST_DIMENSIONS = 8
 _MOST_SHARDS = 1_000
 
-# TensorFlow's number of a type: its name, and the bytes of a number.
+# TensorFlow's number of each type: its name and item size in bytes.
 _TYPES = {
     1: ("float32", 4),
     2: ("float64", 8),
@@ -68,9 +68,9 @@ def read_index(prefix: Path) -> dict[str, StoredVariable]:
         for key, value in entries:
             if key == _OBJECTS:
                 raise SourceError(
-                    f"The SavedModel in {str(prefix.parents[1])!r} is of TensorFlow 2: "
-                    "only TF1 Hub modules of ELMo are read. If export_saved_model wrote "
-                    "it, use the model that it was made from, or what save_hdf5 writes."
+                    f"The SavedModel in {str(prefix.parents[1])!r} is not a TF1 Hub "
+                    "module: TensorFlow 2 wrote it. If it comes from export_saved_model, "
+                    "use the exported model, or write its weights with save_hdf5."
                 )
             entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
             if problem := _problem(entry, file_sizes):
@@ -88,11 +88,11 @@ def _problem(entry: Any, file_sizes: Sequence[int]) -> str:
     """What is wrong with an entry; empty if nothing is."""
     sizes = [dimension.size for dimension in entry.shape.dim]
     if entry.dtype not in _TYPES:
-        return f"the type {entry.dtype}, which no weights have"
+        return f"the unsupported type {entry.dtype}"
     if len(sizes) > _MOST_DIMENSIONS or min(sizes, default=0) < 0:
         return f"the shape {sizes[: _MOST_DIMENSIONS + 1]}"
     if entry.slices or entry.shape.unknown_rank:
-        return "slices in place of numbers"
+        return "slices instead of numbers"
     if entry.size != math.prod(sizes) * _TYPES[entry.dtype][1]:
         return f"{entry.size:,} bytes for the shape {sizes}"
     stored = file_sizes[entry.shard_id] if 0 <= entry.shard_id < len(file_sizes) else 0
@@ -105,9 +105,9 @@ def _entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The keys and values of a table."""
     footer = content[-_FOOTER:]
     if len(footer) < _FOOTER or footer[-len(_MAGIC) :] != _MAGIC:
-        raise ValueError("its index has no end")
+        raise ValueError("its index has no footer")
     place = 0
-    handles = []  # of a block that is not used, and of the one that lists the others
+    handles = []  # of an unused block, and of the block that lists the others
     for _ in range(4):
         number, place = read_varint(footer, place)
         handles.append(number)
@@ -120,7 +120,7 @@ def _entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         end = start + size
         for key, value in _block(content, start, size):
             if last is not None and key <= last:
-                raise ValueError("the names in its index are not in their order")
+                raise ValueError("the names in its index are not sorted")
             last = key
             yield key, value
 
@@ -137,14 +137,14 @@ def _block(content: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes
     stop = size - 4 - 4 * n_restarts
     if n_restarts == 0 or stop < 0:
         raise ValueError("its index is cut")
-    whole = {0}  # places of entries with a whole key
+    whole = {0}  # the positions of entries with a whole key
     key, place = b"", 0
     while place < stop:
         first = place
         shared, place = read_varint(block, place)
         n_key, place = read_varint(block, place)
         n_value, place = read_varint(block, place)
-        # A key leaves out what it shares with the one before.
+        # A key omits the prefix that it shares with the previous key.
         key = key[:shared] + block[place : place + n_key]
         place += n_key
         if len(key) != shared + n_key or len(key) > _LONGEST_NAME or place + n_value > stop:
@@ -153,6 +153,6 @@ def _block(content: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes
             whole.add(first)
         yield key, block[place : place + n_value]
         place += n_value
-    # Where TensorFlow starts to look for a key. Elsewhere it would read other entries.
+    # TensorFlow starts its search at these positions: others would give it other entries.
     if not whole.issuperset(struct.unpack_from(f"<{n_restarts}I", block, stop)):
         raise ValueError("an entry of its index is damaged")

@@ -1,4 +1,4 @@
-"""The graph of a TF1 Hub module as an engine: for weights that cannot be read as arrays."""
+"""Runs the graph of a TF1 Hub module as an engine, if its weights cannot be read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HubEngine(keras.Layer):
     def load(
         cls, source: PathLike | ElmoConfig | HubModule, dtype: Any
     ) -> tuple[Self, dict[str, NDArray[np.float32]]]:
-        """The engine of a module, which loading a file may fill, and its mix by name."""
+        """The engine of a module, which a ``.keras`` file may fill, and its mix by name."""
         if isinstance(source, ElmoConfig):
             raise ValueError(
                 "engine='hub' needs a TF1 Hub module as source; got an ElmoConfig."
@@ -53,7 +53,7 @@ class HubEngine(keras.Layer):
     def check(
         fine_tune: FineTune, stateful: Stateful, input_mode: InputMode, keeps: bool
     ) -> None:
-        """Raises ValueError for what a frozen graph of TensorFlow cannot do."""
+        """Raises ValueError for options that a frozen TensorFlow graph does not support."""
         backends.needs_tensorflow(
             "engine='hub' runs a TensorFlow graph and",
             "Use engine='native' with input_mode='character_ids'.",
@@ -77,7 +77,7 @@ class HubEngine(keras.Layer):
         return self.bilm(tokens)
 
     def create_weights(self, arrays: dict[str, NDArray[np.float32]]) -> None:
-        pass  # the graph has its own
+        pass  # the graph has its own weights
 
     def create_state(self, n_rows: int | None) -> None:
         pass  # check() refuses stateful
@@ -86,10 +86,10 @@ class HubEngine(keras.Layer):
         pass
 
     def assign_arrays(self, arrays: Arrays) -> NoReturn:
-        raise ValueError("use_arrays: with engine='hub' the layer holds no arrays.")
+        raise ValueError("use_arrays: a layer with engine='hub' has no arrays.")
 
     def collect_arrays(self) -> NoReturn:
-        raise ValueError("save_hdf5: with engine='hub' the layer holds no arrays.")
+        raise ValueError("save_hdf5: a layer with engine='hub' has no arrays.")
 
     def cache_vocabulary(self, words: Iterable[str]) -> NoReturn:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""What the graph of a TF1 Hub module, which is a program, may consist of.
+"""Checks the graph of a TF1 Hub module, which is a program, before it runs.
 
-Allowed are the operations that published modules of ELMo use and their next of kin, which
-compute numbers from numbers and strings, and a ``tf.train.Saver``'s in their places.
+A graph may use the operations of published ELMo modules and similar ones, which compute
+numbers from numbers and strings, and those of a ``tf.train.Saver`` to restore it.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ _SAVER = frozenset(["MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilenam
 ALLOWED = _COMPUTING | _VARIABLES | _SAVER
 """The names of the operations."""
 
-# What TensorFlow runs to restore a module when it loads it.
+# TensorFlow runs these to restore a module when it loads it.
 _RESTORING = _VARIABLES | {"Assign", "AssignVariableOp", "Const", "Identity", "NoOp"}
 _RESTORING |= {"Placeholder", "PlaceholderWithDefault", "Reshape", "RestoreV2"}
 
 _VARIABLE_LISTS = {"model_variables", "trainable_variables", "variables"}
 _VARIABLE_LISTS |= {"moving_average_variables"}
 _INITIALIZERS = {"legacy_init_op", "saved_model_main_op", "saved_model_train_op"}
-# Lists that TensorFlow keeps and runs nothing of.
+# TensorFlow keeps these lists but runs nothing in them.
 _COLLECTIONS = _VARIABLE_LISTS | _INITIALIZERS | {"cond_context", "while_context"}
 _COLLECTIONS |= {"hub_module_attachments", "losses", "regularization_losses", "update_ops"}
 
-_MOST_NODES = 50_000  # the published modules have under 10,000
+_MOST_NODES = 50_000  # published modules have under 10,000
 _MOST_BYTES = 1 << 23  # without the numbers of constants
-_FIELD_BYTES = 8  # in memory, besides its content
+_FIELD_BYTES = 8  # in memory, without its content
 
-# Where the nodes and the numbers of constants are: fields of fields of a SavedModel.
+# The places of nodes and of constants' numbers: nested field numbers of a SavedModel.
 _VALUE: dict[int, Any] = {8: {4: "numbers"}}  # AttrValue.tensor.tensor_content
 _NODE: dict[int, Any] = {5: {2: _VALUE}}  # NodeDef.attr, a map
 _SAVED_MODEL: dict[int, Any] = {2: {2: {1: _NODE}}}  # meta_graphs, graph_def, node
 
 
 def graph_problem(directory: Path) -> str | None:
-    """Why a module should not be loaded, as the end of a sentence about it."""
+    """The reason not to load a module, as the end of a sentence; ``None`` if it is safe."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -83,14 +83,14 @@ def _size_problem(content: bytes) -> str | None:
         n_bytes += size
         if n_nodes > _MOST_NODES or n_bytes > _MOST_BYTES:
             return (
-                f"has a graph of more than {_MOST_NODES:,} operations or of more than "
-                f"{_MOST_BYTES >> 20} MiB without its constants"
+                f"has a graph of over {_MOST_NODES:,} operations or, without constants, "
+                f"over {_MOST_BYTES >> 20} MiB"
             )
     return None
 
 
 def _parts(message: memoryview, kinds: Mapping[int, Any]) -> Iterator[tuple[Any, int]]:
-    """The kind of each field, and of fields in it, and how many bytes it takes at least."""
+    """The kind and the least size in bytes of each field and its subfields."""
     for number, content in fields(message):
         kind = kinds.get(number)
         if isinstance(kind, dict):
@@ -101,11 +101,10 @@ def _parts(message: memoryview, kinds: Mapping[int, Any]) -> Iterator[tuple[Any,
 
 
 def _problem(graph: Any) -> str | None:
-    """Why a meta graph should not be loaded."""
     from tensorflow.core.framework import types_pb2
 
     if graph.HasField("object_graph_def") or graph.asset_file_def:
-        return "has assets or objects of TensorFlow 2"
+        return "has assets or TensorFlow 2 objects"
     if graph.graph_def.library.function:
         return "has functions"
     for name in graph.collection_def:
@@ -113,7 +112,7 @@ def _problem(graph: Any) -> str | None:
             return f"has the collection {name!r:.100}"
     nodes = {node.name: node for node in graph.graph_def.node}
     if len(nodes) < len(graph.graph_def.node):
-        return "has operations of the same name"
+        return "has several operations of the same name"
     for node in nodes.values():
         if node.op not in ALLOWED:
             return f"has the operation {node.op!r:.100} ({node.name!r:.100})"
@@ -124,7 +123,7 @@ def _problem(graph: Any) -> str | None:
 
 
 def _initializer_problem(graph: Any, nodes: Mapping[str, Any]) -> str | None:
-    """Whether something is run when a module is loaded, besides restoring its variables."""
+    """Checks that loading a module runs nothing but the restoring of its variables."""
     from tensorflow.core.framework import variable_pb2
 
     names: list[str] = []
@@ -145,12 +144,12 @@ def _initializer_problem(graph: Any, nodes: Mapping[str, Any]) -> str | None:
             name = variable_pb2.VariableDef.FromString(value).variable_name
             node = nodes.get(_node_name(name))
             if node is None or node.op not in _VARIABLES or node.input:
-                return f"has a variable that is none ({name!r:.100})"
+                return f"lists a variable that does not exist ({name!r:.100})"
     return None
 
 
 def _saver_problem(graph: Any, nodes: Mapping[str, Any]) -> str | None:
-    """Whether files are used except by the saver, which restores a module's own."""
+    """Checks that only the saver uses files, to restore the module's own variables."""
     saver = graph.saver_def
     restoring = _ancestors(nodes, [saver.restore_op_name])
     saving = _ancestors(nodes, [saver.save_tensor_name])
@@ -166,12 +165,12 @@ def _saver_problem(graph: Any, nodes: Mapping[str, Any]) -> str | None:
             node.op == "RestoreV2"
             and [x.removesuffix(":0") for x in node.input[:1]] != files
         ):
-            return f"reads other files than its own ({name!r:.100})"
+            return f"reads foreign files ({name!r:.100})"
     return None
 
 
 def _ancestors(nodes: Mapping[str, Any], names: Iterable[str]) -> set[str]:
-    """The nodes that some depend on, and these themselves."""
+    """These nodes, and all nodes that they depend on."""
     waiting = list(names)
     found: set[str] = set()
     while waiting:

@@ -1,4 +1,4 @@
-"""The graph of a TF1 Hub module in the place of our own stages."""
+"""A layer that runs the graph of a TF1 Hub module."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _FILES = ("saved_model.pb", "tfhub_module.pb", "variables")
 class HubModule(keras.Layer):
     """Runs the ``tokens`` signature of a TF1 Hub module of ELMo, frozen.
 
-    The module's files travel inside a ``.keras`` file. Needs the TensorFlow backend.
+    A ``.keras`` file includes the module's files. Needs the TensorFlow backend.
 
     Args:
-        output_dim: Size D of the module's ``elmo`` vectors.
+        output_dim: The size D of the module's ``elmo`` vectors.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
 
     Call arguments:
-        tokens: Strings (batch, time), where ``""`` is padding, which may stand anywhere.
+        tokens: Strings (batch, time). ``""`` is padding, at any position.
 
     Returns:
-        The layers (batch, time, 3, D), layer 0 being the token vector twice, in the
-        compute dtype. Padding is zeros.
+        The layers (batch, time, 3, D) in the compute dtype. Layer 0 holds the token vector
+        twice. Padding is zeros.
 
     Raises:
-        ValueError: Keras does not run on TensorFlow, or no module was loaded.
+        ValueError: The backend is not TensorFlow, or no module was loaded.
     """
 
     def __init__(self, output_dim: int, **kwargs: Any) -> None:
@@ -64,11 +64,8 @@ class HubModule(keras.Layer):
             directory: The module's directory. Saving the layer reads it again.
             **kwargs: Arguments of every Keras layer (``name``, ``dtype``).
 
-        Returns:
-            The layer.
-
         Raises:
-            SourceError: The files cannot be read, or are not a module of ELMo.
+            SourceError: The files cannot be read, or are not an ELMo module.
         """
         module = load_module(directory)
         outputs = module.signatures["tokens"].structured_outputs
@@ -82,8 +79,8 @@ class HubModule(keras.Layer):
         self.directory = directory
         self.module = module
         self.tokens = without_states(module.signatures["tokens"])
-        # A function of our own, because a gradient tape must not look into the old graph:
-        # TensorFlow cannot differentiate loops of TensorFlow 1.
+        # A separate function, because a gradient tape must not see the module's graph:
+        # TensorFlow cannot differentiate TensorFlow 1 loops.
         self.run = tf.function(
             self._run,
             input_signature=[
@@ -104,19 +101,19 @@ class HubModule(keras.Layer):
         return tf.stop_gradient(stacked)  # (batch, time, 3, D)
 
     def call(self, tokens: Tensor) -> Tensor:
-        """Moves the padding after the tokens, runs the module and moves it back."""
         import tensorflow as tf
 
         if self.directory is None:
             raise ValueError(
-                "The layer has no module: with engine='hub' a copy from get_config gets "
-                "its module by loading a .keras file. Make a layer from the source instead."
+                "The layer has no module: with engine='hub', a copy from get_config gets "
+                "its module only from a .keras file. Create a layer from the source."
             )
+        # The module reads tokens without gaps: move the padding to the end, later back.
         mask = tf.not_equal(tokens, "")  # (batch, time)
         order = tf.argsort(tf.cast(~mask, tf.int32), axis=1, stable=True)  # (batch, time)
         gathered = tf.gather(tokens, order, batch_dims=1)  # (batch, time)
         lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)  # (batch,)
-        # Modules may not be able to do with no tokens, or no sentences, at all.
+        # Modules may fail on zero tokens or zero sentences.
         n_rows = tf.shape(tokens)[0]
         extra = tf.maximum(1 - n_rows, 0)
         gathered = tf.concat([gathered, tf.fill([extra, tf.shape(tokens)[1]], "")], axis=0)
@@ -135,7 +132,6 @@ class HubModule(keras.Layer):
         return (*input_shape, _N_LAYERS, self.output_dim)
 
     def save_assets(self, dir_path: str) -> None:
-        """Puts the module's files into the folder that Keras makes a ``.keras`` file of."""
         assert self.directory is not None
         for name in _FILES:
             source, target = self.directory / name, Path(dir_path, name)
@@ -145,8 +141,7 @@ class HubModule(keras.Layer):
                 shutil.copyfile(source, target)
 
     def load_assets(self, dir_path: str) -> None:
-        """Takes the module from the folder that Keras unpacked a ``.keras`` file to."""
-        # Keras removes its folder after loading, and the layer may be saved again.
+        # Keras deletes its folder after loading, but the layer may be saved again.
         directory = Path(tempfile.mkdtemp(prefix="keras-elmo-"))
         weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
         shutil.copytree(dir_path, directory, dirs_exist_ok=True)
@@ -161,9 +156,8 @@ class HubModule(keras.Layer):
 def without_states(function: Any) -> Any:
     """A signature's function, for positional arguments in the order of their names.
 
-    Modules by bilm-tf code keep LSTM states in variables, from call to call. Zeros stand
-    in for what is read from these, so that a sentence's vectors do not depend on those
-    before it.
+    Modules from bilm-tf code keep LSTM states in variables from call to call. Here each
+    call reads zeros instead, so that vectors do not depend on earlier sentences.
     """
     import tensorflow as tf
 
@@ -181,29 +175,32 @@ def without_states(function: Any) -> Any:
 
 
 def load_module(directory: Path) -> Any:
-    """Loads a TF1 Hub module as TensorFlow's object, if its graph can only compute.
+    """Loads a TF1 Hub module as TensorFlow's object.
 
-    Raises SourceError for another one, or one without ELMo's ``tokens`` signature.
+    Raises SourceError if its graph can do more than compute, or if it has no ``tokens``
+    signature of ELMo.
     """
     import tensorflow as tf
 
     try:
         variables = directory / "variables" / "variables"
-        if variables.with_name("variables.index").is_file():  # not of constants alone
+        if variables.with_name(
+            "variables.index"
+        ).is_file():  # missing if all weights are constants
             read_index(variables)
         if problem := graph_problem(directory):
             raise SourceError(
                 f"Refusing to load the TF1 Hub module in {str(directory)!r}: it {problem}. "
-                "No published ELMo does: get the module from another place."
+                "No published ELMo does. Get the module from another place."
             )
         module = tf.saved_model.load(str(directory), tags=[])
     except SourceError:
         raise
-    except Exception as error:  # TensorFlow has classes of its own that derive from it
+    except Exception as error:  # TensorFlow's errors derive from it directly
         raise DamagedSourceError(
             f"Cannot load the TF1 Hub module in {str(directory)!r} "
-            f"({type(error).__name__}: {error!s:.300}). Its files are missing, damaged or "
-            "not those of a TF1 Hub module: check the directory, or download it again."
+            f"({type(error).__name__}: {error!s:.300}). Its files are missing or damaged, "
+            "or it is not a TF1 Hub module. Check the directory, or download it again."
         ) from error
     wanted = {"word_emb", *_LSTM_OUTPUTS}
     signatures = {k: sorted(v.structured_outputs) for k, v in module.signatures.items()}

@@ -1,4 +1,4 @@
-"""A layer as a SavedModel with the signatures of the TF1 Hub modules."""
+"""Exports a layer as a SavedModel with the signatures of the TF1 Hub modules."""
 
 from __future__ import annotations
 
@@ -17,44 +17,43 @@ from keras_elmo.weights.atomic import replacing
 def export_saved_model(layer: Any, path: PathLike) -> None:
     """Writes a TensorFlow SavedModel with the signatures of the TF1 Hub modules of ELMo.
 
-    Code that loaded such a module and called ``module.signatures["default"]`` or
-    ``["tokens"]`` finds the same names, shapes and dtypes here. To run it TensorFlow is
-    enough. The weights are the layer's as they are now, fine-tuned ones and the mix
-    included, and are stored once.
+    Code that calls ``module.signatures["default"]`` or ``["tokens"]`` of such a module
+    works unchanged: names, shapes and dtypes are the same. Running the SavedModel needs
+    only TensorFlow. It holds the layer's current weights, with fine-tuned weights and the
+    mix, once.
 
-    Signatures, with D twice ``projection_dim``:
+    Signatures, where D is twice ``projection_dim``:
 
-    - ``default``: ``text``, strings (batch,), split as the layer's ``split`` says.
-    - ``tokens``: ``tokens``, strings (batch, time), and ``sequence_len``, int32 (batch,):
-      the number of a row's tokens. What follows them is padding, and is not read. No token
-      before them is padding, whatever it is; the empty string is a word without
-      characters.
-    - ``serving_default``: from ``inputs``, as the layer's ``input_mode`` says, to
-      ``output_0``, as its ``output_mode`` says.
+    - ``default``: ``text``, strings (batch,), split by the layer's ``split``.
+    - ``tokens``: ``tokens``, strings (batch, time), and ``sequence_len``, int32 (batch,),
+      the number of tokens in each row. The rest of a row is padding and is not read. The
+      empty string is a word without characters.
+    - ``serving_default``: from ``inputs`` in the layer's ``input_mode`` to ``output_0`` in
+      its ``output_mode``.
 
-    Outputs of the first two, float32, all from one run of the language model:
+    Outputs of the first two, in float32 unless noted, from one run of the language model:
 
     - ``word_emb`` (batch, time, D / 2), and ``lstm_outputs1``, ``lstm_outputs2`` (batch,
-      time, D), as many as the layer has LSTM layers;
+      time, D), one for each LSTM layer;
     - ``elmo`` (batch, time, D) and ``default`` (batch, D), its mean over tokens, gamma
-      included, from layers that have a mix: ``output_mode`` ``"elmo"`` or ``"default"``;
+      included, if the layer has a mix: ``output_mode`` ``"elmo"`` or ``"default"``;
     - ``sequence_len`` (batch,), int32.
 
-    Padding is zeros, and so are the vectors of an empty sentence. The loaded object also
-    has ``serve``, a function that does what the layer does, as after ``model.export``.
+    Padding and the vectors of empty sentences are zeros. The loaded object also has
+    ``serve``, a function that computes the layer's output, as after ``model.export``.
 
     Args:
         layer: An :class:`~keras_elmo.ElmoEmbeddingLayer`.
-        path: The directory to write. It must not exist; its parent must. It appears under
-            its name when it is complete.
+        path: The directory to write. It must not exist, and its parent must. It appears
+            when it is complete.
 
     Raises:
         ValueError: The backend is not TensorFlow; or the layer is ``stateful``, so that
-            requests would depend on each other, or runs a module's own graph
+            requests would depend on each other; or it runs a module's own graph
             (``engine="hub"``).
-        FileExistsError: There is something at ``path``.
-        FileNotFoundError: The directory to write it in does not exist.
-        OSError: It cannot be written.
+        FileExistsError: ``path`` exists.
+        FileNotFoundError: The parent of ``path`` does not exist.
+        OSError: The SavedModel cannot be written.
     """
     backends.needs_tensorflow(
         "export_saved_model writes a TensorFlow graph and",
@@ -62,10 +61,10 @@ def export_saved_model(layer: Any, path: PathLike) -> None:
     )
     target = Path.cwd() / path  # which has a parent
     if os.path.lexists(target):
-        raise FileExistsError(f"path: {str(path)!r} exists. Name another place.")
+        raise FileExistsError(f"path: {str(path)!r} exists. Choose another path.")
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            f"path: there is no directory {str(target.parent)!r}. Make it first."
+            f"path: there is no directory {str(target.parent)!r}. Create it first."
         )
     module = servable(layer)
     with replacing(target) as written:
@@ -73,18 +72,18 @@ def export_saved_model(layer: Any, path: PathLike) -> None:
 
 
 def servable(layer: Any) -> Any:
-    """The ``tf.Module`` that :func:`export_saved_model` writes, or its ``ValueError``."""
+    """The ``tf.Module`` that :func:`export_saved_model` writes."""
     import tensorflow as tf
 
     if layer.stateful:
         raise ValueError(
-            f"layer: with stateful={layer.stateful!r} it carries its state from request to "
-            "request. Make one with stateful=False and the same weights."
+            f"layer: with stateful={layer.stateful!r} it carries state from request to "
+            "request. Create one with stateful=False and the same weights."
         )
     if layer.engine == "hub":
         raise ValueError(
-            "layer: with engine='hub' it runs a module's own graph, which has these "
-            "signatures itself. Use engine='native'; or model.export, for one endpoint."
+            "layer: with engine='hub' it runs a module's own graph, which already has "
+            "these signatures. Use engine='native', or model.export for a single endpoint."
         )
     splitting = CharacterIds("sentences", max_tokens=layer.max_tokens, split=layer.split)
     pooling = MaskedMean(dtype="float32")
@@ -94,12 +93,12 @@ def servable(layer: Any) -> Any:
 
     any_tokens = tf.TensorSpec((None, None), tf.string, "tokens")
 
-    # A function of its own, so that both signatures call the same graph.
+    # A separate function, so that both signatures call the same graph.
     @function(any_tokens, tf.TensorSpec((None, None), tf.bool, "mask"))
     def outputs(tokens: Tensor, mask: Tensor) -> dict[str, Tensor]:
         # (batch, time, depth + 1, D), zeros at padding
         layers = layer.layers_of_tokens(tokens, mask)
-        if layer.keep_sentence_boundaries:  # which these signatures do not have
+        if layer.keep_sentence_boundaries:  # these signatures have none
             layers = layers[:, 1:-1] * tf.cast(mask, layers.dtype)[..., None, None]
         found = {"word_emb": layers[:, :, 0, : layer.output_dim // 2]}
         for k in range(1, layers.shape[2]):
@@ -128,7 +127,7 @@ def servable(layer: Any) -> Any:
     module = tf.Module()
     module.default, module.tokens = default, tokens
     module.serve = function(_inputs(layer))(lambda x: layer(x))
-    # Signatures have a name for each output.
+    # Signatures need a name for each output.
     module.serving_default = function(_inputs(layer))(
         lambda inputs: {"output_0": module.serve(inputs)}
     )
@@ -137,7 +136,7 @@ def servable(layer: Any) -> Any:
 
 
 def write_servable(module: Any, path: Path) -> None:
-    """Writes what :func:`servable` makes to a directory, or raises ``OSError``."""
+    """Writes the result of :func:`servable` to a directory; raises ``OSError``."""
     import tensorflow as tf
 
     signatures = {
@@ -149,12 +148,12 @@ def write_servable(module: Any, path: Path) -> None:
     module.weights = list(variables.values())
     try:
         tf.saved_model.save(module, str(path), signatures)
-    except tf.errors.OpError as error:  # a full disk, for one
+    except tf.errors.OpError as error:  # for example, a full disk
         raise OSError(f"Cannot write the SavedModel: {error.message}") from error
 
 
 def _inputs(layer: Any) -> Any:
-    """The layer's input, in batches of any size."""
+    """The layer's input spec for batches of any size."""
     import tensorflow as tf
 
     shapes = {

@@ -1,4 +1,4 @@
-"""Every source of weights: TF1 Hub modules, and what weights/ reads."""
+"""Loads all sources: TF1 Hub modules, and the formats of weights/."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load_source(
     check: Callable[[Model], object] = lambda model: None,
     options: PathLike | None = None,
 ) -> Model:
-    """Finds, reads and checks a model; damage of a download is repaired once."""
+    """Finds, reads and checks a model; a damaged download is repeated once."""
     options_path = None if options is None else locate_options(options)
 
     def read(path: Path) -> Model:

@@ -1,7 +1,7 @@
-"""ELMo weights in TF1 Hub modules, read from their checkpoint without running the graph.
+"""Reads ELMo weights from the checkpoint of a TF1 Hub module, without running its graph.
 
-A module has no options: the sizes follow from the shapes, and what they leave open
-(clips of 3, relu, skip connections, 50 characters) is as published for all of them.
+A module has no options. The sizes follow from the shapes; the other options (clips of 3,
+relu, skip connections, 50 characters) have the values that were published for all modules.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from keras_elmo.hub.variables import (
 )
 from keras_elmo.weights.names import CHAR_EMBEDDING, lstm_prefix
 
-# Where a module differs from HDF5: the parts of an LSTM.
+# The parts of an LSTM, whose names differ from those in HDF5.
 _LSTM_PART = re.compile(r"(.*/Cell\d+)/rnn/lstm_cell/(kernel|bias|projection/kernel)")
-# Google's names, and those of modules that were made by bilm-tf code.
+# Google's names, and those of modules from bilm-tf code.
 _MIX_NAMES = {
     MIX_WEIGHTS: re.compile(r"(.*/)?(aggregation/weights|[^/]*ELMo_W)"),
     MIX_GAMMA: re.compile(r"(.*/)?(aggregation/scaling|[^/]*ELMo_gamma)"),
 }
 _BILM = re.compile(r"(?:.*/)?bilm/(.+)")
-# LSTM states, in modules by bilm-tf code.
+# LSTM states in modules from bilm-tf code.
 _STATE = re.compile(r"(?:.*/)?Variable(_\d+)?")
 
 _CHECKPOINT = Path("variables", "variables")
@@ -53,7 +53,7 @@ def is_state(variable: str) -> bool:
 def read_tf_hub(
     path: Path, name: str | None = None
 ) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
-    """The configuration and arrays of a module, its mix included; ``name`` for messages."""
+    """The configuration and arrays of a module, its mix included; messages use ``name``."""
     name = str(path) if name is None else name
     with reading(f"the TF-Hub module {name!r}"):
         variables = read_index(path / _CHECKPOINT)
@@ -64,14 +64,14 @@ def read_tf_hub(
 
 
 def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
-    """A module's mix, weights (3,) and scale (), by name; empty if there is no such mix."""
+    """A module's mix, weights (3,) and scale (), by name; empty if it has none."""
     import tensorflow as tf
 
     try:
         names = _names(read_index(path / _CHECKPOINT))
         mix = _read(path, {name: names[name] for name in (MIX_WEIGHTS, MIX_GAMMA)})
     except (tf.errors.OpError, *DAMAGED):
-        return {}  # the mix then starts evenly, as that of any layer
+        return {}  # the mix then starts with equal weights, as in any layer
     return mix if mix[MIX_WEIGHTS].shape == (3,) else {}
 
 
@@ -83,7 +83,7 @@ def _read(path: Path, names: Mapping[str, str]) -> dict[str, NDArray[np.float32]
 
 
 def _names(variables: Iterable[str]) -> dict[str, str]:
-    """The variable that holds each array, by the array's name."""
+    """The variable of each array, by the array's name."""
     names: dict[str, str] = {}
     for variable in sorted(variables):
         mix = [name for name, pattern in _MIX_NAMES.items() if pattern.fullmatch(variable)]
@@ -126,8 +126,8 @@ def _config(
             f"The TF-Hub module {source!r} is not an ELMo model ({error}). Its "
             f"variables: {', '.join(found[:_LISTED]) or 'none'}{more}. Expected "
             "bilm/char_embed, bilm/CNN/W_cnn_0, "
-            "bilm/RNN_0/RNN/MultiRNNCell/Cell0/rnn/lstm_cell/kernel and so on. If it has "
-            "ELMo's outputs all the same, engine='hub' runs its own graph."
+            "bilm/RNN_0/RNN/MultiRNNCell/Cell0/rnn/lstm_cell/kernel and so on. If it still "
+            "has ELMo's outputs, use engine='hub', which runs its own graph."
         ) from error
 
 
@@ -143,5 +143,5 @@ def _check(
         if name in names:
             found = variables[names[name]].shape
             expected[name] = (1,) if (name, found) == (MIX_GAMMA, (1,)) else shape
-    advice = "If it has ELMo's outputs all the same, engine='hub' runs its own graph."
+    advice = "If it still has ELMo's outputs, use engine='hub', which runs its graph."
     check_variables(variables, names, expected, f"the TF-Hub module {source!r}", advice)

@@ -1,4 +1,4 @@
-"""Our stages against a TF1 Hub module's own graph, on the same sentences."""
+"""Compares our stages with a TF1 Hub module's own graph on the same sentences."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from keras_elmo.weights.sources import Model
 VERIFY_VARIABLE = "KERAS_ELMO_VERIFY"
 
 TOLERANCE = 1e-4
-"""Largest accepted difference, as a share of the output's largest value."""
+"""The largest accepted difference, relative to the output's largest value."""
 
 MOST_SECONDS = 600.0
-"""How long a module may compute. A large one takes some seconds on two cores."""
+"""The time limit for a module. A large one takes a few seconds on two cores."""
 
-# Short and long, plain and odd: one character, more than 48 bytes, several bytes a
-# character, white space other than the space, one token and many.
+# Plain and unusual sentences: one character, over 48 bytes, several bytes per character,
+# white space other than the space, one token and many.
 PROBES = (
     "the cat is on the mat",
     "Bank",
@@ -53,12 +53,12 @@ PROBES = (
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What a comparison found.
+    """The result of a comparison.
 
     Attributes:
         path: The module's directory.
-        errors: The largest difference of each output, as a share of its largest value,
-            under names such as ``"tokens/elmo"``.
+        errors: The largest difference of each output, relative to its largest value, under
+            names such as ``"tokens/elmo"``.
     """
 
     path: Path
@@ -69,22 +69,22 @@ def verify(source: PathLike) -> Verification:
     """Runs a TF1 Hub module's own signatures and compares all outputs with ours.
 
     Args:
-        source: A module: its directory or ``.tar.gz`` archive, or its handle.
+        source: The directory, ``.tar.gz`` archive or handle of a module.
 
     Returns:
         The largest relative difference of each output of each signature.
 
     Raises:
         VerificationError: An output differs by more than ``TOLERANCE``.
-        SourceError: The source could not be loaded, or is not a TF1 Hub module, so that
-            there is nothing to compare with; or its graph cannot be run.
+        SourceError: The source could not be loaded, is not a TF1 Hub module, or its graph
+            cannot be run.
     """
 
     def compare(path: Path) -> Verification:
         if not is_tf_hub_module(path):
             raise SourceError(
-                f"source {os.fspath(source)!r} is not a TF1 Hub module: it has no graph of "
-                "its own to compare with."
+                f"source {os.fspath(source)!r} is not a TF1 Hub module: it has no graph to "
+                "compare with."
             )
         return verify_module(path, *load_path(path, os.fspath(source)))
 
@@ -92,9 +92,9 @@ def verify(source: PathLike) -> Verification:
 
 
 def load_verified(source: PathLike, options: PathLike | None = None) -> Model:
-    """Finds and reads a model; a TF1 Hub module is verified once on this machine.
+    """Finds and reads a model; a TF1 Hub module is verified once per machine.
 
-    The environment variable ``KERAS_ELMO_VERIFY=0`` turns the verification off.
+    The environment variable ``KERAS_ELMO_VERIFY=0`` turns verification off.
     """
     return load_source(source, _verify_once, options)
 
@@ -102,7 +102,7 @@ def load_verified(source: PathLike, options: PathLike | None = None) -> Model:
 def _verify_once(model: Model) -> None:
     if not is_tf_hub_module(model.path) or os.environ.get(VERIFY_VARIABLE) == "0":
         return
-    # A module's content: its graph, and the index with all checksums.
+    # The content of a module: its graph, and the index with all checksums.
     digest = hashlib.sha256()
     for name in ("saved_model.pb", "variables/variables.index"):
         digest.update((model.path / name).read_bytes())
@@ -110,14 +110,14 @@ def _verify_once(model: Model) -> None:
     if note.is_file():
         return
     verify_module(model.path, model.config, model.arrays)
-    with suppress(OSError):  # which costs time on the next run, nothing else
+    with suppress(OSError):  # the next run only verifies it again
         note.parent.mkdir(parents=True, exist_ok=True)
         with replacing(note) as written:
             written.write_text(f"{model.path}\n", encoding="utf-8")
 
 
 def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verification:
-    """Compares a module's outputs with those of our stages, as :func:`verify` does."""
+    """Compares a module's outputs with those of our stages."""
     tokens = [[t for t in sentence.split(" ") if t] for sentence in PROBES]
     mask = np.arange(max(map(len, tokens))) < np.array([[len(row)] for row in tokens])
     expected = _our_outputs(config, arrays, tokens, mask)
@@ -130,10 +130,10 @@ def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verificatio
         listed = ", ".join(f"{name} by {error:.1e}" for name, error in wrong.items())
         raise VerificationError(
             f"The layer does not compute what the module in {str(path)!r} computes. "
-            f"Relative to their largest values these outputs differ: {listed} (at most "
-            f"{TOLERANCE:.0e} is accepted). Its architecture is not ELMo's published one: "
-            "use engine='hub', which runs the module's own graph. If it was downloaded, "
-            "its files may also be damaged: delete the directory and try again."
+            f"Relative to their largest values, these outputs differ: {listed}; at most "
+            f"{TOLERANCE:.0e} is accepted. The module does not have ELMo's published "
+            "architecture: use engine='hub', which runs its own graph. If you downloaded "
+            "the module, it may be damaged: delete the directory and try again."
         )
     return Verification(path, errors)
 
@@ -141,12 +141,12 @@ def verify_module(path: Path, config: ElmoConfig, arrays: Arrays) -> Verificatio
 def _our_outputs(
     config: ElmoConfig, arrays: Arrays, tokens: list[list[str]], mask: NDArray[np.bool_]
 ) -> dict[str, list[NDArray[Any]]]:
-    """Each output, in every form that is right."""
-    # Keras draws seeds for initial values from Python's generator. A program that fixes its
-    # seed must not get other numbers the first time, when a module is verified.
+    """All accepted values of each output."""
+    # Keras draws seeds for initial values from Python's generator. Verification must not
+    # change the random numbers of a program that fixes its seed.
     generator = random.getstate()
     bilm = ElmoBiLM(config, name="verified", dtype="float32")
-    create_from_arrays(bilm, dict(arrays))  # which takes arrays out
+    create_from_arrays(bilm, dict(arrays))  # this removes arrays from the dictionary
     random.setstate(generator)
     ids = batch_to_character_ids(tokens, config.max_characters_per_token)
     layers = keras.ops.convert_to_numpy(bilm(ids))  # (batch, time, n_layers + 1, D)
@@ -160,7 +160,7 @@ def _our_outputs(
         mixed = np.einsum("btkd,k->btd", layers, exponents / exponents.sum())
         gamma = arrays.get(MIX_GAMMA, np.float32(1))
         pooled = mixed.sum(axis=1) / mask.sum(axis=1)[:, None]  # (batch, D)
-        # Some exporters leave gamma out of the default.
+        # Some exporters omit gamma from the default output.
         outputs |= {"elmo": [gamma * mixed], "default": [gamma * pooled, pooled]}
     return outputs
 
@@ -168,7 +168,6 @@ def _our_outputs(
 def _module_outputs(
     path: Path, tokens: list[list[str]], mask: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
-    """The outputs of both signatures."""
     import tensorflow as tf
 
     module = load_module(path)
@@ -186,18 +185,19 @@ def _module_outputs(
     except (OSError, ValueError, RuntimeError, TypeError, tf.errors.OpError) as error:
         problem = f"{type(error).__name__}: {error!s:.300}"
         if isinstance(error, tf.errors.CancelledError):
-            problem = f"it computes for more than {MOST_SECONDS:g} seconds"
+            problem = f"it runs for over {MOST_SECONDS:g} seconds"
         raise SourceError(
-            f"The module in {str(path)!r} cannot be run, so that it cannot be verified "
-            f"({problem}). {VERIFY_VARIABLE}=0 in the environment loads it without."
+            f"The module in {str(path)!r} cannot be verified, because its graph does not "
+            f"run ({problem}). To load it anyway, set the environment variable "
+            f"{VERIFY_VARIABLE}=0."
         ) from error
     return outputs
 
 
 @contextmanager
 def _time_limit() -> Iterator[Any]:
-    """Makes TensorFlow's functions end in an error after a time, which they share."""
-    from tensorflow.python.eager import cancellation  # no public name leads there
+    """Ends TensorFlow functions with an error when their common time is up."""
+    from tensorflow.python.eager import cancellation  # it has no public name
 
     manager = cancellation.CancellationManager()
     timer = threading.Timer(MOST_SECONDS, manager.start_cancel)

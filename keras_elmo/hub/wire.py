@@ -1,6 +1,6 @@
-"""Numbers and fields as protocol buffers and checkpoint indices store them, read in place.
+"""Reads numbers and fields of protocol buffers and checkpoint indices in place.
 
-TensorFlow's parsers take many times a file's size in memory, or end the process.
+TensorFlow's own parsers can take many times a file's size in memory, or crash the process.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _FIXED_BYTES = {1: 8, 5: 4}  # by wire type
 
 
 def read_varint(data: bytes | memoryview, place: int) -> tuple[int, int]:
-    """An integer of seven bits in each byte, and the place after it."""
+    """An integer with seven bits in each byte, and the position after it."""
     number = 0
     for i, byte in enumerate(data[place : place + _LARGEST_VARINT]):
         number |= (byte & 0x7F) << 7 * i

@@ -117,7 +117,7 @@ def test_info_of_a_module(module: Path, tmp_path: Path, run: Run) -> None:
     code, printed, error = run("info", tmp_path / "other")
     assert (code, printed) == (1, "")
     assert error.startswith("keras-elmo: error: ")
-    assert f"The SavedModel in {str(tmp_path / 'other')!r} is of TensorFlow 2" in error
+    assert f"The SavedModel in {str(tmp_path / 'other')!r} is not a TF1 Hub module" in error
 
 
 def test_named_models(

@@ -134,7 +134,7 @@ def test_each_of_many_clients_gets_its_own(service: Any, source: str) -> None:
         ({"method": "GET"}, 405, "Method Not Allowed"),
         ({"path": "/health"}, 405, "Method Not Allowed"),
         ({"headers": {}}, 415, "Content-Type: application/json"),
-        ({"headers": {**JSON, "Content-Encoding": "gzip"}}, 415, "Send JSON as it is"),
+        ({"headers": {**JSON, "Content-Encoding": "gzip"}}, 415, "Send plain JSON"),
         ({"body": b'{"sentences": ["a"]'}, 400, "must be JSON in UTF-8"),
         ({"body": b"x" * 30_000}, 413, "body may have 5000 bytes"),
     ],

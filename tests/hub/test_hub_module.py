@@ -167,10 +167,10 @@ def test_what_a_layer_without_a_module_or_arrays_says(module: Path, tmp_path: Pa
     layer = ElmoEmbeddingLayer(module, engine="hub")
     copy = ElmoEmbeddingLayer.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
-    with pytest.raises(ValueError, match="has no module: with engine='hub' a copy from"):
+    with pytest.raises(ValueError, match="has no module: with engine='hub', a copy from"):
         copy(["a"])
     layer(["a"])
-    with pytest.raises(ValueError, match="engine='hub' the layer holds no arrays"):
+    with pytest.raises(ValueError, match="a layer with engine='hub' has no arrays"):
         layer.save_hdf5(tmp_path / "out")
 
 

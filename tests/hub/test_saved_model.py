@@ -313,7 +313,9 @@ def test_nothing_is_replaced_or_left_behind(
     layer = ElmoEmbeddingLayer(LEAST, "word_emb")
     with pytest.raises(FileExistsError, match=r"path: .*there' exists"):
         export_saved_model(layer, tmp_path / "there")
-    with pytest.raises(FileNotFoundError, match=r"no directory '.*nowhere'. Make it first"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no directory '.*nowhere'. Create it firs"
+    ):
         export_saved_model(layer, tmp_path / "nowhere" / "out")
     with pytest.raises(OSError, match="Cannot write the SavedModel: No space left"):
         export_saved_model(layer, tmp_path / "out")
@@ -323,7 +325,7 @@ def test_nothing_is_replaced_or_left_behind(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"stateful": True}, "stateful=True it carries its state from request to request"),
+        ({"stateful": True}, "stateful=True it carries state from request to request"),
         ({"engine": "hub"}, "engine='hub' it runs a module's own graph"),
     ],
 )

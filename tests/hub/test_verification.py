@@ -90,7 +90,7 @@ def test_no_verification_and_no_cache(
 
 
 def test_sources_without_a_graph(source: str, module: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is not a TF1 Hub module: it has no graph of"):
+    with pytest.raises(SourceError, match="is not a TF1 Hub module: it has no graph to"):
         verify(source)
     path = Path(shutil.copytree(module, tmp_path / "spoiled"))
     content = (path / "saved_model.pb").read_bytes()
@@ -115,7 +115,7 @@ def test_a_graph_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         builder.add_meta_graph_and_variables(session, [], signature_def_map=signatures)
         builder.save()
     monkeypatch.setattr(verification, "MOST_SECONDS", 1.5)
-    with pytest.raises(SourceError, match=r"it computes for more than 1\.5 seconds"):
+    with pytest.raises(SourceError, match=r"it runs for over 1\.5 seconds"):
         verification.verify_module(tmp_path / "endless", TINY, random_arrays(TINY))
 
 
