@@ -156,11 +156,4 @@ class Elmo {
     }
     return outputs;
   }
-
-  // The mean of the layers, (time, 2 * projection_dim): output_mode="elmo" at the start.
-  elmo(tokens) {
-    const layers = this.layers(tokens);
-    return layers[0].map((x, t) =>
-      x.map((_, n) => layers.reduce((sum, layer) => sum + layer[t][n], 0) / layers.length));
-  }
 }

@@ -2,7 +2,7 @@
 "use strict";
 
 const SHOWN = 8; // entries of a list
-const WIDTH = 400, HEIGHT = 260, MARGIN = 16; // of the map
+const WIDTH = 400, HEIGHT = 260, MARGIN = 24, RING = 12; // of the map
 
 const part = (id) => document.getElementById(`play-${id}`);
 const percent = (share) => `${Math.round(100 * share)}%`;
@@ -65,13 +65,12 @@ class Corpus {
     return found.sort((a, b) => b.cosine - a.cosine);
   }
 
-  // Occurrences closest to a vector, one of each template: its sentences are alike.
-  nearest(items, vector, text) {
+  // Occurrences closest to a vector, one for each key: by default of each template, whose
+  // sentences are alike.
+  nearest(items, vector, text, key = ({ sentence }) => sentence.template) {
     const seen = new Set();
-    return this.ranked("context", items, vector).filter(({ sentence }) => {
-      const isNew = sentence.text !== text && !seen.has(sentence.template);
-      return isNew && seen.add(sentence.template);
-    });
+    return this.ranked("context", items, vector).filter((item) =>
+      item.sentence.text !== text && !seen.has(key(item)) && seen.add(key(item)));
   }
 
   // The occurrences of a word that have a sense.
@@ -124,10 +123,11 @@ class Page {
   read() {
     this.text = part("text").value.trim();
     this.tokens = Elmo.tokenize(this.text).map(({ token }) => token);
-    this.vectors = this.tokens.length ? this.model.elmo(this.tokens) : [];
+    this.vectors = this.model.layers(this.tokens).at(-1); // of the top layer
     const isWord = (token) => /\p{L}/u.test(token);
     const hasSenses = (token) => this.corpus.words.includes(token.toLowerCase());
-    const choices = [(token) => sameWord(token, this.word), hasSenses, isWord];
+    const longest = this.tokens.filter(isWord).sort((a, b) => b.length - a.length)[0];
+    const choices = [(token) => sameWord(token, this.word), hasSenses, (t) => t === longest];
     this.chosen = choices.map((is) => this.tokens.findIndex(is)).find((k) => k >= 0) ?? -1;
     part("words").replaceChildren(part("words").firstElementChild, ...this.tokens.map((token, k) => {
       if (!isWord(token)) return element("span", {}, token);
@@ -156,10 +156,11 @@ class Page {
 
   showContext(vector) {
     const { corpus, word, text } = this;
-    const others = part("others").checked;
-    const items = others ? corpus.rows.filter(({ token }) => !sameWord(token, word)) : corpus.rows;
-    const found = corpus.nearest(items, vector, text).slice(0, SHOWN);
-    part("context").replaceChildren(...found.map(({ token, index, sentence, cosine }) => {
+    const others = corpus.rows.filter(({ token }) => !sameWord(token, word));
+    const found = part("others").checked
+      ? corpus.nearest(others, vector, text, ({ token }) => token.toLowerCase())
+      : corpus.nearest(corpus.rows, vector, text);
+    part("context").replaceChildren(...found.slice(0, SHOWN).map(({ token, index, sentence, cosine }) => {
       const [owner, sense] = corpus.senses[sentence.sense] ?? [];
       const entry = element("li", {}, element("b", {}, cosine.toFixed(2)), element("span", {},
         sentence.text.slice(0, index), element("mark", {}, token),
@@ -199,7 +200,7 @@ class Page {
       const values = places.map((place) => place[axis]);
       const low = Math.min(...values), range = Math.max(...values) - low;
       const scale = (value) => MARGIN + ((value - low) / range) * (size - 2 * MARGIN);
-      return (value) => Math.min(Math.max(scale(value), 6), size - 6);
+      return (value) => Math.min(Math.max(scale(value), RING), size - RING);
     });
     const scaled = (place) => scales.map((scale, axis) => scale(place[axis]).toFixed(1));
     if (word !== this.mapped) {
@@ -211,12 +212,12 @@ class Page {
         point.append(shape("title", {}, text));
         return point;
       }));
-      part("point").textContent = "";
+      part("point").textContent = "Point at a dot to read its sentence.";
       part("legend").replaceChildren(...senses.map((sense) =>
         element("li", { className: this.color(sense) }, corpus.senses[sense][1])));
       const [share, chance] = corpus.shares[word];
-      part("share").textContent = `In these sentences, ${percent(share)} of the ` +
-        `${corpus.nearest_count} nearest have the same sense. By chance it would be ${percent(chance)}.`;
+      part("share").textContent = `On average, ${percent(share)} of a point’s ` +
+        `${corpus.nearest_count} nearest have its sense. By chance it would be ${percent(chance)}.`;
     }
     const here = scaled(corpus.place(word, vector));
     this.trail = [...this.trail, here].slice(-6);

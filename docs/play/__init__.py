@@ -15,16 +15,18 @@ from itertools import chain
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sphinx.application import Sphinx
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, tokenize
 from keras_elmo.hub.sources import load_source
 from keras_elmo.text.reviews import load_reviews
 from keras_elmo.weights.sources import save_model
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 TEMPLATES = Path(__file__).with_name("sentences.txt")
 FILLINGS = 6  # of a template, at most
@@ -52,10 +54,10 @@ class Space(NamedTuple):
     directions: Floats  # (features, DIRECTIONS)
 
     @classmethod
-    def of(cls, vectors: Floats, count: int = DIRECTIONS) -> Space:
+    def of(cls, vectors: Floats) -> Space:
         mean = vectors.mean(axis=0)  # (features,)
         _, directions = np.linalg.eigh((vectors - mean).T @ (vectors - mean))
-        return cls(mean, rounded(directions[:, : -count - 1 : -1]))
+        return cls(mean, rounded(directions[:, : -DIRECTIONS - 1 : -1]))
 
     def of_length_one(self, vectors: Floats) -> Floats:
         inside = (vectors - self.mean) @ self.directions  # (n, directions)
@@ -70,10 +72,8 @@ def sentences(seed: int = 0) -> Iterator[Sentence]:
         if header := re.fullmatch(r"\[(\w+): (.+)\]", line):
             word, sense = header.groups()
         elif line and word:
-            for text in dict.fromkeys(
-                _filled(line, lists, random) for _ in range(FILLINGS)
-            ):
-                yield Sentence(text, number, word, sense)
+            texts = dict.fromkeys(_filled(line, lists, random) for _ in range(FILLINGS))
+            yield from (Sentence(text, number, word, sense) for text in texts)
         elif line and not line.startswith("#"):
             name, _, values = line.partition(": ")
             lists[name] = values.split(" | ")
@@ -126,15 +126,17 @@ def corpus() -> tuple[dict[str, Any], Arrays]:
     words = [tokens[i][k] for i, k in places]
     layers = mini_layer(output_mode="layers").encode([s.text for s in made], verbose=0)
     vectors = np.stack([layers[i][k] for i, k in places])  # (n, n_layers + 1, D)
+    top = vectors[:, -1]  # (n, D)
     types, first = np.unique(words, return_index=True)
     without = vectors[first, 0, : vectors.shape[-1] // 2]  # (types, D / 2)
-    static, context = Space.of(without), Space.of(vectors.mean(axis=1))
-    inside = context.of_length_one(vectors.mean(axis=1))  # (n, DIRECTIONS)
+    static, context = Space.of(without), Space.of(top)
+    inside = context.of_length_one(top)  # (n, DIRECTIONS)
     maps, shares = [], {}
     for word in dict.fromkeys(word for word, _ in senses):
         rows = [r for r, (i, _) in enumerate(places) if made[i].word == word == words[r]]
-        maps.append(Space.of(inside[rows], 2))
-        shares[word] = _shares(inside[rows], [made[places[r][0]] for r in rows])
+        owners = [made[places[r][0]] for r in rows]
+        maps.append(_map(inside[rows], [s.sense for s in owners]))
+        shares[word] = _shares(inside[rows], owners)
     header = {
         "sentences": [
             [s.text, s.template, senses.index((s.word, s.sense)) if s.word else -1]
@@ -171,6 +173,20 @@ def _places(
         is_kept = counts[word] <= OCCURRENCES or word == made[i].word
         if is_kept and any(map(str.isalpha, word)):
             yield i, k
+
+
+def _map(inside: Floats, senses: Sequence[str]) -> Space:
+    """Two directions (DIRECTIONS, 2): those between the senses' means come first."""
+    is_sense = np.array([[s == sense for s in senses] for sense in dict.fromkeys(senses)])
+    means = is_sense @ inside / is_sense.sum(axis=1, keepdims=True)  # (senses, DIRECTIONS)
+    mean = means.mean(axis=0)
+    between = np.linalg.svd(means - mean)[2][
+        : min(len(means) - 1, 2)
+    ]  # (1 or 2, DIRECTIONS)
+    rest = inside - mean
+    rest = rest - rest @ between.T @ between
+    within = np.linalg.svd(rest, full_matrices=False)[2][: 2 - len(between)]
+    return Space(mean, rounded(np.concatenate([between, within]).T))
 
 
 def _shares(inside: Floats, made: Sequence[Sentence]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ PROGRAM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 DEADLINE = 60.0  # seconds, for what a page should do
+LONGEST = 600.0  # seconds, for the tab: then it is closed, and reading from it fails
 
 
 class Chromium:
@@ -34,6 +36,8 @@ class Chromium:
         self._process = subprocess.Popen(
             ["sh", "-c", command], pass_fds=(read, write), stderr=subprocess.DEVNULL
         )
+        self._timer = threading.Timer(LONGEST, self._process.kill)
+        self._timer.start()
         os.close(read)
         os.close(write)
         self._answers = os.fdopen(self._read, "rb")
@@ -51,6 +55,7 @@ class Chromium:
             self.send(f"{domain}.enable")
 
     def close(self) -> None:
+        self._timer.cancel()
         self._process.terminate()
         self._process.wait()
         self._answers.close()
