@@ -128,6 +128,7 @@ def corpus() -> tuple[dict[str, Any], Arrays]:
     vectors = np.stack([layers[i][k] for i, k in places])  # (n, n_layers + 1, D)
     top = vectors[:, -1]  # (n, D)
     types, first = np.unique(words, return_index=True)
+    # Layer 0 is the token vector twice.
     without = vectors[first, 0, : vectors.shape[-1] // 2]  # (types, D / 2)
     static, context = Space.of(without), Space.of(top)
     inside = context.of_length_one(top)  # (n, DIRECTIONS)
@@ -180,12 +181,10 @@ def _map(inside: Floats, senses: Sequence[str]) -> Space:
     is_sense = np.array([[s == sense for s in senses] for sense in dict.fromkeys(senses)])
     means = is_sense @ inside / is_sense.sum(axis=1, keepdims=True)  # (senses, DIRECTIONS)
     mean = means.mean(axis=0)
-    between = np.linalg.svd(means - mean)[2][
-        : min(len(means) - 1, 2)
-    ]  # (1 or 2, DIRECTIONS)
-    rest = inside - mean
-    rest = rest - rest @ between.T @ between
-    within = np.linalg.svd(rest, full_matrices=False)[2][: 2 - len(between)]
+    n_between = min(len(means) - 1, 2)
+    between = np.linalg.svd(means - mean)[2][:n_between]  # (n_between, DIRECTIONS)
+    rest = (inside - mean) - (inside - mean) @ between.T @ between  # (n, DIRECTIONS)
+    within = np.linalg.svd(rest, full_matrices=False)[2][: 2 - n_between]
     return Space(mean, rounded(np.concatenate([between, within]).T))
 
 
