@@ -29,14 +29,16 @@ class Chromium:
         self._number = 0
         self._profile = TemporaryDirectory(ignore_cleanup_errors=True)
         (read, self._write), (self._read, write) = os.pipe(), os.pipe()
-        # It reads commands from 3, and writes answers to 4.
+        # It reads commands from 3, and writes answers to 4. (Only bash redirects from
+        # descriptors above 9.)
         command = f"exec {PROGRAM} --headless --no-sandbox --disable-gpu "
         command += "--disable-background-networking --remote-debugging-pipe "
         command += f"--user-data-dir={self._profile.name} about:blank 3<&{read} 4>&{write}"
         self._process = subprocess.Popen(
-            ["sh", "-c", command], pass_fds=(read, write), stderr=subprocess.DEVNULL
+            ["bash", "-c", command], pass_fds=(read, write), stderr=subprocess.DEVNULL
         )
         self._timer = threading.Timer(LONGEST, self._process.kill)
+        self._timer.daemon = True
         self._timer.start()
         os.close(read)
         os.close(write)
