@@ -12,6 +12,7 @@ from keras_elmo.cli.arguments import (
     SOURCE,
     UsageError,
     add_flag,
+    add_format,
     add_options,
     add_quiet,
     add_split,
@@ -31,7 +32,8 @@ DETAILS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
-    add_split(parser, "space", "space")
+    add_format(parser, "TEXT")
+    add_split(parser, None, "space, and character for FASTA")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where the model goes"
     )

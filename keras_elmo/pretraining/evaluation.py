@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,9 +37,11 @@ def evaluate(
     sentence_state: SentenceState = "reset",
     batch_size: int = 32,
     window_steps: int = 64,
-    split: Split = "space",
+    split: Split | None = None,
     options: PathLike | None = None,
     vocabulary: PathLike | None = None,
+    input_format: str | None = None,
+    column: str | None = None,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, by a full softmax.
 
@@ -53,11 +55,13 @@ def evaluate(
             it in its row ended, as bilm-tf does: with one row, in the files' order.
         batch_size: Rows that are computed at once.
         window_steps: Steps that are computed at once; without effect on the result.
-        split: How sentences are split into words, as for :func:`train`.
+        split: How sentences are split into words, as for :func:`read_sentences`.
         options: The ``options.json`` of a ``source`` that is an ``.hdf5`` file; by default
             the one next to it.
         vocabulary: The file of the words that the source predicts, one in a line; by
             default the one in its directory.
+        input_format: As for :func:`read_sentences`.
+        column: As for :func:`read_sentences`.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -65,11 +69,16 @@ def evaluate(
         ValueError: The texts hold no words.
     """
     paths = expand_paths(texts)
-    if next(read_sentences(paths, split=split), None) is None:
+
+    def sentences() -> Iterator[list[str]]:
+        reading: Any = {"input_format": input_format, "column": column}
+        return read_sentences(paths, split=split, **reading)
+
+    if next(sentences(), None) is None:
         raise ValueError(f"texts: there are no words in {', '.join(paths)}.")
     model, words = load_language_model(source, batch_size, options, vocabulary)
     windows = Windows(model.config, words, batch_size, window_steps, sentence_state)
-    return evaluate_windows(model, windows(read_sentences(paths, split=split)))
+    return evaluate_windows(model, windows(sentences()))
 
 
 def evaluate_windows(

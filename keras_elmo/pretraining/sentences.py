@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from keras_elmo.text import reader
 from keras_elmo.text.reader import OnError
@@ -53,19 +54,26 @@ def read_sentences(
     paths: Sequence[PathLike],
     shuffle_seed: int | None = None,
     on_error: OnError = "fail",
-    split: Split = "space",
+    split: Split | None = None,
+    input_format: str | None = None,
+    column: str | None = None,
 ) -> Iterator[list[str]]:
-    """Reads sentences, one in a line.
+    """Reads sentences, one in a line of a text file.
 
     Args:
-        paths: Text files in UTF-8, plain or compressed by gzip.
+        paths: Text files in UTF-8, plain or compressed by gzip; or files of another format
+            that :func:`~keras_elmo.compute_features` reads.
         shuffle_seed: Shuffles the files and, within a buffer of 100,000, the sentences of
             16 files at a time; equal seeds give equal orders. ``None`` keeps the order.
         on_error: What to do with bad lines, which are not UTF-8 or longer than 16 MiB:
             ``"fail"``, ``"repair"`` or ``"skip"``, as in
             :func:`~keras_elmo.compute_features`.
         split: How lines are split into words: ``"space"``, at white space; ``"words"``, as
-            :func:`~keras_elmo.tokenize` does; or ``"character"``.
+            :func:`~keras_elmo.tokenize` does; or ``"character"``. ``None`` for white space,
+            and for characters in FASTA. Words of CoNLL are not split.
+        input_format: What the files hold, and
+        column: the field or column that holds the text, as in
+            :func:`~keras_elmo.compute_features`.
 
     Yields:
         The words of each sentence. Lines without words are left out.
@@ -76,14 +84,16 @@ def read_sentences(
             file cannot be decompressed.
     """
     files = [Path(path) for path in paths]
+    options: dict[str, Any] = {"on_error": on_error, "split": split}
+    options |= {"input_format": input_format, "column": column}
     if shuffle_seed is None:
-        yield from _words(files, on_error, split)
+        yield from _words(files, options)
         return
     rng = random.Random(check_integer("shuffle_seed", shuffle_seed, at_least=0))
     rng.shuffle(files)
     # Several files at once, since the lines of one are often alike.
     buffer: list[list[str]] = []
-    for words in _in_turn([_words([file], on_error, split) for file in files]):
+    for words in _in_turn([_words([file], options) for file in files]):
         buffer.append(words)
         if len(buffer) > SHUFFLE_BUFFER:
             i = rng.randrange(len(buffer))
@@ -93,10 +103,8 @@ def read_sentences(
     yield from buffer
 
 
-def _words(files: Sequence[Path], on_error: OnError, split: Split) -> Iterator[list[str]]:
-    for sentence in reader.read_sentences(
-        files, input_format="text", on_error=on_error, split=split
-    ):
+def _words(files: Sequence[Path], options: dict[str, Any]) -> Iterator[list[str]]:
+    for sentence in reader.read_sentences(files, **options):
         if sentence.n_tokens:
             yield sentence.tokens.decode("utf-8").split(" ")
 

@@ -39,7 +39,7 @@ def text_dataset(
     input_format: str | None = None,
     column: str | None = None,
     on_error: OnError = "fail",
-    split: Split = "space",
+    split: Split | None = None,
 ) -> Any:
     """Makes a data set of texts: shuffled, cut, and in batches of limited size.
 
@@ -53,7 +53,7 @@ def text_dataset(
         texts: A list, tuple, NumPy array (n,) or (n, 1), pandas or Polars column or string
             tensor of ``str`` or ``bytes``. Or a ``pathlib.Path``, or several, of files in
             UTF-8, plain or compressed by gzip: text files with a text in each line, JSON
-            lines or CSV.
+            lines, CSV, FASTA, CoNLL-U or CoNLL-2003.
         labels: Numbers (n, ...) in a list, NumPy array, column of a table or tensor, or
             ``None`` for a data set of texts alone.
         batch_size: The most texts in a batch.
@@ -77,14 +77,15 @@ def text_dataset(
             on the others, which have no strings.
         max_characters_per_token: For character ids: the length of a token's row of ids;
             ``None`` for 50, which all released models have.
-        input_format: What files hold: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``. By
-            default the suffix decides.
-        column: The field that holds the text, for JSON lines and CSV.
+        input_format: What files hold, and
+        column: the field that holds the text, or the column of words, as in
+            :func:`~keras_elmo.compute_features`.
         on_error: What to do with bad lines, such as one that is not UTF-8: ``"fail"``,
             ``"repair"`` or ``"skip"``, as in :func:`~keras_elmo.compute_features`.
         split: How texts are split into tokens, as the layer's argument of that name:
             ``"space"``, which in files is white space of any kind; ``"words"``, for raw
-            text; or ``"character"``. Strings come with single spaces between tokens, which
+            text; or ``"character"``. ``None`` for spaces, and for characters in FASTA.
+            Strings come with single spaces between tokens, which
             layers with ``split="space"``, or the same one, split alike.
 
     Returns:
