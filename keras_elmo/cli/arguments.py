@@ -54,7 +54,25 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         nargs="+",
         help="a text file (.gz is unpacked), a directory with *.txt files, or a pattern; "
-        "one sentence in a line",
+        "one sentence in a line; or another format, see --format",
+    )
+
+
+FORMATS = ("text", "jsonl", "csv", "tsv", "fasta", "conllu", "conll")
+
+
+def add_format(parser: Any, name: str) -> None:
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        dest="input_format",
+        help=f"what {name} holds (default: what its suffix says, else text)",
+    )
+    parser.add_argument(
+        "--column",
+        metavar="NAME",
+        help="the field of JSON lines or CSV that is the text; or the column of CoNLL-U "
+        "(FORM by default) or CoNLL with the words, by name or number",
     )
 
 

@@ -16,12 +16,14 @@ from keras_elmo.cli.arguments import (
     UsageError,
     add_choice,
     add_flag,
+    add_format,
     add_number,
     add_options,
     add_quiet,
     add_source,
     add_split,
     counted,
+    positive_integer,
 )
 from keras_elmo.cli.terminal import print_rows
 from keras_elmo.errors import BadLinesError
@@ -49,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "texts",
         metavar="INPUT",
         help="a text file with a sentence in each line; JSON lines (.jsonl) or CSV (.csv, "
-        ".tsv) with --column; plain or compressed by gzip; or -, for standard input",
+        ".tsv) with --column; proteins in FASTA (.fasta, .fa, .faa, .fas); words in "
+        "CoNLL-U (.conllu) or columns (.conll); plain or compressed by gzip; or -, for "
+        "standard input",
     )
     parser.add_argument(
         "path",
@@ -93,12 +97,18 @@ def _add_vectors(parser: Any) -> None:
         ("all", "the vectors of each layer (the default)"),
         ("top", "those of the last layer"),
         ("average", "the mean of the layers"),
+        ("sum", "the sum of the layers"),
         ("mix", "the trained mix of a saved layer or TF1 Hub module"),
     ):
         what: Any = {"const": name, "dest": "layers", "help": f"keep {kept}"}
         layers.add_argument(f"--{name}", action="store_const", **what)
-    add_flag(
-        parser, "--pooled", help="keep one vector for a sentence, the mean of its tokens'"
+    parser.add_argument(
+        "--pooled",
+        nargs="?",
+        choices=("mean", "sum"),
+        const="mean",
+        default=False,
+        help="keep one vector for a sentence, the mean (the default) or sum of its tokens'",
     )
     add_choice(parser, "--dtype", ("float32", "float16"), help="how to store the numbers")
     keep = parser.add_mutually_exclusive_group()
@@ -106,22 +116,17 @@ def _add_vectors(parser: Any) -> None:
         keep,
         "--use-sentence-keys",
         dest="sentence_keys",
-        help="name the datasets of an HDF5 file by their sentences, not by their numbers",
+        default=None,
+        help="name the datasets of an HDF5 file by their sentences, not by their numbers; "
+        "those of FASTA and CoNLL-U are named by their ids in any case",
     )
     add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
 
 
 def _add_input(parser: Any) -> None:
-    parser.add_argument(
-        "--format",
-        choices=("text", "jsonl", "csv", "tsv"),
-        dest="input_format",
-        help="what INPUT holds (default: what its suffix says, else text)",
-    )
-    parser.add_argument(
-        "--column", metavar="NAME", help="the field of JSON lines or CSV that is the text"
-    )
-    add_split(parser, None, "space, or that of the layer in a .keras SOURCE")
+    add_format(parser, "INPUT")
+    default = "space, character for FASTA, or that of the layer in a .keras SOURCE"
+    add_split(parser, None, default)
     add_choice(
         parser,
         "--on-error",
@@ -130,7 +135,12 @@ def _add_input(parser: Any) -> None:
         "is computed; repair, cut lines that are too long and replace what is not UTF-8, "
         "so that numbers stay those of the lines; skip, leave them out",
     )
-    add_number(parser, "--max-tokens", 10_000, "lines with more tokens are too long")
+    parser.add_argument(
+        "--max-tokens",
+        type=positive_integer,
+        metavar="N",
+        help="texts with more tokens are too long (default: 10000, in FASTA 50000)",
+    )
 
 
 def run(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_elmo.cli.arguments import (
     add_choice,
+    add_format,
     add_json,
     add_number,
     add_options,
@@ -21,7 +22,6 @@ from keras_elmo.cli.terminal import is_terminal, print_rows
 
 if TYPE_CHECKING:
     from keras_elmo.pretraining.windows import SentenceState
-    from keras_elmo.types import Split
 
 SUMMARY = "compute a model's perplexity on text files"
 DETAILS = (
@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the words that SOURCE predicts, one in a line (default: the file next to it)",
     )
     add_texts(parser)
-    add_split(parser, "space", "space")
+    add_format(parser, "TEXT")
+    add_split(parser, None, "space, and character for FASTA")
     add_choice(
         parser,
         "--sentence-state",
@@ -60,14 +61,11 @@ def run(
     texts: Sequence[str],
     sentence_state: SentenceState,
     batch_size: int,
-    split: Split,
-    options: str | None,
-    vocabulary: str | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     from keras_elmo.pretraining import evaluate
 
-    settings: Any = {"split": split, "options": options, "vocabulary": vocabulary}
     settings["verbose"] = is_terminal(sys.stderr)
     found = evaluate(source, texts, sentence_state, batch_size, **settings)._asdict()
     if as_json:

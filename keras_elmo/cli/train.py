@@ -14,6 +14,7 @@ from keras_elmo.cli.arguments import (
     SOURCE,
     UsageError,
     add_flag,
+    add_format,
     add_options,
     add_quiet,
     add_source,
@@ -42,7 +43,8 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
-    add_split(parser, "space", "space")
+    add_format(parser, "TEXT")
+    add_split(parser, None, "space, and character for FASTA")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where the model goes"
     )

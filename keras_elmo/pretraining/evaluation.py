@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,10 +40,12 @@ def evaluate(
     sentence_state: SentenceState = "reset",
     batch_size: int = 32,
     window_steps: int = 64,
-    split: Split = "space",
+    split: Split | None = None,
     options: PathLike | None = None,
     vocabulary: PathLike | None = None,
     verbose: bool = False,
+    input_format: str | None = None,
+    column: str | None = None,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, with a full softmax.
 
@@ -63,6 +65,8 @@ def evaluate(
         vocabulary: The file of the words that the source predicts, one in a line; by
             default the one in its directory.
         verbose: Whether to show a progress bar.
+        input_format: As for :func:`read_sentences`.
+        column: As for :func:`read_sentences`.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -70,7 +74,12 @@ def evaluate(
         ValueError: The texts contain no words.
     """
     paths = expand_paths(texts)
-    n_tokens = sum(len(words) + 1 for words in read_sentences(paths, split=split))
+
+    def sentences() -> Iterator[list[str]]:
+        reading: Any = {"input_format": input_format, "column": column}
+        return read_sentences(paths, split=split, **reading)
+
+    n_tokens = sum(len(words) + 1 for words in sentences())
     if not n_tokens:
         raise ValueError(f"texts: found no words in {', '.join(paths)}.")
     model, known = load_language_model(source, batch_size, options, vocabulary)
@@ -78,7 +87,7 @@ def evaluate(
     bar = progress_bar("Evaluating", " tokens", n_tokens, shown=verbose)
 
     def counted() -> Iterator[Window]:
-        for window in windows(read_sentences(paths, split=split)):
+        for window in windows(sentences()):
             yield window
             bar.update(int(np.sum(window["forward_targets"] >= 0)))
 

@@ -39,7 +39,7 @@ def text_dataset(
     input_format: str | None = None,
     column: str | None = None,
     on_error: OnError = "fail",
-    split: Split = "space",
+    split: Split | None = None,
 ) -> Any:
     """Creates a dataset of texts: shuffled, truncated, and in batches of limited size.
 
@@ -53,7 +53,7 @@ def text_dataset(
         texts: A list, tuple, NumPy array (n,) or (n, 1), pandas or Polars column or string
             tensor of ``str`` or ``bytes``. Or a ``pathlib.Path``, or several, of files in
             UTF-8, plain or compressed with gzip: text files with one text per line, JSON
-            Lines or CSV.
+            Lines, CSV, FASTA, CoNLL-U or CoNLL-2003.
         labels: Numbers (n, ...) in a list, NumPy array, column of a table or tensor, or
             ``None`` for a dataset of texts alone.
         batch_size: The most texts in a batch.
@@ -77,15 +77,15 @@ def text_dataset(
             have no strings.
         max_characters_per_token: For character ids, the number of ids per token; ``None``
             for 50, as in all released models.
-        input_format: The format of files: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``.
-            By default it follows from the suffix.
-        column: The field of the text in JSON Lines and CSV.
+        input_format: The format of files, as in :func:`~keras_elmo.compute_features`.
+        column: The field of the text, or the column of words, likewise.
         on_error: What to do with bad lines, such as lines that are not UTF-8: ``"fail"``,
             ``"repair"`` or ``"skip"``, as in :func:`~keras_elmo.compute_features`.
         split: How texts are split into tokens, as the layer's argument: ``"space"``, in
-            files any white space; ``"words"``, for raw text; or ``"character"``. Strings
-            have single spaces between tokens, so that layers with ``split="space"`` or the
-            same ``split`` find the same tokens.
+            files any white space; ``"words"``, for raw text; or ``"character"``. ``None``
+            for spaces, and for characters in FASTA. Strings have single spaces between
+            tokens, so that layers with ``split="space"`` or the same ``split`` find the
+            same tokens.
 
     Returns:
         A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time,

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_elmo.errors import NotFiniteError
 from keras_elmo.progress import progress_bar
-from keras_elmo.text.reader import OnError
+from keras_elmo.text.reader import OnError, kinds_of
 from keras_elmo.types import PathLike, Split, check_true_or_false
 from keras_elmo.vectors import corpus
 from keras_elmo.vectors.corpus import Corpus
@@ -18,7 +18,7 @@ from keras_elmo.vectors.files import check_apart, check_path, locked
 from keras_elmo.vectors.fingerprint import fingerprint
 from keras_elmo.vectors.formats import FORMATS, open_embeddings
 from keras_elmo.vectors.hdf5_format import HDF5
-from keras_elmo.vectors.options import OPTIONS_OF_VECTORS, Layers, Options
+from keras_elmo.vectors.options import OPTIONS_OF_VECTORS, Layers, Options, Pooled
 from keras_elmo.vectors.parquet_format import PARQUET, load_pyarrow
 from keras_elmo.vectors.store import Format, Store
 from keras_elmo.vectors.vectors import embedding_layer
@@ -32,13 +32,13 @@ def compute_features(
     path: PathLike,
     *,
     layers: Layers = "all",
-    pooled: bool | None = None,
+    pooled: Pooled = None,
     dtype: str = "float32",
     input_format: str | None = None,
     column: str | None = None,
     on_error: OnError = "fail",
-    max_tokens: int = 10_000,
-    sentence_keys: bool = False,
+    max_tokens: int | None = None,
+    sentence_keys: bool | None = None,
     forget_sentences: bool = False,
     batch_size: int = 128,
     token_budget: int = 16384,
@@ -71,30 +71,34 @@ def compute_features(
         source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, such a
             layer, or the path of a model with one in it, saved as a ``.keras`` file.
         texts: As for :func:`~keras_elmo.text_dataset`: strings in any collection; or a
-            ``pathlib.Path``, or several, of text files with a text in each line, or of JSON
-            lines or CSV with ``column``. Files may be compressed by gzip.
+            ``pathlib.Path``, or several, of text files with a text in each line, of JSON
+            lines or CSV with ``column``, of proteins in FASTA, or of words in CoNLL-U or
+            CoNLL-2003. Files may be compressed by gzip.
         path: The file to write.
         layers: ``"all"`` for each layer's vectors, from the characters' up; ``"top"`` for
-            the last one's; ``"average"`` for their mean; ``"mix"`` for the trained mix of a
-            saved layer or a TF1 Hub module.
-        pooled: Whether to keep the mean of a text's tokens, rather than each token. By
-            default that follows from a layer as ``source``: true for
-            ``output_mode="pooled_layers"``.
+            the last one's; ``"average"`` for their mean; ``"sum"`` for their sum;
+            ``"mix"`` for the trained mix of a saved layer or a TF1 Hub module.
+        pooled: Whether to keep the mean of a text's tokens, rather than each token;
+            ``"sum"`` for their sum. By default that follows from a layer as ``source``:
+            true for ``output_mode="pooled_layers"``.
         dtype: ``"float32"``, or ``"float16"`` for half the size and three digits.
-        input_format: What files hold, ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``; by
-            default what their suffixes say.
-        column: The name of the field that holds the text, for JSON lines and CSV.
+        input_format: What files hold, ``"text"``, ``"jsonl"``, ``"csv"``, ``"tsv"``,
+            ``"fasta"``, ``"conllu"`` or ``"conll"``; by default what their suffixes say.
+        column: The name of the field that holds the text, for JSON lines and CSV; for
+            CoNLL the name or number of the words' column, ``"FORM"`` or ``"1"`` by default.
         on_error: What to do with bad lines: those that are longer than ``max_tokens`` or
-            16 MiB, not UTF-8, or not JSON or CSV with that column. ``"fail"`` raises an
+            16 MiB, not UTF-8, or not of the file's format. ``"fail"`` raises an
             error that lists them, before anything is computed. ``"repair"`` keeps the first
             ``max_tokens`` tokens, U+FFFD for bytes that are not UTF-8, or a text without
             tokens. ``"skip"`` leaves them out, and later texts move up. The logger
             ``keras_elmo`` warns of each.
         max_tokens: More tokens make a line bad, unless the layer's own ``max_tokens`` is no
-            larger: it then keeps the first ones, as always.
-        sentence_keys: Whether the datasets of an HDF5 file are named by their sentences.
-            Equal sentences, and those that cannot be such a name, then are bad lines, which
-            cannot be repaired.
+            larger: it then keeps the first ones, as always. ``None`` for 10,000, and in
+            FASTA for 50,000 residues.
+        sentence_keys: Whether the datasets of an HDF5 file are named by their sentences, or
+            by their ids in FASTA and CoNLL-U. ``None`` for the ids if there are any. Equal
+            sentences, and those that cannot be such a name, then are bad lines, which
+            cannot be repaired; so are equal ids in any case.
         forget_sentences: Whether to leave the sentences out of the file.
         batch_size: The most texts in a batch.
         token_budget: The most steps in a batch, padding included, and thus how much memory
@@ -103,7 +107,7 @@ def compute_features(
         progress: Whether to show a progress bar.
         split: How texts are split into tokens, ``"space"``, ``"words"`` or ``"character"``,
             as for :func:`~keras_elmo.text_dataset`. By default as a layer as ``source``
-            does, else at spaces.
+            does, else at spaces, and FASTA into characters. Words of CoNLL are not split.
 
     Returns:
         The file, opened; texts without tokens have no rows, or zeros if pooled.
@@ -153,6 +157,8 @@ class Job:
         for file in texts if isinstance(texts, (list, tuple)) else [texts]:
             if isinstance(file, Path) and file.exists():
                 check_apart(target, file)
+        kinds = kinds_of(texts, options.input_format)
+        self.options = options = options.for_texts(kinds, kind is HDF5)
         self.layer = embedding_layer(source, options.output_mode)
         split = options.split_for(self.layer.split)
         self.corpus = Corpus(texts, options, self.layer.max_tokens, split)

@@ -105,8 +105,8 @@ class Corpus:
         is_skipped = self._options.on_error == "skip"
         for sentence in self._sentences:
             text = sentence.text.strip()
-            if self._options.sentence_keys:
-                problem = _why_no_name(text, seen)
+            if self._options.sentence_keys or sentence.has_id:
+                problem = _why_no_name(text, seen, bool(self._options.sentence_keys))
                 seen.add(text)
                 if problem is not None:
                     bad.append(BadLine(sentence.number, problem))
@@ -120,12 +120,12 @@ class Corpus:
             raise BadLinesError(bad[:MAX_BAD_LINES_KEPT], len(bad))
 
 
-def _why_no_name(text: str, others: set[str]) -> str | None:
+def _why_no_name(text: str, others: set[str], of_dataset: bool) -> str | None:
     if not text:
         return "empty, which cannot be the name of a dataset"
-    if "/" in text or "\0" in text or text == ".":
+    if of_dataset and ("/" in text or "\0" in text or text == "."):
         return "with a '/', '.' or NUL that the name of a dataset cannot have"
-    return "the same as a sentence before" if text in others else None
+    return f"{text!r:.100} is the same as before" if text in others else None
 
 
 def _cut(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:

@@ -122,7 +122,7 @@ def test_interrupted(seconds: float, folder: Path) -> None:
 def test_signals_get_their_handlers_back(
     folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)

@@ -91,6 +91,15 @@ def test_sentences_as_keys_or_not_at_all(embed: Run) -> None:
         assert sorted(file) == ["0", "1", "2"]
 
 
+def test_proteins(embed: Run) -> None:
+    Path("p.fasta.gz").write_bytes(gzip.compress(b">P1 x\nmkv*\n>P2\nMK\n"))
+    assert embed("p.fasta.gz", "a.h5", "--sum", "--pooled", "-q")[0] == 0
+    with h5py.File("a.h5", "r") as file:
+        assert {name: file[name].shape for name in file} == {"P1": (16,), "P2": (16,)}
+    assert embed("p.fasta.gz", "a.parquet", "--pooled", "sum", "-q")[0] == 0
+    assert open_embeddings("a.parquet").sentences == ["P1", "P2"]
+
+
 def test_bad_lines(embed: Run, caplog: pytest.LogCaptureFixture) -> None:
     Path("in.txt").write_bytes(TEXT.encode() + b"\n\xff\n" + b"w " * 30)
     code, out, err = embed("in.txt", "out.npy", "--max-tokens", "20")
