@@ -1,0 +1,111 @@
+"""ONNX graphs, written as calls: a node for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPSET, IR_VERSION = 17, 8  # those of ONNX Runtime 1.12 and later
+
+_SMALL = 1024  # numbers of a constant that nodes may share
+
+States = Sequence[str]
+Body = Callable[..., tuple[States, States]]
+"""From a loop's graph, the iteration and the states to new states and what is stacked."""
+
+
+class Graph:
+    """A graph, or the body of a loop: ``graph.Add(x, 1.0)`` adds a node.
+
+    Nodes take and return names of values. Integers among their inputs become constants of
+    int64, other numbers of float32, and arrays keep their type. ``None`` leaves an input
+    out.
+    """
+
+    def __init__(self, parent: Graph | None = None) -> None:
+        self.nodes: list[Any] = []
+        # Bodies see the names of the graphs around them. Constants are all in the
+        # outermost, where ONNX Runtime packs the matrices of all bodies once.
+        self.constants: dict[Any, Any] = {} if parent is None else parent.constants
+        self._names: Iterator[str] = parent._names if parent else map(str, count())
+
+    def __getattr__(self, op: str) -> Any:
+        return partial(self.node, op)
+
+    def node(self, op: str, *inputs: Any, n_outputs: int = 1, **attributes: Any) -> Any:
+        """The name of the node's output; a list of names if there are more."""
+        from onnx import helper
+
+        names = [self.value(x) for x in inputs]
+        outputs = [next(self._names) for _ in range(n_outputs)]
+        self.nodes.append(helper.make_node(op, names, outputs, **attributes))
+        return outputs[0] if n_outputs == 1 else outputs
+
+    def loop(self, n: Any, states: States, n_stacked: int, body: Body) -> list[str]:
+        """Runs a body ``n`` times, from states (float32); returns the last, and stacks."""
+        from onnx import TensorProto, helper
+
+        inside = Graph(self)
+        given = [next(inside._names) for _ in range(2 + len(states))]
+        after, stacked = body(inside, given[0], *given[2:])
+        outputs = [inside.Identity(given[1]), *after, *stacked]
+        types = [TensorProto.INT64, TensorProto.BOOL, *[TensorProto.FLOAT] * len(states)]
+        shapes: list[Any] = [[], [], *[None] * len(states)]
+        graph = helper.make_graph(
+            inside.nodes,
+            f"loop_{given[0]}",
+            list(map(helper.make_tensor_value_info, given, types, shapes)),
+            [
+                helper.make_tensor_value_info(name, kind, None)
+                for name, kind in zip(
+                    outputs,
+                    [*types[1:], *[TensorProto.FLOAT] * n_stacked],
+                    strict=True,
+                )
+            ],
+        )
+        n_outputs = len(states) + n_stacked
+        return list(self.node("Loop", n, None, *states, n_outputs=n_outputs, body=graph))
+
+    def model(self, inputs: dict[str, Any], outputs: dict[str, Any], version: str) -> Any:
+        """The whole as a model; inputs and outputs have types and shapes by name."""
+        from onnx import helper
+
+        infos = (
+            [helper.make_tensor_value_info(name, *values[name]) for name in values]
+            for values in (inputs, outputs)
+        )
+        graph = helper.make_graph(self.nodes, "elmo", *infos, [*self.constants.values()])
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="keras-elmo",
+            producer_version=version,
+        )
+
+    def value(self, x: Any) -> str:
+        """The name of an input, which may be a constant."""
+        if x is None or isinstance(x, str):
+            return x or ""
+        array = np.asarray(x)
+        if not isinstance(x, np.ndarray):
+            array = array.astype(np.int64 if array.dtype.kind in "iu" else np.float32)
+        return self._constant(array)
+
+    def _constant(self, array: NDArray[Any]) -> str:
+        from onnx import numpy_helper
+
+        key: Any = len(self.constants)
+        if array.size <= _SMALL:
+            key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self.constants:
+            name = f"constant_{len(self.constants)}"
+            self.constants[key] = numpy_helper.from_array(array, name)
+        return str(self.constants[key].name)
+

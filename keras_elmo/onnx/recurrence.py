@@ -1,0 +1,230 @@
+"""The LSTMs of both directions over packed sentences, in an ONNX graph."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_elmo.config import ElmoConfig
+from keras_elmo.onnx.graph import Graph, States
+from keras_elmo.onnx.matrices import Matrix
+from keras_elmo.onnx.words import BEGIN, END, FLOAT, INT64
+from keras_elmo.types import Arrays
+from keras_elmo.weights.names import lstm_prefix
+
+# Inputs of so many rows are multiplied with the kernel at once; of the first layer's, only
+# the distinct words among more.
+_ROWS_AT_ONCE, _WORDS_AT_ONCE = 1024, 4096
+
+
+class Packing(NamedTuple):
+    """:class:`keras_elmo.layers.packing.Packing` in the graph, and what loops need."""
+
+    n_rows: str  # sentences, ()
+    n_steps: str  # ()
+    offsets: str  # (steps + 1,)
+    slots: str  # where each packed word stands among steps times rows, (packed,)
+    places: tuple[str, str]  # (packed,) each
+    positions: tuple[str, str]  # (batch, time) each, or time + 2
+    tokens: str  # places in the same form
+    mask: str  # in the same form
+
+
+def pack(g: Graph, places: str, mask: str, keep_boundaries: bool) -> Packing:
+    """Packs places (batch, time) as :func:`keras_elmo.layers.packing.pack` does."""
+    n_tokens = g.Cast(mask, to=INT64)  # (batch, time)
+    places = g.Pad(places, [0, 1, 0, 0], BEGIN)
+    places = g.Pad(places, [0, 0, 0, 1], END)  # (batch, time + 2)
+    bounded = g.Pad(n_tokens, [0, 1, 0, 1], 1)  # (batch, time + 2)
+    lengths = g.ReduceSum(bounded, [1], keepdims=0)  # (batch,)
+    n_read = lengths if keep_boundaries else g.Sub(lengths, 1)  # (batch,)
+    n_rows = g.Shape(n_read)  # (1,)
+    n_read, order = g.TopK(n_read, n_rows, n_outputs=2)  # (batch,)
+    _, ranks = g.TopK(order, n_rows, n_outputs=2, largest=0)  # (batch,)
+    n_steps = g.ReduceMax(g.Concat([1], n_read, axis=0), axes=[0], keepdims=0)  # ()
+    steps = g.Range(0, n_steps, 1)  # (steps,)
+    takes_part = g.Less(g.Unsqueeze(steps, [1]), n_read)  # (steps, batch)
+    counts = g.ReduceSum(g.Cast(takes_part, to=INT64), [1], keepdims=0)  # (steps,)
+    offsets = g.Concat([0], g.CumSum(counts, 0), axis=0)  # (steps + 1,)
+    packed = g.NonZero(takes_part)  # (2, packed)
+    steps, packed_ranks = g.Gather(packed, 0), g.Gather(packed, 1)  # (packed,)
+
+    words = g.Compress(places, g.Reshape(g.Cast(bounded, to=9), [-1]))  # (words,)
+    sentences = g.Gather(order, packed_ranks)  # (packed,)
+    first = g.Gather(g.CumSum(lengths, 0, exclusive=1), sentences)  # (packed,)
+    last = g.Sub(g.Add(first, g.Gather(lengths, sentences)), 1)  # (packed,)
+    read = g.Gather(words, g.Add(first, steps)), g.Gather(words, g.Sub(last, steps))
+
+    forward = g.Sub(g.CumSum(bounded, 1), 1)  # (batch, time + 2)
+    backward = g.Sub(g.Sub(g.Unsqueeze(lengths, [1]), 1), forward)
+    if keep_boundaries:
+        sources, mask = _around_tokens(g, mask)
+        moved = [g.GatherElements(x, sources, axis=1) for x in (forward, backward, places)]
+    else:
+        moved = [g.Slice(x, [1], [-1], [1]) for x in (forward, backward, places)]
+    *both, tokens = moved
+
+    def position(step: str) -> str:
+        found = g.Add(g.Gather(offsets, step), g.Unsqueeze(ranks, [1]))
+        return str(g.Where(mask, found, 0))
+
+    return Packing(
+        g.Squeeze(n_rows),
+        n_steps,
+        offsets,
+        g.Add(g.Mul(steps, n_rows), packed_ranks),
+        read,
+        (position(both[0]), position(both[1])),
+        tokens,
+        mask,
+    )
+
+
+def _around_tokens(g: Graph, mask: str) -> tuple[str, str]:
+    """:func:`keras_elmo.layers.sentence_boundaries.around_tokens` in the graph."""
+    time = g.Gather(g.Shape(mask), 1)  # ()
+    tokens = g.Range(0, time, 1)  # (time,)
+    last = g.ReduceMax(g.Where(mask, tokens, -1), axes=[1])  # (batch, 1)
+    first = g.ReduceMin(g.Where(mask, tokens, time), axes=[1])  # (batch, 1)
+    first = g.Where(g.Less(last, 0), 0, first)  # (batch, 1)
+    steps = g.Unsqueeze(g.Range(0, g.Add(time, 2), 1), [0])  # (1, time + 2)
+    is_begin = g.Equal(steps, first)  # (batch, time + 2)
+    is_end = g.Equal(steps, g.Add(last, 2))  # (batch, time + 2)
+    sources = g.Where(is_begin, 0, g.Where(is_end, g.Add(time, 1), steps))
+    is_token = g.Cast(g.Pad(g.Cast(mask, to=INT64), [0, 1, 0, 1]), to=9)
+    return sources, g.Or(is_token, g.Or(is_begin, is_end))
+
+
+class Cell:
+    """An LSTM's matrices in the graph, its gates in the order i, f, o, candidate."""
+
+    def __init__(
+        self, g: Graph, config: ElmoConfig, arrays: Arrays, prefix: str, int8: bool
+    ) -> None:
+        self.config = config
+
+        def ordered(array: Any) -> Any:
+            i, j, f, o = np.split(array, 4, axis=-1)
+            return np.concatenate([i, f, o, j], axis=-1)
+
+        kernel = ordered(arrays[f"{prefix}/W_0"])  # (2 * projection_dim, 4 * dim)
+        self.inputs, self.state = (Matrix(g, part, int8) for part in np.split(kernel, 2))
+        self.projection = None
+        if config.has_lstm_projection:
+            self.projection = Matrix(g, arrays[f"{prefix}/W_P_0"], int8)
+        forget_bias = np.repeat(np.float32([0, 1, 0, 0]), config.dim)
+        self.bias = g.value(ordered(arrays[f"{prefix}/B"]) + forget_bias)  # (4 * dim,)
+
+    def step(self, g: Graph, inputs: str, h: str, c: str) -> tuple[str, str]:
+        """From the inputs' part in the gates (rows, 4 * dim) and the states to new ones."""
+        config = self.config
+        sums = self.state(g, h, inputs)  # (rows, 4 * dim)
+        opened, j = g.Split(sums, [3 * config.dim, config.dim], n_outputs=2, axis=1)
+        i, f, o = g.Split(g.Sigmoid(opened), n_outputs=3, axis=1)  # (rows, dim) each
+        c = g.Add(g.Mul(f, c), g.Mul(i, g.Tanh(j)))
+        c = _clip(g, c, config.cell_clip)  # (rows, dim)
+        h = g.Mul(o, g.Tanh(c))  # (rows, dim)
+        if self.projection is not None:
+            h = self.projection(g, h, None)
+            h = _clip(g, h, config.projection_clip)  # (rows, projection_dim)
+        return h, c
+
+
+def _clip(g: Graph, x: str, limit: float | None) -> str:
+    return x if limit is None else str(g.Clip(x, -limit, limit))
+
+
+def run_layer(
+    g: Graph, packing: Packing, cells: list[Cell], inputs: list[str], of_words: bool
+) -> list[str]:
+    """Runs both directions of a layer, in one loop: (packed, projection_dim) each.
+
+    ``inputs`` are the vectors of words (words, projection_dim), the same for both, or what
+    the layer below returned.
+    """
+    config = cells[0].config
+    n_rows = packing.n_rows
+    at_once = _WORDS_AT_ONCE if of_words else _ROWS_AT_ONCE
+    steps_at_once = g.Max(g.Div(at_once, g.Max(n_rows, 1)), 1)  # ()
+    n_loops = g.Div(g.Sub(g.Add(packing.n_steps, steps_at_once), 1), steps_at_once)
+
+    def zeros(rows: Any, size: int) -> str:
+        return str(g.ConstantOfShape(g.Concat(rows, [size], axis=0)))
+
+    def several_steps(g: Graph, loop: str, *states: str) -> tuple[States, States]:
+        begin = g.Mul(loop, steps_at_once)  # ()
+        end = g.Min(g.Add(begin, steps_at_once), packing.n_steps)
+        first, last = (_at(g, packing.offsets, step) for step in (begin, end))
+        tables, rows = [], []
+        for cell, x, places in zip(cells, inputs, packing.places, strict=True):
+            if of_words:
+                here = g.Slice(places, first, last)
+                words, _, place, _ = g.Unique(here, n_outputs=4, sorted=0)
+                x = g.Gather(x, words)
+                rows.append(place)
+            else:
+                x = g.Slice(x, first, last, [0])
+            tables.append(cell.inputs(g, x, cell.bias))
+
+        def one_step(g: Graph, step: str, *states: str) -> tuple[States, States]:
+            step = g.Add(begin, step)
+            start = g.Sub(_at(g, packing.offsets, step), first)  # (1,)
+            stop = g.Sub(_at(g, packing.offsets, g.Add(step, 1)), first)
+            n = g.Sub(stop, start)
+            after, padded = [], []
+            more = g.Concat([0, 0], g.Sub(g.Reshape(n_rows, [1]), n), [0], axis=0)
+            for k, cell in enumerate(cells):
+                if of_words:
+                    x = g.Gather(tables[k], g.Slice(rows[k], start, stop))
+                else:
+                    x = g.Slice(tables[k], start, stop, [0])
+                h, c = (g.Slice(s, [0], n, [0]) for s in states[2 * k : 2 * k + 2])
+                h, c = cell.step(g, x, h, c)
+                after += [h, c]
+                padded.append(g.Pad(h, more))  # (batch, projection_dim)
+            return after, padded
+
+        *states_after, forward, backward = g.loop(
+            g.Sub(end, begin), states[:4], 2, one_step
+        )
+        slots = g.Sub(g.Slice(packing.slots, first, last), g.Mul(begin, n_rows))
+        found = []
+        for before, stacked in zip(states[4:], (forward, backward), strict=True):
+            flat = g.Reshape(stacked, [-1, config.projection_dim])
+            found.append(g.Concat(before, g.Gather(flat, slots), axis=0))
+        return [*states_after, *found], []
+
+    rows = g.Reshape(n_rows, [1])
+    h, c = zeros(rows, config.projection_dim), zeros(rows, config.dim)
+    nothing = zeros([0], config.projection_dim)
+    return g.loop(n_loops, [h, c, h, c, nothing, nothing], 0, several_steps)[4:]
+
+
+def _at(g: Graph, x: str, place: str) -> str:
+    return str(g.Gather(x, g.Reshape(place, [1])))  # (1,)
+
+
+def layers_of(
+    g: Graph,
+    packing: Packing,
+    vectors: str,
+    config: ElmoConfig,
+    arrays: Arrays,
+    depth: int,
+    int8: bool,
+) -> list[str]:
+    """All layers (batch, time, 2 * projection_dim); zeros at padding."""
+    unmasked = g.Unsqueeze(g.Cast(packing.mask, to=FLOAT), [2])  # (batch, time, 1)
+    tokens = g.Gather(vectors, packing.tokens)  # (batch, time, projection_dim)
+    layers = [g.Mul(g.Concat(tokens, tokens, axis=2), unmasked)]
+    x = [vectors, vectors]
+    for k in range(depth):
+        cells = [Cell(g, config, arrays, lstm_prefix(d, k), int8) for d in (0, 1)]
+        y = run_layer(g, packing, cells, x, of_words=k == 0)
+        if config.use_skip_connections and k > 0:
+            y = [g.Add(*pair) for pair in zip(x, y, strict=True)]
+        x = y  # (packed, projection_dim) each
+        both = map(g.Gather, x, packing.positions)
+        layers.append(g.Mul(g.Concat(*both, axis=2), unmasked))
+    return layers
