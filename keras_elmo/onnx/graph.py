@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 OPSET, IR_VERSION = 17, 8  # those of ONNX Runtime 1.12 and later
 
+FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9  # of onnx.TensorProto
+
 _SMALL = 1024  # numbers of a constant that nodes may share
 
 States = Sequence[str]
@@ -29,9 +31,9 @@ class Graph:
 
     def __init__(self, parent: Graph | None = None) -> None:
         self.nodes: list[Any] = []
-        # Bodies see the names of the graphs around them. Constants are all in the
-        # outermost, where ONNX Runtime packs the matrices of all bodies once.
-        self.constants: dict[Any, Any] = {} if parent is None else parent.constants
+        # Of this graph alone: ONNX Runtime does not pack matrices for a loop in a loop if
+        # they are constants of the outermost graph.
+        self._constants: dict[Any, Any] = {}
         self._names: Iterator[str] = parent._names if parent else map(str, count())
 
     def __getattr__(self, op: str) -> Any:
@@ -48,13 +50,13 @@ class Graph:
 
     def loop(self, n: Any, states: States, n_stacked: int, body: Body) -> list[str]:
         """Runs a body ``n`` times, from states (float32); returns the last, and stacks."""
-        from onnx import TensorProto, helper
+        from onnx import helper
 
         inside = Graph(self)
         given = [next(inside._names) for _ in range(2 + len(states))]
         after, stacked = body(inside, given[0], *given[2:])
         outputs = [inside.Identity(given[1]), *after, *stacked]
-        types = [TensorProto.INT64, TensorProto.BOOL, *[TensorProto.FLOAT] * len(states)]
+        types = [INT64, BOOL, *[FLOAT] * len(states)]
         shapes: list[Any] = [[], [], *[None] * len(states)]
         graph = helper.make_graph(
             inside.nodes,
@@ -64,13 +66,15 @@ class Graph:
                 helper.make_tensor_value_info(name, kind, None)
                 for name, kind in zip(
                     outputs,
-                    [*types[1:], *[TensorProto.FLOAT] * n_stacked],
+                    [*types[1:], *[FLOAT] * n_stacked],
                     strict=True,
                 )
             ],
+            [*inside._constants.values()],
         )
         n_outputs = len(states) + n_stacked
-        return list(self.node("Loop", n, None, *states, n_outputs=n_outputs, body=graph))
+        found = self.node("Loop", n, None, *states, n_outputs=n_outputs, body=graph)
+        return [found] if n_outputs == 1 else list(found)
 
     def model(self, inputs: dict[str, Any], outputs: dict[str, Any], version: str) -> Any:
         """The whole as a model; inputs and outputs have types and shapes by name."""
@@ -80,7 +84,7 @@ class Graph:
             [helper.make_tensor_value_info(name, *values[name]) for name in values]
             for values in (inputs, outputs)
         )
-        graph = helper.make_graph(self.nodes, "elmo", *infos, [*self.constants.values()])
+        graph = helper.make_graph(self.nodes, "elmo", *infos, [*self._constants.values()])
         return helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
@@ -101,11 +105,10 @@ class Graph:
     def _constant(self, array: NDArray[Any]) -> str:
         from onnx import numpy_helper
 
-        key: Any = len(self.constants)
+        key: Any = len(self._constants)
         if array.size <= _SMALL:
             key = (array.dtype.str, array.shape, array.tobytes())
-        if key not in self.constants:
-            name = f"constant_{len(self.constants)}"
-            self.constants[key] = numpy_helper.from_array(array, name)
-        return str(self.constants[key].name)
+        if key not in self._constants:
+            self._constants[key] = numpy_helper.from_array(array, next(self._names))
+        return str(self._constants[key].name)
 

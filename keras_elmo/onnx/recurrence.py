@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_elmo.config import ElmoConfig
-from keras_elmo.onnx.graph import Graph, States
+from keras_elmo.onnx.graph import BOOL, FLOAT, INT64, Graph, States
 from keras_elmo.onnx.matrices import Matrix
-from keras_elmo.onnx.words import BEGIN, END, FLOAT, INT64
+from keras_elmo.onnx.words import BEGIN, END
 from keras_elmo.types import Arrays
 from keras_elmo.weights.names import lstm_prefix
 
@@ -50,7 +50,7 @@ def pack(g: Graph, places: str, mask: str, keep_boundaries: bool) -> Packing:
     packed = g.NonZero(takes_part)  # (2, packed)
     steps, packed_ranks = g.Gather(packed, 0), g.Gather(packed, 1)  # (packed,)
 
-    words = g.Compress(places, g.Reshape(g.Cast(bounded, to=9), [-1]))  # (words,)
+    words = g.Compress(places, g.Reshape(g.Cast(bounded, to=BOOL), [-1]))  # (words,)
     sentences = g.Gather(order, packed_ranks)  # (packed,)
     first = g.Gather(g.CumSum(lengths, 0, exclusive=1), sentences)  # (packed,)
     last = g.Sub(g.Add(first, g.Gather(lengths, sentences)), 1)  # (packed,)
@@ -92,7 +92,7 @@ def _around_tokens(g: Graph, mask: str) -> tuple[str, str]:
     is_begin = g.Equal(steps, first)  # (batch, time + 2)
     is_end = g.Equal(steps, g.Add(last, 2))  # (batch, time + 2)
     sources = g.Where(is_begin, 0, g.Where(is_end, g.Add(time, 1), steps))
-    is_token = g.Cast(g.Pad(g.Cast(mask, to=INT64), [0, 1, 0, 1]), to=9)
+    is_token = g.Cast(g.Pad(g.Cast(mask, to=INT64), [0, 1, 0, 1]), to=BOOL)
     return sources, g.Or(is_token, g.Or(is_begin, is_end))
 
 
@@ -100,7 +100,7 @@ class Cell:
     """An LSTM's matrices in the graph, its gates in the order i, f, o, candidate."""
 
     def __init__(
-        self, g: Graph, config: ElmoConfig, arrays: Arrays, prefix: str, int8: bool
+        self, config: ElmoConfig, arrays: Arrays, prefix: str, int8: bool
     ) -> None:
         self.config = config
 
@@ -109,12 +109,12 @@ class Cell:
             return np.concatenate([i, f, o, j], axis=-1)
 
         kernel = ordered(arrays[f"{prefix}/W_0"])  # (2 * projection_dim, 4 * dim)
-        self.inputs, self.state = (Matrix(g, part, int8) for part in np.split(kernel, 2))
+        self.inputs, self.state = (Matrix(part, int8) for part in np.split(kernel, 2))
         self.projection = None
         if config.has_lstm_projection:
-            self.projection = Matrix(g, arrays[f"{prefix}/W_P_0"], int8)
+            self.projection = Matrix(arrays[f"{prefix}/W_P_0"], int8)
         forget_bias = np.repeat(np.float32([0, 1, 0, 0]), config.dim)
-        self.bias = g.value(ordered(arrays[f"{prefix}/B"]) + forget_bias)  # (4 * dim,)
+        self.bias = ordered(arrays[f"{prefix}/B"]) + forget_bias  # (4 * dim,)
 
     def step(self, g: Graph, inputs: str, h: str, c: str) -> tuple[str, str]:
         """From the inputs' part in the gates (rows, 4 * dim) and the states to new ones."""
@@ -220,7 +220,7 @@ def layers_of(
     layers = [g.Mul(g.Concat(tokens, tokens, axis=2), unmasked)]
     x = [vectors, vectors]
     for k in range(depth):
-        cells = [Cell(g, config, arrays, lstm_prefix(d, k), int8) for d in (0, 1)]
+        cells = [Cell(config, arrays, lstm_prefix(d, k), int8) for d in (0, 1)]
         y = run_layer(g, packing, cells, x, of_words=k == 0)
         if config.use_skip_connections and k > 0:
             y = [g.Add(*pair) for pair in zip(x, y, strict=True)]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_elmo.config import ElmoConfig
-from keras_elmo.onnx.graph import Graph
+from keras_elmo.onnx.graph import INT64, Graph
 from keras_elmo.onnx.matrices import Matrix
 from keras_elmo.text.characters import (
     BEGIN_SENTENCE_ID,
@@ -16,7 +16,6 @@ from keras_elmo.text.characters import (
 )
 from keras_elmo.types import Arrays
 
-INT64, FLOAT = 7, 1  # of onnx.TensorProto
 BEGIN, END = 0, 1  # places of the boundaries among the distinct words
 
 
@@ -90,7 +89,7 @@ def token_vectors(
     x = g.Concat(*pieces, axis=1)  # (words, n_filters)
 
     def product(x: str, name: str) -> str:
-        matrix = Matrix(g, arrays[name.format("W")], int8)
+        matrix = Matrix(arrays[name.format("W")], int8)
         return matrix(g, x, arrays[name.format("b")])
 
     for i in range(config.n_highway):
