@@ -48,6 +48,12 @@ class Graph:
         self.nodes.append(helper.make_node(op, names, outputs, **attributes))
         return outputs[0] if n_outputs == 1 else outputs
 
+    def name(self, value: str, name: str) -> None:
+        """Gives a value a name, as an output of the model."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node("Identity", [value], [name]))
+
     def loop(self, n: Any, states: States, n_stacked: int, body: Body) -> list[str]:
         """Runs a body ``n`` times, from states (float32); returns the last, and stacks."""
         from onnx import helper
@@ -111,4 +117,3 @@ class Graph:
         if key not in self._constants:
             self._constants[key] = numpy_helper.from_array(array, next(self._names))
         return str(self._constants[key].name)
-

@@ -99,9 +99,7 @@ def _around_tokens(g: Graph, mask: str) -> tuple[str, str]:
 class Cell:
     """An LSTM's matrices in the graph, its gates in the order i, f, o, candidate."""
 
-    def __init__(
-        self, config: ElmoConfig, arrays: Arrays, prefix: str, int8: bool
-    ) -> None:
+    def __init__(self, config: ElmoConfig, arrays: Arrays, prefix: str, int8: bool) -> None:
         self.config = config
 
         def ordered(array: Any) -> Any:
@@ -113,7 +111,7 @@ class Cell:
         self.projection = None
         if config.has_lstm_projection:
             self.projection = Matrix(arrays[f"{prefix}/W_P_0"], int8)
-        forget_bias = np.repeat(np.float32([0, 1, 0, 0]), config.dim)
+        forget_bias = np.repeat(np.array([0, 1, 0, 0], np.float32), config.dim)
         self.bias = ordered(arrays[f"{prefix}/B"]) + forget_bias  # (4 * dim,)
 
     def step(self, g: Graph, inputs: str, h: str, c: str) -> tuple[str, str]:

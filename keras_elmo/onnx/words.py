@@ -39,9 +39,8 @@ def distinct_words(
     # The layer gives an empty batch a step of padding.
     missing = g.Max(g.Sub([n_steps or 1], _size(g, ids, 1)), [0])  # (1,)
     ids = g.Pad(ids, g.Concat([0, 0, 0, 0], missing, [0], axis=0))
-    boundaries = [
-        boundary_character_ids(each, length) for each in (BEGIN_SENTENCE_ID, END_SENTENCE_ID)
-    ]
+    ends = BEGIN_SENTENCE_ID, END_SENTENCE_ID
+    boundaries = [boundary_character_ids(each, length) for each in ends]
     rows = g.Reshape(ids, [-1, length])  # (batch * time, length)
     rows = g.Concat(np.stack(boundaries).astype(np.int64), rows, axis=0)
     # In the order of their first occurrence.
@@ -83,7 +82,9 @@ def token_vectors(
     pieces = []
     for i in range(len(config.filters)):
         kernel = arrays[f"CNN/W_cnn_{i}"][0].transpose(2, 1, 0)  # (count, char_dim, width)
-        windows = g.Conv(characters, np.ascontiguousarray(kernel))  # (words, count, windows)
+        windows = g.Conv(
+            characters, np.ascontiguousarray(kernel)
+        )  # (words, count, windows)
         highest = g.ReduceMax(windows, axes=[2], keepdims=0)  # (words, count)
         pieces.append(activation(g.Add(highest, arrays[f"CNN/b_cnn_{i}"])))
     x = g.Concat(*pieces, axis=1)  # (words, n_filters)
