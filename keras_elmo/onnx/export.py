@@ -153,8 +153,8 @@ def _checked_modes(
         if stages.mixed and mix is None:
             raise ValueError(
                 f"outputs: {mode!r} needs a scalar mix, which a layer with "
-                f"output_mode={layer.output_mode!r} does not have. Pass scalar_mix=, or use "
-                "a layer with output_mode='elmo'."
+                f"output_mode={layer.output_mode!r} does not have. Pass scalar_mix=, or "
+                "use a layer with output_mode='elmo'."
             )
         if stages.pooled and layer.keep_sentence_boundaries:
             raise ValueError(
