@@ -17,7 +17,8 @@ from keras_elmo.layers.output_modes import OUTPUTS
 from keras_elmo.layers.scalar_mix import ScalarMix
 from keras_elmo.onnx.graph import BOOL, FLOAT, INT32, INT64, Graph
 from keras_elmo.onnx.outputs import Mix, output
-from keras_elmo.onnx.recurrence import layers_of, pack
+from keras_elmo.onnx.packing import pack
+from keras_elmo.onnx.recurrence import layers_of
 from keras_elmo.onnx.words import distinct_words, token_vectors
 from keras_elmo.types import OutputMode, PathLike, check_one_of
 from keras_elmo.weights.atomic import replacing
