@@ -61,15 +61,32 @@ def shapes_may_depend_on_values(training: bool | None) -> bool:
     return False
 
 
+def runs_operation_by_operation() -> bool:
+    """Whether TensorFlow runs a layer's operations as Python comes to them."""
+    if not is_tensorflow():
+        return False
+    import tensorflow as tf
+
+    # In such a scope variables have values for this call alone.
+    with keras.StatelessScope(initialize_variables=False) as scope:
+        return tf.executing_eagerly() and scope.original_scope is None
+
+
+def tensorflow_function(
+    function: Callable[[Any], Any], shape: tuple[int | None, ...], dtype: Any
+) -> Callable[[Any], Any]:
+    """A ``tf.function`` with one trace."""
+    import tensorflow as tf
+
+    return tf.function(function, [tf.TensorSpec(shape, dtype)], autograph=False)
+
+
 def compiled(
     function: Callable[[Any], Any], layer: Any, shape: tuple[int | None, ...], dtype: str
 ) -> Callable[[Any], Any]:
     """Compiles a function that uses a layer, from and to NumPy; PyTorch runs it eagerly."""
     if is_tensorflow():
-        import tensorflow as tf
-
-        signature = [tf.TensorSpec(shape, dtype)]
-        run = tf.function(function, signature, autograph=False)
+        run = tensorflow_function(function, shape, dtype)
     elif has_static_shapes():
         import jax
 

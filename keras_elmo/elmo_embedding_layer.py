@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, Self, get_args
 
@@ -308,6 +309,9 @@ class ElmoEmbeddingLayer(keras.Layer):
         inputs = self.character_ids.checked(inputs)
         if self._output.pooled:
             return super().__call__(inputs, **kwargs)
+        if backends.is_tensorflow() and not isinstance(inputs, keras.KerasTensor):
+            output = super().__call__(inputs, **kwargs)
+            return (output, output._keras_mask) if return_mask else output
         # In a functional model the mask must be the output of an operation: here a second
         # output, because another operation would appear in the summary. (Masks attached to
         # tensors are not enough: MultiHeadAttention removes them from its inputs.)
@@ -322,9 +326,37 @@ class ElmoEmbeddingLayer(keras.Layer):
     def call(
         self, inputs: Tensor, training: bool | None = None, return_mask: bool = False
     ) -> Any:
-        tokens = self.with_length(self.character_ids.tokens(inputs))
-        output, mask = self._outputs_of_tokens(tokens, training)
+        if backends.runs_operation_by_operation():
+            output, mask = self._compiled_outputs(inputs, bool(training))
+        else:
+            output, mask = self._outputs(inputs, training)
+        if backends.is_tensorflow() and not self._output.pooled:
+            output._keras_mask = mask  # or Keras would split the sentences once more
         return (output, mask) if return_mask else output
+
+    def _outputs(self, inputs: Tensor, training: bool | None) -> tuple[Tensor, Tensor]:
+        tokens = self.with_length(self.character_ids.tokens(inputs))
+        return self._outputs_of_tokens(tokens, training)
+
+    def _compiled_outputs(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor]:
+        """The outputs of a bare call, by a program for inputs of any length."""
+        rows = inputs.shape[0] if self.stateful else None
+        shape = (rows, None, *inputs.shape[2:])[: len(inputs.shape)]
+        # What else a program depends on.
+        words = getattr(self.vocabulary_cache, "table", None) is not None
+        trainable = tuple(variable.trainable for variable in self.variables)
+        return self._programs(shape, inputs.dtype, training, words, trainable)(inputs)
+
+    @cached_property
+    def _programs(self) -> Callable[..., Callable[[Tensor], tuple[Tensor, Tensor]]]:
+        @functools.cache
+        def program(
+            shape: tuple[int | None, ...], dtype: Any, training: bool, *_: Any
+        ) -> Any:
+            run = functools.partial(self._outputs, training=training)
+            return backends.tensorflow_function(run, shape, dtype)
+
+        return program
 
     def _outputs_of_tokens(
         self, tokens: Tensor, training: bool | None = False

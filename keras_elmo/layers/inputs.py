@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_elmo import backends
 from keras_elmo.text.characters import N_CHARACTERS
-from keras_elmo.text.sources import described, items_of
+from keras_elmo.text.sources import described, items_of, utf8
 from keras_elmo.types import Tensor
 
 _EXPECTED = {
@@ -121,21 +121,20 @@ def _check_shape(inputs: Tensor, input_mode: str, characters: int) -> None:
     except ValueError:  # TensorFlow's, for a tensor of unknown rank
         hint = " Set its shape, for example with tf.ensure_shape."
         _refuse(input_mode, "a tensor of unknown rank", hint)
-    match input_mode, len(shape):
-        case ("sentences", 1) | ("tokens", 2):
+    # No match statement: AutoGraph, which comes here from a tf.function, has none.
+    case, hint = (input_mode, len(shape)), ""
+    if case in (("sentences", 1), ("tokens", 2)):
+        return
+    if case == ("sentences", 2):
+        if shape[1] in (1, None):
             return
-        case "sentences", 2:
-            if shape[1] in (1, None):
-                return
-            hint = " For sentences that are split into tokens, use input_mode='tokens'."
-        case "character_ids", 3:
-            if shape[2] in (characters, None):
-                return
-            hint = f" This model has max_characters_per_token = {characters}."
-        case "tokens", 1:
-            hint = " For whole sentences, use input_mode='sentences'."
-        case _:
-            hint = ""
+        hint = " For sentences that are split into tokens, use input_mode='tokens'."
+    elif case == ("character_ids", 3):
+        if shape[2] in (characters, None):
+            return
+        hint = f" This model has max_characters_per_token = {characters}."
+    elif case == ("tokens", 1):
+        hint = " For whole sentences, use input_mode='sentences'."
     _refuse(input_mode, f"shape {shape}", hint)
 
 
@@ -167,11 +166,11 @@ def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
         _refuse(input_mode, described(inputs), error=TypeError)
     nested = [None if isinstance(row, str | bytes) else items_of(row) for row in rows]
     if not any(row is not None for row in nested) and (rows or input_mode != "tokens"):
-        return tf.constant(list(map(_encoded, rows)), tf.string, (len(rows),))
+        return tf.constant(_encoded(rows), tf.string, (len(rows),))
     encoded = [
         _refuse(input_mode, "strings and sequences of strings mixed")
         if row is None
-        else list(map(_encoded, row))
+        else _encoded(row)
         for row in nested
     ]
     width = max(map(len, encoded), default=0)
@@ -179,13 +178,5 @@ def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
     return tf.constant(padded, tf.string, (len(rows), width))
 
 
-def _encoded(value: Any) -> bytes:
-    # Lone surrogates have no UTF-8 form; AllenNLP drops them, TensorFlow raises.
-    if isinstance(value, str):
-        return value.encode("utf-8", "ignore")
-    if isinstance(value, bytes):
-        return bytes(value)
-    raise TypeError(
-        f"inputs: expected strings, got {value!r:.100} of type {type(value).__name__}. "
-        "Replace missing values, for example with '', and turn numbers into strings."
-    )
+def _encoded(strings: list[Any]) -> list[bytes]:
+    return [utf8(value, "inputs: expected strings,") for value in strings]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.text.sources import described, items_of
+from keras_elmo.text.sources import described, items_of, utf8
 from keras_elmo.types import check_characters_per_token
 
 N_CHARACTERS = 261
@@ -83,7 +83,10 @@ def batch_to_character_ids(
         word: boundary_character_ids(boundary_id, length)
         for word, boundary_id in _BOUNDARY_WORDS.items()
     }
-    sentences = [_encoded_tokens(sentence) for sentence in _items(batch)]
+    expected = "batch must hold tokens of type str or bytes;"
+    sentences = [
+        [utf8(token, expected) for token in _items(sentence)] for sentence in _items(batch)
+    ]
     time = max(map(len, sentences), default=0)
     ids = np.zeros((len(sentences), time, length), np.int32)
     for row, tokens in enumerate(sentences):
@@ -92,21 +95,6 @@ def batch_to_character_ids(
                 rows_by_token[token] = token_character_ids(token, length)
             ids[row, column] = rows_by_token[token]
     return ids
-
-
-def _encoded_tokens(sentence: Sequence[str]) -> list[bytes]:
-    tokens = []
-    for token in _items(sentence):
-        if isinstance(token, str):
-            tokens.append(token.encode("utf-8", "ignore"))
-        elif isinstance(token, bytes):
-            tokens.append(bytes(token))
-        else:
-            raise TypeError(
-                f"batch must hold tokens of type str or bytes, not {token!r:.100} of "
-                f"type {type(token).__name__}."
-            )
-    return tokens
 
 
 def _items(value: Any) -> list[Any]:

@@ -57,10 +57,14 @@ def check_apart(path: Path, source: Path) -> None:
             )
 
 
-def check_free(path: Path, suffixes: Iterable[str], allow_empty: bool = False) -> None:
-    """Checks that no files of the user's are in the places of those next to ``path``."""
+def check_free(path: Path, suffixes: Iterable[str], ours: bytes | None = None) -> None:
+    """Checks that no files of the user's are in the places of those next to ``path``.
+
+    A killed process may have left a file with the content ``ours``, or the start of it.
+    """
     for file in (next_to(path, suffix) for suffix in suffixes):
-        if os.path.lexists(file) and not (allow_empty and file.stat().st_size == 0):
+        is_ours = ours is not None and file.is_file() and ours.startswith(file.read_bytes())
+        if os.path.lexists(file) and not is_ours:
             raise FileExistsError(
                 f"path: {str(file)!r} exists, and is not of an earlier run: a file of that "
                 f"name is made next to {str(path)!r}. Move it, or name another file."
@@ -70,7 +74,7 @@ def check_free(path: Path, suffixes: Iterable[str], allow_empty: bool = False) -
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keeps other processes from ``path``, by a file with ``.lock`` after its name."""
-    check_free(path, [".lock"], allow_empty=True)
+    check_free(path, [".lock"], b"")
     lock = filelock.FileLock(next_to(path, ".lock"), timeout=0)
     try:
         lock.acquire()

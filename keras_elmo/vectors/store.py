@@ -111,6 +111,7 @@ class Store:
             if not self.record.exists():  # which would say that the others are ours
                 unfinished = [f"{suffix}.part" for suffix in ("", *_OTHERS)]
                 files.check_free(self.path, [*unfinished, ".part2", *_OTHERS])
+                files.check_free(self.path, [".json.part"], self._recorded(0))
             # Records of what is no longer there must not speak for what comes.
             for suffix in (".json", *_OTHERS):
                 next_to(self.path, suffix).unlink(missing_ok=True)
@@ -210,10 +211,12 @@ class Store:
             )
 
     def _write_record(self, n_done: int) -> None:
-        record = {"n_done": n_done, "fingerprint": self.fingerprint}
-        text = json.dumps(record, indent=2) + "\n"
-        files.write_whole(self.record, [text.encode()])
+        files.write_whole(self.record, [self._recorded(n_done)])
         files.sync_directory(self.record.parent)
+
+    def _recorded(self, n_done: int) -> bytes:
+        record = {"n_done": n_done, "fingerprint": self.fingerprint}
+        return (json.dumps(record, indent=2) + "\n").encode()
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

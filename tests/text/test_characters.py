@@ -54,8 +54,8 @@ def test_bytes_can_be_read_back(batch: list[list[bytes]]) -> None:
         ("a sentence", 50, "must be a sequence of sentences, each a sequence of tokens"),
         (["a sentence"], 50, "Split sentences into tokens first"),
         ([3], 50, "must be a sequence of sentences"),
-        ([["a", None]], 50, "tokens of type str or bytes, not None of type NoneType"),
-        ([["a", 3]], 50, "tokens of type str or bytes, not 3 of type int"),
+        ([["a", None]], 50, "tokens of type str or bytes; got None of type NoneType"),
+        ([["a", 3]], 50, "tokens of type str or bytes; got 3 of type int"),
         ([["a"]], 2, "max_characters_per_token must be at least 3"),
     ],
 )
