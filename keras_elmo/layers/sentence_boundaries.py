@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_elmo.text.characters import (
-    BEGIN_SENTENCE_ID,
-    END_SENTENCE_ID,
-    boundary_character_ids,
-)
-from keras_elmo.types import Tensor
+from keras_elmo.text.characters import BEGIN_SENTENCE_ID, END_SENTENCE_ID
+from keras_elmo.text.lexicon import boundary_ids
+from keras_elmo.types import Tensor, check_true_or_false
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -21,24 +20,33 @@ class SentenceBoundaries(keras.Layer):
     unchanged through padding, so that its place among the padding does not matter.
 
     Args:
+        has_words: Whether the first id of a token is that of its word.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token).
+        character_ids: Integers (batch, time, length), the ids of tokens.
 
     Returns:
-        Integers (batch, time + 2, max_characters_per_token).
+        Integers (batch, time + 2, length).
     """
+
+    def __init__(self, has_words: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.has_words = check_true_or_false("has_words", has_words)
 
     def call(self, character_ids: Tensor) -> Tensor:
         batch, _, length = ops.shape(character_ids)
 
         def column(boundary: int) -> Tensor:
-            ids = ops.cast(boundary_character_ids(boundary, length), character_ids.dtype)
+            ids = boundary_ids(boundary, length, self.has_words)  # (length,)
+            ids = ops.cast(ids, character_ids.dtype)
             return ops.broadcast_to(ids, (batch, 1, length))
 
         begin, end = column(BEGIN_SENTENCE_ID), column(END_SENTENCE_ID)
         return ops.concatenate([begin, character_ids, end], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "has_words": self.has_words}
 
 
 def around_tokens(mask: Tensor) -> tuple[Tensor, Tensor]:

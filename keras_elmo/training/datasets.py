@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_elmo import backends
+from keras_elmo.config import ElmoConfig
 from keras_elmo.text.batching import BatchPlan
 from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
+from keras_elmo.text.lexicon import TokenIds
 from keras_elmo.text.reader import OnError, read_sentences
 from keras_elmo.text.sentence_ids import SentenceIds
 from keras_elmo.training.batches import Part, array_part, padded_lengths, planned_dataset
@@ -40,6 +42,7 @@ def text_dataset(
     column: str | None = None,
     on_error: OnError = "fail",
     split: Split = "space",
+    config: ElmoConfig | None = None,
 ) -> Any:
     """Makes a data set of texts: shuffled, cut, and in batches of limited size.
 
@@ -86,10 +89,12 @@ def text_dataset(
             ``"space"``, which in files is white space of any kind; ``"words"``, for raw
             text; or ``"character"``. Strings come with single spaces between tokens, which
             layers with ``split="space"``, or the same one, split alike.
+        config: For the ids of a model that has words or characters of its own: the
+            layer's ``config``. ``None`` for bytes.
 
     Returns:
-        A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time,
-        max_characters_per_token), or of pairs of them and the labels (batch, ...). On the
+        A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time, ids of a
+        token), or of pairs of them and the labels (batch, ...). On the
         JAX and PyTorch backends it is a ``keras.utils.PyDataset`` of NumPy arrays. It
         knows its number of batches. On the JAX backend, which compiles a program for each
         shape, padding rounds time up to four binary digits, or to the longest text's
@@ -140,9 +145,10 @@ def text_dataset(
         if max_characters_per_token is not None:
             name = "max_characters_per_token"
             characters = check_characters_per_token(name, max_characters_per_token)
+        token_ids = TokenIds(characters) if config is None else config.token_ids
         tokens = (list(filter(None, text.split(b" "))) for text in encoded)
-        ids = SentenceIds(tokens, steps, characters)
-        parts = [Part(ids, (None, None, characters), np.dtype(np.int32))]
+        ids = SentenceIds(tokens, steps, token_ids)
+        parts = [Part(ids, (None, None, token_ids.length), np.dtype(np.int32))]
     if targets is not None:
         parts.append(array_part(targets))
     plan = BatchPlan(steps, batch_size, token_budget, group_by_length, shuffle, seed)

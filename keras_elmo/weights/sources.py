@@ -19,6 +19,11 @@ from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.download import HDF5_SUFFIXES
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.locate import WHAT_TO_DO
+from keras_elmo.weights.manylangs import (
+    is_manylangs,
+    read_manylangs,
+    read_manylangs_zip,
+)
 from keras_elmo.weights.names import OPTIONS_NAME, WEIGHTS_NAME, matching_options_name
 from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
@@ -42,6 +47,8 @@ def load_path(path: Path, name: str | None = None) -> _Pair:
     suffix = path.suffix.lower()
     if path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
+        if is_manylangs(names):
+            return read_manylangs(path, name)
         options, weights = (path / file for file in _pick(names, name))
     elif suffix == ".zip":
         return _load_archive(path, name)
@@ -59,6 +66,8 @@ def load_path(path: Path, name: str | None = None) -> _Pair:
 def _load_archive(path: Path, name: str) -> _Pair:
     with open_zip(path) as archive, tempfile.TemporaryDirectory() as folder:
         names = [member.filename for member in archive.infolist() if not member.is_dir()]
+        if is_manylangs(names):
+            return read_manylangs_zip(path, name)
         options, weights = _pick(names, name)
         options_path, weights_path = Path(folder, OPTIONS_NAME), Path(folder, WEIGHTS_NAME)
         unpack_member(archive, options, options_path, _LARGEST_OPTIONS)
