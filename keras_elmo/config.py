@@ -265,6 +265,11 @@ class ElmoConfig:
             encoder = _character_entries(_section(options, "char_cnn"), lexicon)
         else:
             encoder = {"char_dim": 0, "filters": (), "n_highway": 0}
+            if lexicon is None:
+                raise ValueError(
+                    "The options have no 'char_cnn', so that they are those of a model of "
+                    "words; its vocabulary is missing."
+                )
         if lexicon is not None and lexicon.words:
             encoder["word_dim"] = options.get("word_dim", projection_dim)
         return cls(
@@ -328,8 +333,8 @@ def _character_entries(
     if lexicon is None and n_characters not in (261, 262):
         raise ValueError(
             "char_cnn.n_characters must be 262 (or 261, as in training), not "
-            f"{n_characters!r:.200}: only the alphabet of bytes is supported, or one in a "
-            "file characters.txt next to the options."
+            f"{n_characters!r:.200}: only the alphabet of bytes is supported, or one that "
+            "the options list."
         )
     return {
         "char_dim": _entry(_section(char_cnn, "embedding", "char_cnn."), "dim"),

@@ -34,7 +34,7 @@ INPUT_MODES = ("sentences", "tokens", "character_ids")
 
 # What a directory may hold that --force replaces.
 _FILES = {
-    "hdf5": {"options.json", "weights.hdf5"},
+    "hdf5": {"options.json", "weights.hdf5", "vocabulary.txt"},
     "savedmodel": {"saved_model.pb", "fingerprint.pb", "variables", "assets"},
 }
 
@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         choices=("hdf5", "keras", "savedmodel"),
-        help="hdf5, a directory with options.json and weights.hdf5 (the default); keras, a "
+        help="hdf5, a directory with options.json and weights.hdf5 (the default), for "
+        "models of characters or of words, not of both; keras, a "
         "Keras model from strings to the output (the default if OUT ends in .keras); "
         "savedmodel, the same as a directory for TensorFlow alone, with the signatures of "
         "the TF-Hub modules",

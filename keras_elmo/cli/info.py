@@ -21,6 +21,7 @@ DETAILS = DOWNLOADS
 
 # The stage of an array, by the first part of its name; highways are numbered.
 _STAGES = {
+    "embedding": "word_embedding",
     "char_embed": "character_embedding",
     "CNN": "convolutions",
     "CNN_high": "highways",
@@ -47,13 +48,26 @@ def run(source: str, as_json: bool) -> None:
         "downloaded": (named is not None and named.embedded_path is None)
         or "://" in source,
         "bytes": size_on_disk(path),
-        "configuration": dataclasses.asdict(config),
+        "configuration": _configuration(config),
         "output_dim": config.output_dim,
         "parameters": _parameters(config),
         "scalar_mix": mix_of(arrays),
         "named_model": None if named is None else dataclasses.asdict(named),
     }
     print(json.dumps(found, indent=2) if as_json else _as_text(found))
+
+
+def _configuration(config: ElmoConfig) -> dict[str, Any]:
+    """The fields; of a lexicon, which only some models have, the numbers of its entries."""
+    entries = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in ("word_dim", "lexicon")
+    }
+    if config.lexicon is None:
+        return entries
+    numbers = {"word_dim": config.word_dim, "n_words": config.n_words}
+    return {**entries, **numbers, "n_characters": config.n_characters}
 
 
 def mix_of(arrays: Arrays) -> dict[str, Any] | None:
@@ -82,15 +96,21 @@ def size_on_disk(path: Path) -> int:
 
 def _kind(path: Path) -> str:
     from keras_elmo.hub.tf_hub import is_tf_hub_module
+    from keras_elmo.weights.manylangs import is_manylangs
 
     if is_tf_hub_module(path):
         return "TF1 Hub module"
-    return "zip archive" if path.suffix.lower() == ".zip" else "HDF5"
+    if path.suffix.lower() == ".zip":
+        return "zip archive"
+    is_folder = path.is_dir() and is_manylangs(file.name for file in path.iterdir())
+    return "ELMoForManyLangs" if is_folder else "HDF5"
 
 
 def _parameters(config: ElmoConfig) -> dict[str, int]:
     """The number of parameters of each stage, and of all together."""
     counts = dict.fromkeys(_STAGES.values(), 0)
+    if not config.word_dim:
+        del counts["word_embedding"]
     for name, shape in config.array_shapes().items():
         counts[_STAGES[name.split("/")[0].rstrip("_0123456789")]] += math.prod(shape)
     return {**counts, "total": sum(counts.values())}

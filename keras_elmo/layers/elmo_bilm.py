@@ -70,7 +70,7 @@ class ElmoBiLM(keras.Layer):
             )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.sentence_boundaries = SentenceBoundaries(
-            config.token_ids.has_words, name="sentence_boundaries"
+            config.token_ids.boundary_words, name="sentence_boundaries"
         )
         self.token_encoder = TokenEncoder(
             config.projection_dim,

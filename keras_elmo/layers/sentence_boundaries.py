@@ -7,9 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_elmo.text.characters import BEGIN_SENTENCE_ID, END_SENTENCE_ID
 from keras_elmo.text.lexicon import boundary_ids
-from keras_elmo.types import Tensor, check_true_or_false
+from keras_elmo.types import Tensor, check_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -20,7 +19,8 @@ class SentenceBoundaries(keras.Layer):
     unchanged through padding, so that its place among the padding does not matter.
 
     Args:
-        has_words: Whether the first id of a token is that of its word.
+        boundary_words: The ids of the words begin and end of sentence, if the first id of a
+            token is that of its word; ``None`` for a model of characters alone.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -30,23 +30,28 @@ class SentenceBoundaries(keras.Layer):
         Integers (batch, time + 2, length).
     """
 
-    def __init__(self, has_words: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, boundary_words: tuple[int, int] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.has_words = check_true_or_false("has_words", has_words)
+        self.boundary_words: tuple[int, int] | None = None
+        if boundary_words is not None:
+            begin, end = (
+                check_integer("boundary_words: an id", word, 1) for word in boundary_words
+            )
+            self.boundary_words = begin, end
 
     def call(self, character_ids: Tensor) -> Tensor:
         batch, _, length = ops.shape(character_ids)
 
-        def column(boundary: int) -> Tensor:
-            ids = boundary_ids(boundary, length, self.has_words)  # (length,)
-            ids = ops.cast(ids, character_ids.dtype)
-            return ops.broadcast_to(ids, (batch, 1, length))
-
-        begin, end = column(BEGIN_SENTENCE_ID), column(END_SENTENCE_ID)
+        begin, end = (
+            ops.broadcast_to(ops.cast(ids, character_ids.dtype), (batch, 1, length))
+            for ids in boundary_ids(length, self.boundary_words)
+        )
         return ops.concatenate([begin, character_ids, end], axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "has_words": self.has_words}
+        return {**super().get_config(), "boundary_words": self.boundary_words}
 
 
 def around_tokens(mask: Tensor) -> tuple[Tensor, Tensor]:

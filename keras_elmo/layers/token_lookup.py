@@ -12,7 +12,7 @@ from keras_elmo.text.characters import (
     END_WORD_ID,
     boundary_character_ids,
 )
-from keras_elmo.text.lexicon import UNKNOWN_CHARACTER, UNKNOWN_WORD, Lexicon, TokenIds
+from keras_elmo.text.lexicon import UNKNOWN_CHARACTER, Lexicon, TokenIds
 from keras_elmo.types import Tensor
 
 
@@ -80,25 +80,26 @@ def _tables(lexicon: Lexicon) -> tuple[_Table | None, _Table | None]:
     words = characters = None
     if lexicon.words:
         known = lexicon.word_ids
-        words = _Table(np.array(list(known), object), list(known.values()), UNKNOWN_WORD)
+        unknown = lexicon.special_ids[2]
+        words = _Table(np.array(list(known), object), list(known.values()), unknown)
     if lexicon.characters:
         ids = lexicon.character_ids
         points = np.array(list(map(ord, ids)), np.int32)
-        characters = _Table(points, list(ids.values()), UNKNOWN_CHARACTER)
+        characters = _Table(points, list(ids.values()), UNKNOWN_CHARACTER + 1)
     return words, characters
 
 
 class _Table:
     """Finds the ids of keys (n,), which are strings or integers, by bisection."""
 
-    def __init__(self, keys: Any, ids: list[int], unknown: int) -> None:
+    def __init__(self, keys: Any, ids: list[int], unknown_id: int) -> None:
         import tensorflow as tf
 
         keys = tf.constant(keys)
         order = tf.argsort(_number(keys))  # (keys,)
         self._keys, self._ids = tf.gather(keys, order), tf.gather(ids, order)
         self._numbers = _number(self._keys)  # (keys,), ascending
-        self._unknown_id = unknown + 1
+        self._unknown_id = unknown_id
 
     def __call__(self, keys: Tensor) -> Tensor:
         import tensorflow as tf

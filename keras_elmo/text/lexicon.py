@@ -25,15 +25,8 @@ from keras_elmo.text.characters import (
     token_character_ids,
 )
 
-BEGIN_SENTENCE_WORD, END_SENTENCE_WORD, UNKNOWN_WORD = 0, 1, 2
 UNKNOWN_CHARACTER = 0
-"""Rows of the tables. Marks have the rows that they have among bytes."""
-
-_FEWEST_WORDS = 3
-_WORD_OF_BOUNDARY = {
-    BEGIN_SENTENCE_ID: BEGIN_SENTENCE_WORD + 1,
-    END_SENTENCE_ID: END_SENTENCE_WORD + 1,
-}
+"""The row of all characters that are not known."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -41,31 +34,46 @@ class Lexicon:
     """The words and Unicode characters that a model has vectors for, in table order.
 
     Attributes:
-        words: The begin of a sentence, its end, the unknown word, then the others; empty
-            for a model that reads characters only.
+        words: Empty for a model that reads characters only.
         characters: Single characters; those of the rows 256 to 260 are the marks begin and
             end of sentence, begin and end of word, and padding, as among bytes. Row 0 is
             the unknown character. ``""`` is a row without a character. Empty for a model
             that reads words only.
+        special: Those of the words that stand for the begin of a sentence, its end and
+            words that are not known.
 
     Raises:
-        ValueError: There are too few of them, or one cannot be a line of a file.
+        ValueError: A special word is missing, there are too few characters, or an entry
+            cannot be a line of a file.
     """
 
     words: tuple[str, ...] = ()
     characters: tuple[str, ...] = ()
+    special: tuple[str, str, str] = ("<S>", "</S>", "<UNK>")
 
     def __post_init__(self) -> None:
-        for name, fewest in (("words", _FEWEST_WORDS), ("characters", N_CHARACTERS)):
+        for name in ("words", "characters", "special"):
             entries = getattr(self, name)
-            if entries and len(entries) < fewest:
+            if not isinstance(entries, tuple) or not all(
+                isinstance(entry, str) and "\n" not in entry for entry in entries
+            ):
                 raise ValueError(
-                    f"lexicon: expected at least {fewest} {name}; got {len(entries)}."
+                    f"lexicon: {name} must be a tuple of strings without line breaks."
                 )
-            if any("\n" in entry for entry in entries):
-                raise ValueError(f"lexicon: one of the {name} has a line break.")
         if not self.words and not self.characters:
             raise ValueError("lexicon: there are neither words nor characters.")
+        if self.characters and len(self.characters) < N_CHARACTERS:
+            raise ValueError(
+                f"lexicon: expected at least {N_CHARACTERS} characters; got "
+                f"{len(self.characters)}."
+            )
+        missing = {*self.special} - {*self.words} if self.words else ()
+        if missing or len(self.special) != 3:
+            raise ValueError(
+                "lexicon: the words must include those for the begin of a sentence, its end "
+                f"and unknown words, {', '.join(self.special):.200}; missing: "
+                f"{', '.join(sorted(missing)):.200}."
+            )
 
     def __repr__(self) -> str:
         return f"Lexicon({len(self.words):,} words, {len(self.characters):,} characters)"
@@ -86,15 +94,28 @@ class Lexicon:
         ids = (BEGIN_SENTENCE_ID, END_SENTENCE_ID) if self.characters else ()
         return {self.characters[i - 1].encode(): i for i in ids}
 
+    @cached_property
+    def special_ids(self) -> tuple[int, int, int]:
+        """The ids of the special words."""
+        begin, end, unknown = (self.word_ids[word.encode()] for word in self.special)
+        return begin, end, unknown
+
     def to_dict(self) -> dict[str, str]:
-        """Its content in two texts, one entry a line."""
-        return {"words": "\n".join(self.words), "characters": "\n".join(self.characters)}
+        """Its content as texts, one entry a line."""
+        return {name: "\n".join(getattr(self, name)) for name in _PARTS}
 
     @classmethod
     def from_dict(cls, texts: Mapping[str, str]) -> Self:
-        """The inverse of :meth:`to_dict`."""
-        entries = (texts[name] for name in ("words", "characters"))
-        return cls(*(tuple(text.split("\n")) if text else () for text in entries))
+        """The inverse of :meth:`to_dict`; a ValueError for anything else."""
+        if not isinstance(texts, Mapping) or texts.keys() != set(_PARTS):
+            raise ValueError(f"lexicon: expected an object with {', '.join(_PARTS)}.")
+        if not all(isinstance(text, str) for text in texts.values()):
+            raise ValueError(f"lexicon: {', '.join(_PARTS)} must be texts.")
+        parts = {name: tuple(text.split("\n")) for name, text in texts.items() if text}
+        return cls(**parts)  # type: ignore[arg-type]
+
+
+_PARTS = ("words", "characters", "special")
 
 
 class TokenIds:
@@ -107,22 +128,27 @@ class TokenIds:
     Attributes:
         length: The length of a row.
         largest: The largest id in each place of a row, int32 (length,).
+        boundary_words: The ids of the words begin and end of sentence; ``None`` without
+            words.
     """
 
     def __init__(self, max_characters: int, lexicon: Lexicon | None = None) -> None:
         self.lexicon = lexicon
-        self.has_words = lexicon is not None and bool(lexicon.words)
+        self.boundary_words: tuple[int, int] | None = None
         self.max_characters = max_characters
         n_words = n_characters = 0
         if lexicon is None:
             n_characters = N_CHARACTERS
         else:
             n_words, n_characters = len(lexicon.words), len(lexicon.characters)
+            if n_words:
+                self.boundary_words = lexicon.special_ids[:2]
             if not n_characters:
                 self.max_characters = 0
-        self.length = self.has_words + self.max_characters
+        n_word_ids = int(n_words > 0)
+        self.length = n_word_ids + self.max_characters
         self.largest = np.full(self.length, n_characters, np.int32)
-        self.largest[: self.has_words] = n_words
+        self.largest[:n_word_ids] = n_words
 
     def __call__(self, token: bytes) -> NDArray[np.int32]:
         if self.lexicon is None:
@@ -142,8 +168,8 @@ class TokenIds:
         self, word: bytes, characters: NDArray[np.int32] | None = None
     ) -> NDArray[np.int32]:
         parts = [] if characters is None else [characters]
-        if self.has_words and self.lexicon is not None:
-            number = self.lexicon.word_ids.get(word, UNKNOWN_WORD + 1)
+        if self.lexicon is not None and self.lexicon.words:
+            number = self.lexicon.word_ids.get(word, self.lexicon.special_ids[2])
             parts.insert(0, np.array([number], np.int32))
         return np.concatenate(parts)
 
@@ -160,11 +186,16 @@ class TokenIds:
         return ids.astype(np.int32)
 
 
-def boundary_ids(mark: int, length: int, has_words: bool) -> NDArray[np.int32]:
-    """The row of ids (length,) of the begin or the end of a sentence."""
-    ids = np.zeros(length, np.int32)
-    if has_words:
-        ids[0] = _WORD_OF_BOUNDARY[mark]
-    if length > has_words:
-        ids[has_words:] = boundary_character_ids(mark, length - has_words)
-    return ids
+def boundary_ids(
+    length: int, boundary_words: tuple[int, int] | None
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The rows of ids (length,) of the begin and of the end of a sentence."""
+    words = [[]] * 2 if boundary_words is None else [[word] for word in boundary_words]
+    n_characters = length - len(words[0])
+    begin, end = (
+        np.array([*word, *boundary_character_ids(mark, n_characters)], np.int32)
+        if n_characters
+        else np.array(word, np.int32)
+        for word, mark in zip(words, (BEGIN_SENTENCE_ID, END_SENTENCE_ID), strict=True)
+    )
+    return begin, end

@@ -25,13 +25,7 @@ from keras_elmo.text.characters import (
     END_WORD_ID,
     N_CHARACTERS,
 )
-from keras_elmo.text.lexicon import (
-    BEGIN_SENTENCE_WORD,
-    END_SENTENCE_WORD,
-    UNKNOWN_CHARACTER,
-    UNKNOWN_WORD,
-    Lexicon,
-)
+from keras_elmo.text.lexicon import UNKNOWN_CHARACTER, Lexicon
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.names import check_finite, differences, listed, lstm_prefix
@@ -44,12 +38,8 @@ _WORDS, _CHARACTERS, _SETTINGS = "word.dic", "char.dic", "config.json"
 _LARGEST_JSON = 1 << 20  # bytes; real ones have under a thousand
 _LARGEST_TABLE = 1 << 26  # bytes of a .dic; the largest known has 3 MB
 
-# The rows of the special entries.
-_SPECIAL_WORDS = {
-    "<bos>": BEGIN_SENTENCE_WORD,
-    "<eos>": END_SENTENCE_WORD,
-    "<oov>": UNKNOWN_WORD,
-}
+_SPECIAL_WORDS = ("<bos>", "<eos>", "<oov>")
+# The rows that they have here.
 _SPECIAL_CHARACTERS = {
     "<oov>": UNKNOWN_CHARACTER,
     "<bos>": BEGIN_SENTENCE_ID - 1,
@@ -120,18 +110,16 @@ def read_manylangs(folder: Path, name: str) -> tuple[ElmoConfig, _Arrays]:
                 f"source {name!r}: its network has a part named {section['name']!r:.100}; "
                 f"expected {kind!r}, as in all released models. It cannot be loaded."
             )
-    words: Sequence[str] = ()
-    word_rows = np.zeros(0, np.intp)
+    words: list[str] = []
     if embedder.get("word_dim"):
-        path = folder / _WORDS
-        words, word_rows = _ordered(_read_table(path, name), _SPECIAL_WORDS, path, name)
-    path = folder / _CHARACTERS
-    characters, character_rows = _ordered(
-        _read_table(path, name), _SPECIAL_CHARACTERS, path, name, N_CHARACTERS
-    )
-    config = _config(encoder, embedder, Lexicon(tuple(words), tuple(characters)), name)
+        words = _read_table(folder / _WORDS, name, _SPECIAL_WORDS)
+    entries = _read_table(folder / _CHARACTERS, name, _SPECIAL_CHARACTERS)
+    character_rows = _character_rows(entries)
+    characters = [entries[row] if row >= 0 else "" for row in character_rows.tolist()]
+    lexicon = Lexicon(tuple(words), tuple(characters), _SPECIAL_WORDS)
+    config = _config(encoder, embedder, lexicon, name)
     token_tensors = read_tensors(folder / _TOKEN_EMBEDDER, f"{name}: {_TOKEN_EMBEDDER}")
-    arrays = _token_arrays(config, token_tensors, word_rows, character_rows, name)
+    arrays = _token_arrays(config, token_tensors, character_rows, name)
     del token_tensors
     tensors = read_tensors(folder / _ENCODER, f"{name}: {_ENCODER}")
     _check_shapes(tensors, _encoder_shapes(config), _ENCODER, name)
@@ -203,7 +191,7 @@ def _section(options: Mapping[str, Any], key: str, name: str) -> Mapping[str, An
     return section
 
 
-def _read_table(path: Path, name: str) -> list[str]:
+def _read_table(path: Path, name: str, special: Iterable[str]) -> list[str]:
     """The entries of a ``.dic`` by their ids: a line has an entry, a tab and its id."""
     content = _read(path, name, _LARGEST_TABLE)
     entries: dict[int, str] = {}
@@ -218,9 +206,12 @@ def _read_table(path: Path, name: str) -> list[str]:
                 break
             entries[row] = entry
         else:
-            if max(entries) == len(entries) - 1:
+            missing = sorted({*special} - {*entries.values()})
+            if max(entries) == len(entries) - 1 and not missing:
                 return [entries[row] for row in range(len(entries))]
             problem = f"its {len(entries):,} ids do not go from 0 to {len(entries) - 1:,}"
+            if missing:
+                problem = f"there is no entry {', '.join(missing)}"
     except ValueError as error:  # not UTF-8, or not a number
         problem = f"{error!s:.200}"
     raise SourceError(
@@ -229,26 +220,18 @@ def _read_table(path: Path, name: str) -> list[str]:
     )
 
 
-def _ordered(
-    entries: Sequence[str],
-    special: Mapping[str, int],
-    path: Path,
-    name: str,
-    fewest: int = 0,
-) -> tuple[list[str], NDArray[np.intp]]:
-    """Entries in the order of our rows, and their rows in the file, -1 for none."""
-    places = {entry: row for row, entry in enumerate(entries) if entry in special}
-    if missing := sorted(special.keys() - places.keys()):
-        raise SourceError(
-            f"source {name!r}: {path.name!r} has no entry {', '.join(missing)}. Use the "
-            "files as they were released."
-        )
-    rows = np.full(max(fewest, len(entries)), -1, np.intp)
-    rows[[special[entry] for entry in places]] = list(places.values())
-    taken = set(places.values())
-    others = [row for row in range(len(entries)) if row not in taken]
+def _character_rows(entries: Sequence[str]) -> NDArray[np.intp]:
+    """The file's row of each of our rows, -1 for none: the special ones in their places."""
+    special = {_SPECIAL_CHARACTERS[e]: i for i, e in enumerate(entries) if _is_special(e)}
+    others = [i for i, e in enumerate(entries) if not _is_special(e)]
+    rows = np.full(max(N_CHARACTERS, len(entries)), -1, np.intp)
+    rows[list(special)] = list(special.values())
     rows[np.flatnonzero(rows < 0)[: len(others)]] = others
-    return [entries[row] if row >= 0 else "" for row in rows.tolist()], rows
+    return rows
+
+
+def _is_special(entry: str) -> bool:
+    return entry in _SPECIAL_CHARACTERS
 
 
 def _config(
@@ -287,7 +270,6 @@ def _config(
 def _token_arrays(
     config: ElmoConfig,
     tensors: Mapping[str, Floats],
-    word_rows: NDArray[np.intp],
     character_rows: NDArray[np.intp],
     name: str,
 ) -> _Arrays:
@@ -301,7 +283,7 @@ def _token_arrays(
         "projection.bias": (config.projection_dim,),
     }
     if config.word_dim:
-        shapes["word_emb_layer.embedding.weight"] = (len(word_rows), config.word_dim)
+        shapes["word_emb_layer.embedding.weight"] = (config.n_words, config.word_dim)
     for i, (width, count) in enumerate(filters):
         shapes[f"convolutions.{i}.weight"] = (count, config.char_dim, width)
         shapes[f"convolutions.{i}.bias"] = (count,)
@@ -311,9 +293,7 @@ def _token_arrays(
     _check_shapes(tensors, shapes, _TOKEN_EMBEDDER, name)
     arrays: _Arrays = {}
     if config.word_dim:
-        arrays["embedding"] = _float32(
-            tensors["word_emb_layer.embedding.weight"][word_rows]
-        )
+        arrays["embedding"] = _float32(tensors["word_emb_layer.embedding.weight"])
     characters = tensors["char_emb_layer.embedding.weight"][character_rows]
     characters[character_rows < 0] = 0
     arrays["char_embed"] = _float32(characters)
