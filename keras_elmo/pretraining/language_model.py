@@ -76,7 +76,7 @@ class BidirectionalLanguageModel(keras.Model):
         super().__init__(**kwargs)
         if config.lexicon is not None:
             raise ValueError(
-                "config: language models are trained and evaluated on bytes; this model has "
+                "config: language models are trained and evaluated on bytes; this one has "
                 "words or characters of its own."
             )
         self.config = config

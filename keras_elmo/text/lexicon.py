@@ -70,8 +70,8 @@ class Lexicon:
         missing = {*self.special} - {*self.words} if self.words else ()
         if missing or len(self.special) != 3:
             raise ValueError(
-                "lexicon: the words must include those for the begin of a sentence, its end "
-                f"and unknown words, {', '.join(self.special):.200}; missing: "
+                "lexicon: the words must include those for the begin of a sentence, its "
+                f"end and unknown words, {', '.join(self.special):.200}; missing: "
                 f"{', '.join(sorted(missing)):.200}."
             )
 

@@ -65,7 +65,7 @@ class _Tensor(NamedTuple):
     shape: tuple[int, ...]
 
 
-class _RefusedError(ValueError):
+class _RefusedError(Exception):
     """The file holds something else than a dictionary of tensors; ends a sentence."""
 
 
@@ -94,7 +94,7 @@ def read_tensors(path: Path, name: str | None = None) -> dict[str, Floats]:
         ) from error
 
 
-class _DamagedError(ValueError):
+class _DamagedError(Exception):
     """The file is not one of torch.save, or is cut."""
 
 
@@ -192,8 +192,6 @@ def _unpickled(data: io.BytesIO) -> Any:
     """What the next pickle makes: numbers, text, lists, dictionaries and tensors."""
     try:
         return _Machine().run(_instructions(data))
-    except _RefusedError:
-        raise
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise _RefusedError(f"has a pickle that makes no sense ({error!s:.100})") from error
 
@@ -242,19 +240,19 @@ class _Machine:
             self.outer.append(stack)
             self.stack = []
         elif name == "TUPLE":
-            self.stack = [*self._above_mark(), tuple(stack)]
+            self._end_mark().append(tuple(stack))
         elif name in _TUPLES:
-            n = _TUPLES[name]
-            self.stack = [*stack[: len(stack) - n], tuple(stack[len(stack) - n :])]
+            values = [stack.pop() for _ in range(_TUPLES[name])]
+            stack.append(tuple(values[::-1]))
         elif name in ("SETITEM", "SETITEMS"):
             pairs = [stack.pop() for _ in range(2)][::-1] if name == "SETITEM" else stack
             if name == "SETITEMS":
-                self.stack = self._above_mark()
+                self._end_mark()
             _put(self.stack[-1], pairs)
         elif name in ("APPEND", "APPENDS"):
             values = [stack.pop()] if name == "APPEND" else stack
             if name == "APPENDS":
-                self.stack = self._above_mark()
+                self._end_mark()
             _checked(self.stack[-1], list).extend(values)
         elif name == "GLOBAL":
             if argument not in _NAMES:
@@ -271,9 +269,10 @@ class _Machine:
         elif name != "PROTO" or argument != 2:
             raise _RefusedError(f"has the pickle instruction {name}")
 
-    def _above_mark(self) -> list[Any]:
-        """Ends what began at the last mark, and returns the stack below it."""
-        return self.outer.pop()
+    def _end_mark(self) -> list[Any]:
+        """Goes back to the stack below the last mark."""
+        self.stack = self.outer.pop()
+        return self.stack
 
 
 def _checked(value: Any, kind: type) -> Any:
