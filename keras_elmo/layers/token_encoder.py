@@ -75,7 +75,9 @@ class TokenEncoder(keras.Layer):
         self.char_dim = check_integer("char_dim", char_dim, int(bool(self.filters)))
         self.n_highway = check_integer("n_highway", n_highway, 0)
         self.activation = check_one_of("activation", activation, ("relu", "tanh"))
-        self.n_characters = check_positive_integer("n_characters", n_characters)
+        self.n_characters = check_integer(
+            "n_characters", n_characters, int(bool(self.filters))
+        )
         self.n_words = check_integer("n_words", n_words, 0)
         self.word_dim = check_integer("word_dim", word_dim, int(self.n_words > 0))
         self.n_filters = sum(count for _, count in self.filters)

@@ -50,7 +50,7 @@ class TokenLookup:
         ids = tf.ragged.map_flat_values(known_characters, text)  # (words, ragged)
         mark = tf.ones_like(words, tf.int32)[:, None]  # (words, 1)
         ids = tf.concat([BEGIN_WORD_ID * mark, ids, END_WORD_ID * mark], axis=1)
-        ids = ids.to_tensor(CHARACTER_PADDING_ID, (None, length))  # (words, length)
+        ids = ids.to_tensor(CHARACTER_PADDING_ID, shape=(None, length))  # (words, length)
         for boundary, mark_id in lexicon.boundaries.items():
             is_boundary = (words == boundary)[:, None]  # (words, 1)
             ids = tf.where(is_boundary, boundary_character_ids(mark_id, length), ids)
