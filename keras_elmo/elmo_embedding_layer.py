@@ -234,6 +234,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             max_tokens,
             self.max_characters_per_token,
             split,
+            None if self.config is None else self.config.lexicon,
             name="character_ids",
         )
         self.split = split

@@ -14,7 +14,6 @@ from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.hub.saved_model import servable, write_servable
 from keras_elmo.hub.verification import load_verified
 from keras_elmo.pretraining.softmax_file import has_softmax, load_softmax, save_softmax
-from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import InputMode, OutputMode, Tensor
 from keras_elmo.weights.sources import save_model
 
@@ -48,7 +47,7 @@ class Conversion:
             load_softmax(path, config.projection_dim) if has_softmax(path) else None
         )
         tokens = [sentence.split(" ") for sentence in self.sentences]
-        ids = batch_to_character_ids(tokens, self.layer.max_characters_per_token)
+        ids = self.model.config.batch_to_ids(tokens)
         self._lengths = [len(row) for row in tokens]
         self._probes = {  # the sentences in the forms that layers take
             "sentences": tf.constant(self.sentences),

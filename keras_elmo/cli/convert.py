@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--to",
         choices=("hdf5", "keras", "savedmodel"),
         help="hdf5, a directory with options.json, weights.hdf5 and the softmax if SOURCE "
-        "has one (the default); keras, a "
+        "has one (the default), for models of characters or of words, not both; keras, a "
         "Keras model from strings to the output (the default if OUT ends in .keras); "
         "savedmodel, the same as a directory for TensorFlow alone, with the signatures of "
         "the TF-Hub modules",

@@ -29,6 +29,7 @@ EXAMPLES = ("mini", "path/to/weights.hdf5", "https://tfhub.dev/google/elmo/3 --j
 
 # The stage of an array, by the first part of its name; highways are numbered.
 _STAGES = {
+    "embedding": "word_embedding",
     "char_embed": "character_embedding",
     "CNN": "convolutions",
     "CNN_high": "highways",
@@ -57,7 +58,7 @@ def run(source: str, options: str | None, as_json: bool) -> None:
         or "://" in source
         or source.startswith("nlpl:"),
         "bytes": size_on_disk(path),
-        "configuration": dataclasses.asdict(config),
+        "configuration": _configuration(config),
         "output_dim": config.output_dim,
         "parameters": _parameters(config),
         "scalar_mix": mix_of(arrays),
@@ -67,6 +68,19 @@ def run(source: str, options: str | None, as_json: bool) -> None:
         print(json.dumps(found, indent=2))
     else:
         _print(found)
+
+
+def _configuration(config: ElmoConfig) -> dict[str, Any]:
+    """The fields; of a lexicon, which only some models have, the numbers of its entries."""
+    entries = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in ("word_dim", "lexicon")
+    }
+    if config.lexicon is None:
+        return entries
+    numbers = {"word_dim": config.word_dim, "n_words": config.n_words}
+    return {**entries, **numbers, "n_characters": config.n_characters}
 
 
 def mix_of(arrays: Arrays) -> dict[str, Any] | None:
@@ -96,18 +110,25 @@ def size_on_disk(path: Path) -> int:
 def _kind(path: Path) -> str:
     from keras_elmo.hub.bilm_checkpoint import find_checkpoint
     from keras_elmo.hub.tf_hub import is_tf_hub_module
+    from keras_elmo.weights.manylangs import is_manylangs
     from keras_elmo.weights.sources import has_weights
 
     if is_tf_hub_module(path):
         return "TF1 Hub module"
+    if path.suffix.lower() == ".zip":
+        return "zip archive"
+    if path.is_dir() and is_manylangs(file.name for file in path.iterdir()):
+        return "ELMoForManyLangs"
     if not has_weights(path) and find_checkpoint(path) is not None:
         return "checkpoint of bilm-tf"
-    return "zip archive" if path.suffix.lower() == ".zip" else "HDF5"
+    return "HDF5"
 
 
 def _parameters(config: ElmoConfig) -> dict[str, int]:
     """The number of parameters of each stage, and of all together."""
     counts = dict.fromkeys(_STAGES.values(), 0)
+    if not config.word_dim:
+        del counts["word_embedding"]
     for name, shape in config.array_shapes().items():
         counts[_STAGES[name.split("/")[0].rstrip("_0123456789")]] += math.prod(shape)
     return {**counts, "total": sum(counts.values())}

@@ -37,7 +37,8 @@ class ElmoBiLM(keras.Layer):
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token), 0 for padding.
+        character_ids: Integers (batch, time, length), the ids of tokens as
+            ``config.batch_to_ids`` makes them, 0 for padding.
         training: Whether the result will be differentiated. It changes how it is
             computed, not what it is.
 
@@ -68,13 +69,18 @@ class ElmoBiLM(keras.Layer):
                 "piece of a text has a start, and none an end. Leave one of the two out."
             )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
+        self.sentence_boundaries = SentenceBoundaries(
+            config.token_ids.boundary_words, name="sentence_boundaries"
+        )
         self.token_encoder = TokenEncoder(
             config.projection_dim,
             config.filters,
             config.char_dim,
             config.n_highway,
             config.activation,
+            config.n_characters,
+            config.n_words,
+            config.word_dim,
             name="token_encoder",
             dtype=self.dtype_policy,
         )
@@ -124,7 +130,7 @@ class ElmoBiLM(keras.Layer):
 
     def create_weights(self) -> None:
         """Creates the weights, which do not depend on the input; once."""
-        ids_shape = (None, None, self.config.max_characters_per_token)
+        ids_shape = (None, None, self.config.token_ids.length)
         with keras.name_scope(self.name, caller=self):
             for stage, shape in (
                 (self.token_encoder, ids_shape),
@@ -148,7 +154,7 @@ class ElmoBiLM(keras.Layer):
         """The first stages, for words that tokens will be put together from.
 
         Args:
-            character_ids: Of words, integers (words, max_characters_per_token).
+            character_ids: Of words, integers (words, length).
 
         Returns:
             Token vectors (1 + words + 1, projection_dim), the first and the last those of
@@ -191,12 +197,16 @@ class ElmoBiLM(keras.Layer):
 
     def _cut(self, words: Tensor) -> Tensor:
         """Cuts words (1, words, length) after the first of the windows that are alike."""
+        if not self.config.filters:
+            return words
+        n_words = int(self.token_encoder.n_words > 0)  # ids before those of characters
         # Those where every word only repeats a character.
-        changes = ops.any(words[..., 1:] != words[..., :-1], axis=(0, 1))  # (length - 1,)
-        places = ops.arange(1, ops.shape(words)[-1], dtype="int32")  # (length - 1,)
+        characters = words[..., n_words:]
+        changes = ops.any(characters[..., 1:] != characters[..., :-1], axis=(0, 1))
+        places = ops.arange(1, ops.shape(characters)[-1], dtype="int32")  # (length - 1,)
         last = ops.max(ops.where(changes, places, 0))  # ()
         widest = max(width for width, _ in self.config.filters)
-        return words[..., : last + widest]
+        return words[..., : n_words + last + widest]
 
     def _through_lstms(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """The layers of token vectors (batch, time + 2, projection_dim)."""

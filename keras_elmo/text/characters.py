@@ -45,9 +45,14 @@ def token_character_ids(token: bytes, length: int) -> NDArray[np.int32]:
     A token of more than ``length - 2`` bytes is cut.
     """
     characters = np.frombuffer(token[: length - 2], np.uint8)
+    return marked_characters(characters.astype(np.int32) + 1, length)
+
+
+def marked_characters(characters: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    """The ids of at most ``length - 2`` characters between the marks of a word."""
     ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
     ids[0] = BEGIN_WORD_ID
-    ids[1 : 1 + len(characters)] = characters.astype(np.int32) + 1
+    ids[1 : 1 + len(characters)] = characters
     ids[1 + len(characters)] = END_WORD_ID
     return ids
 
@@ -83,10 +88,7 @@ def batch_to_character_ids(
         word: boundary_character_ids(boundary_id, length)
         for word, boundary_id in _BOUNDARY_WORDS.items()
     }
-    expected = "batch must hold tokens of type str or bytes;"
-    sentences = [
-        [utf8(token, expected) for token in _items(sentence)] for sentence in _items(batch)
-    ]
+    sentences = encoded_batch(batch)
     time = max(map(len, sentences), default=0)
     ids = np.zeros((len(sentences), time, length), np.int32)
     for row, tokens in enumerate(sentences):
@@ -95,6 +97,14 @@ def batch_to_character_ids(
                 rows_by_token[token] = token_character_ids(token, length)
             ids[row, column] = rows_by_token[token]
     return ids
+
+
+def encoded_batch(batch: Sequence[Sequence[str]]) -> list[list[bytes]]:
+    """The tokens of each sentence in UTF-8, or a TypeError for anything else."""
+    expected = "batch must hold tokens of type str or bytes;"
+    return [
+        [utf8(token, expected) for token in _items(sentence)] for sentence in _items(batch)
+    ]
 
 
 def _items(value: Any) -> list[Any]:

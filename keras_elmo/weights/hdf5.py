@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Arrays, PathLike
 from keras_elmo.weights.atomic import replacing, reserve
 from keras_elmo.weights.hdf5_safety import dataset_problem, declares_too_much
@@ -111,7 +110,7 @@ def _read(
         if name.startswith(SOFTMAX_PREFIX) == of_softmax
     }
     shapes = {name: dataset.shape or () for name, dataset in datasets.items()}
-    rows, *columns = expected.get(CHAR_EMBEDDING, (0,))
+    rows, *columns = expected.get(CHAR_EMBEDDING, (0,))  # not in a model of words
     if shapes.get(CHAR_EMBEDDING) == (rows + 1, *columns):
         shapes[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
     if problems := differences(shapes, expected):
@@ -126,7 +125,7 @@ def _read(
     declared = sum(dataset.nbytes for dataset in datasets.values())
     if declares_too_much(declared, file.id.get_filesize()):
         raise _refused(file_name, "/", f"declares {declared:,} bytes in all")
-    return {name: _array(datasets[name], name) for name in expected}
+    return {name: _array(datasets[name], name, expected[name]) for name in expected}
 
 
 def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -155,9 +154,9 @@ def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Datas
                 raise _refused(file_name, name, f"is a {type(item).__name__}")
 
 
-def _array(dataset: h5py.Dataset, name: str) -> NDArray[np.float32]:
+def _array(dataset: h5py.Dataset, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     array: NDArray[Any] = dataset[()]
-    if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
+    if name == CHAR_EMBEDDING and len(array) == shape[0] + 1:
         array = array[1:]  # no character uses row 0
     return np.ascontiguousarray(array, np.float32)
 

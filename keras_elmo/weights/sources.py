@@ -13,17 +13,31 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.text.strict_json import parse_json
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.download import HDF5_SUFFIXES
 from keras_elmo.weights.hdf5 import read_hdf5, write_hdf5
 from keras_elmo.weights.locate import WHAT_TO_DO
+from keras_elmo.weights.manylangs import (
+    is_manylangs,
+    read_manylangs,
+    read_manylangs_zip,
+)
 from keras_elmo.weights.names import (
     OPTIONS_NAME,
     SOFTMAX_FILE_SUFFIX,
     WEIGHTS_NAME,
     matching_options_name,
+)
+from keras_elmo.weights.word_list import (
+    LARGEST_WORDS,
+    WORDS_NAME,
+    is_word_list,
+    needs_words,
+    read_word_list,
+    write_word_list,
 )
 from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
@@ -57,6 +71,8 @@ def load_path(path: Path, name: str | None = None, options: Path | None = None) 
         weights = path
     elif path.is_dir():
         names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
+        if is_manylangs(names):
+            return read_manylangs(path, name)
         options, weights = (path / file for file in _pick(names, name))
     elif suffix == ".zip":
         return _load_archive(path, name)
@@ -81,9 +97,15 @@ def has_weights(path: Path) -> bool:
 def _load_archive(path: Path, name: str) -> _Pair:
     with open_zip(path) as archive, tempfile.TemporaryDirectory() as folder:
         names = [member.filename for member in archive.infolist() if not member.is_dir()]
+        if is_manylangs(names):
+            return read_manylangs_zip(path, name)
         options, weights = _pick(names, name)
         options_path, weights_path = Path(folder, OPTIONS_NAME), Path(folder, WEIGHTS_NAME)
         unpack_member(archive, options, options_path, _LARGEST_OPTIONS)
+        for words in filter(is_word_list, names):  # which a model of words needs
+            if archive.getinfo(words).file_size <= LARGEST_WORDS:
+                target = Path(folder, PureWindowsPath(words).name)
+                unpack_member(archive, words, target, LARGEST_WORDS)
         config = read_options(options_path, f"{options:.200} in {path}")
         # 8 bytes for each number: float64 is the largest type they may have.
         max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD
@@ -143,7 +165,9 @@ def read_options(path: Path, name: str) -> ElmoConfig:
     try:
         if path.stat().st_size > _LARGEST_OPTIONS:
             raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes.")
-        return ElmoConfig.from_json(path)
+        options = parse_json(path.read_bytes())
+        words = read_word_list(path.parent.iterdir()) if needs_words(options) else None
+        return ElmoConfig.from_options(options, words)
     except (OSError, ValueError) as error:
         is_damaged = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
         raise (DamagedSourceError if is_damaged else SourceError)(
@@ -158,9 +182,22 @@ def save_model(
     arrays: dict[str, NDArray[np.float32]],
     dtype: DTypeLike = np.float32,
 ) -> None:
-    """Writes ``options.json`` and ``weights.hdf5`` to a directory, which is created."""
+    """Writes ``options.json`` and ``weights.hdf5`` to a directory, which is created.
+
+    That of a model of words gets a ``vocabulary.txt`` too.
+    """
+    options = config.to_options()
+    if config.word_dim and (config.char_dim or config.has_token_projection):
+        raise ValueError(
+            "The HDF5 format of bilm-tf holds models of characters or of words; this one "
+            "has both. Save it in a .keras file or as a SavedModel."
+        )
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     write_hdf5(folder / WEIGHTS_NAME, config, arrays, dtype)
+    if config.word_dim and config.lexicon is not None:
+        del options["lexicon"]
+        with replacing(folder / WORDS_NAME) as path:
+            write_word_list(path, config.lexicon)
     with replacing(folder / OPTIONS_NAME) as path:
-        path.write_text(json.dumps(config.to_options(), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
