@@ -136,7 +136,7 @@ def test_a_pipeline() -> None:
         ({"batch_size": 0}, "batch_size must be a positive integer; got 0"),
         (
             {"source": ElmoEmbeddingLayer(LEAST, "pooled_layers", MODE)},
-            "the mix needs a layer with one .* got output_mode='pooled_layers'",
+            "needs a layer with a mix .* got output_mode='pooled_layers'",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Vectors of many texts, computed once into a file, and read by index or sentence."""
+"""Vectors of many texts, written to a file once and read by index or sentence."""
 
 from keras_elmo.vectors.compute import compute_features
 from keras_elmo.vectors.embeddings import Embeddings

@@ -1,4 +1,4 @@
-"""From texts to a file of vectors, in one pass that can be killed and resumed."""
+"""Computes a file of vectors from texts in one resumable pass."""
 
 from __future__ import annotations
 
@@ -45,88 +45,90 @@ def compute_features(
     progress: bool = True,
     split: Split | None = None,
 ) -> Embeddings:
-    """Computes the vectors of many texts once, into a file, to use them many times.
+    """Computes the vectors of many texts once and writes them to a file.
 
-    If it is interrupted or killed, the same call resumes it, except for the last seconds,
-    and ends in the same file. Until that is complete, its name has ``.part`` after it; then
-    the same call opens it. The file carries a fingerprint of the weights, the texts and the
-    options: with others it is refused. Neither the texts of a file nor the vectors are held
-    in memory.
+    If the call is interrupted, the same call resumes it, without at most the last seconds,
+    and writes the same file. Until the file is complete, its name ends in ``.part``;
+    afterwards, the same call opens it. The file has a fingerprint of the weights, the texts
+    and the options, and is refused for others. Neither the texts of a file nor the vectors
+    are held in memory.
 
-    The suffix of ``path`` decides which kind of file is written. All of them are read by
-    :func:`~keras_elmo.vectors.open_embeddings`:
+    The suffix of ``path`` selects the format. :func:`~keras_elmo.vectors.open_embeddings`
+    reads all of them:
 
     - NumPy (``.npy``): an array with a row for each token, or for each text if pooled,
-      which ``numpy.load(path, mmap_mode="r")`` reads too. Next to it are ``.offsets.npy``
-      with the places where texts start and end, ``.sentences.jsonl`` and ``.json``.
+      which ``numpy.load(path, mmap_mode="r")`` reads too. Next to it are ``.offsets.npy``,
+      the positions at which texts start and end, ``.sentences.jsonl`` and ``.json``.
     - HDF5 (``.hdf5``, ``.h5``), as AllenNLP's command ``elmo`` wrote it: datasets ``"0"``,
       ``"1"`` and so on, of shape (n_layers + 1, tokens, D), and ``sentence_to_index``, a
       JSON object from each sentence to the name of its dataset.
     - Parquet (``.parquet``), for pooled vectors: the columns ``sentence`` and
       ``embedding``.
 
-    HDF5 and Parquet are written when all vectors are there: the disk needs room for both.
+    HDF5 and Parquet files are written when all vectors are computed: the disk needs space
+    for both.
 
     Args:
-        source: What :class:`~keras_elmo.ElmoEmbeddingLayer` takes as ``source``, such a
-            layer, or the path of a model with one in it, saved as a ``.keras`` file.
+        source: The ``source`` of an :class:`~keras_elmo.ElmoEmbeddingLayer`, such a layer,
+            or the path of a ``.keras`` file of a model with one.
         texts: As for :func:`~keras_elmo.text_dataset`: strings in any collection; or a
-            ``pathlib.Path``, or several, of text files with a text in each line, of JSON
-            lines or CSV with ``column``, of proteins in FASTA, or of words in CoNLL-U or
-            CoNLL-2003. Files may be compressed by gzip.
+            ``pathlib.Path``, or several, of text files with one text per line, of JSON
+            Lines or CSV with ``column``, of proteins in FASTA, or of words in CoNLL-U or
+            CoNLL-2003. Files may be compressed with gzip.
         path: The file to write.
-        layers: ``"all"`` for each layer's vectors, from the characters' up; ``"top"`` for
-            the last one's; ``"average"`` for their mean; ``"sum"`` for their sum;
-            ``"mix"`` for the trained mix of a saved layer or a TF1 Hub module.
-        pooled: Whether to keep the mean of a text's tokens, rather than each token;
-            ``"sum"`` for their sum. By default that follows from a layer as ``source``:
-            true for ``output_mode="pooled_layers"``.
+        layers: ``"all"`` for the vectors of each layer, starting with the token vectors;
+            ``"top"`` for the last layer; ``"average"`` or ``"sum"`` for the mean or the sum
+            of the layers; ``"mix"`` for the trained mix of a saved layer or a TF1 Hub
+            module.
+        pooled: Whether to keep the mean over a text's tokens instead of each token;
+            ``"sum"`` for their sum. The default follows from a layer as ``source``: true
+            for ``output_mode="pooled_layers"``.
         dtype: ``"float32"``, or ``"float16"`` for half the size and three digits.
-        input_format: What files hold, ``"text"``, ``"jsonl"``, ``"csv"``, ``"tsv"``,
-            ``"fasta"``, ``"conllu"`` or ``"conll"``; by default what their suffixes say.
-        column: The name of the field that holds the text, for JSON lines and CSV; for
-            CoNLL the name or number of the words' column, ``"FORM"`` or ``"1"`` by default.
-        on_error: What to do with bad lines: those that are longer than ``max_tokens`` or
-            16 MiB, not UTF-8, or not of the file's format. ``"fail"`` raises an
-            error that lists them, before anything is computed. ``"repair"`` keeps the first
-            ``max_tokens`` tokens, U+FFFD for bytes that are not UTF-8, or a text without
-            tokens. ``"skip"`` leaves them out, and later texts move up. The logger
-            ``keras_elmo`` warns of each.
-        max_tokens: More tokens make a line bad, unless the layer's own ``max_tokens`` is no
-            larger: it then keeps the first ones, as always. ``None`` for 10,000, and in
-            FASTA for 50,000 residues.
-        sentence_keys: Whether the datasets of an HDF5 file are named by their sentences, or
-            by their ids in FASTA and CoNLL-U. ``None`` for the ids if there are any. Equal
-            sentences, and those that cannot be such a name, then are bad lines, which
+        input_format: The format of files: ``"text"``, ``"jsonl"``, ``"csv"``, ``"tsv"``,
+            ``"fasta"``, ``"conllu"`` or ``"conll"``. By default it follows from the suffix.
+        column: The field of the text in JSON Lines and CSV; in CoNLL the name or number of
+            the column of words, ``"FORM"`` or ``"1"`` by default.
+        on_error: What to do with bad lines: lines longer than ``max_tokens`` or 16 MiB, not
+            UTF-8, or not of the file's format. ``"fail"`` raises an error that lists them,
+            before anything is computed. ``"repair"`` keeps the first ``max_tokens`` tokens,
+            puts U+FFFD for bytes that are not UTF-8, or keeps a text without tokens.
+            ``"skip"`` leaves them out, and later texts move up. The logger ``keras_elmo``
+            warns about each.
+        max_tokens: Lines with more tokens are bad, unless the layer's own ``max_tokens`` is
+            not larger: the layer then keeps the first tokens, as always. ``None`` for
+            10,000, and in FASTA for 50,000 residues.
+        sentence_keys: Whether sentences, or their ids in FASTA and CoNLL-U, name the
+            datasets of an HDF5 file. ``None`` for the ids if there are any. Equal
+            sentences, and sentences that cannot be such a name, are then bad lines that
             cannot be repaired; so are equal ids in any case.
         forget_sentences: Whether to leave the sentences out of the file.
         batch_size: The most texts in a batch.
-        token_budget: The most steps in a batch, padding included, and thus how much memory
-            is needed. A longer text has a batch of its own. If memory runs out, both become
-            smaller by themselves.
+        token_budget: The most steps in a batch, padding included, which determines the
+            memory. A longer text is a batch by itself. If memory runs out, this and
+            ``batch_size`` are reduced automatically.
         progress: Whether to show a progress bar.
-        split: How texts are split into tokens, ``"space"``, ``"words"`` or ``"character"``,
-            as for :func:`~keras_elmo.text_dataset`. By default as a layer as ``source``
-            does, else at spaces, and FASTA into characters. Words of CoNLL are not split.
+        split: How texts are split into tokens: ``"space"``, ``"words"`` or ``"character"``,
+            as for :func:`~keras_elmo.text_dataset`. The default is that of a layer as
+            ``source``, otherwise ``"character"`` for FASTA and ``"space"`` for other files.
+            Words of CoNLL are not split.
 
     Returns:
-        The file, opened; texts without tokens have no rows, or zeros if pooled.
+        The opened file. Texts without tokens have no rows, or zeros if pooled.
 
     Raises:
         TypeError: The texts are not strings, or an argument has a wrong type.
         ValueError: An argument is out of its range, or does not fit the others; there are
-            bad lines (:class:`~keras_elmo.errors.BadLinesError`); a text is missing, or the
-            texts change while they are read; ``path`` was started with something else, or
-            files next to it would write over the texts; or a vector is not finite in
-            ``dtype``.
-        FileNotFoundError: There is no such text file, or no directory for ``path``.
+            bad lines (:class:`~keras_elmo.errors.BadLinesError`); a text is missing; the
+            texts change while they are read; ``path`` belongs to another job; files next to
+            it would overwrite the texts; or a vector is not finite in ``dtype``.
+        FileNotFoundError: A text file or the directory of ``path`` does not exist.
         FileExistsError: ``path`` is another file.
         BlockingIOError: Another process is working on ``path``.
         ImportError: Parquet needs pyarrow, which is not installed.
         SourceError: The source could not be loaded.
-        MemoryError: There is not enough for a single text. What is done is kept.
-        OSError: The directory of ``path`` cannot be written to, or the disk does not have
-            enough room. What is done is kept.
+        MemoryError: There is not enough memory for a single text. Finished work is kept.
+        OSError: The directory of ``path`` is not writable, or its disk has too little
+            space. Finished work is kept.
     """
     check_true_or_false("progress", progress)
     options = Options(
@@ -148,7 +150,7 @@ def compute_features(
 
 
 class Job:
-    """Texts, a layer and a file, checked before anything is computed."""
+    """Texts, a layer and a file, checked before any computation."""
 
     def __init__(self, source: Any, texts: Any, path: PathLike, options: Options) -> None:
         target = Path(path)
@@ -171,7 +173,7 @@ class Job:
             fingerprint(
                 self.layer,
                 self.corpus.digest,
-                # The order in which sentences are done depends on these.
+                # The order of the sentences depends on these.
                 chunks=[corpus.CHUNK_SENTENCES, corpus.CHUNK_TOKENS, corpus.CHUNK_BYTES],
                 split=split,
                 **{name: getattr(options, name) for name in OPTIONS_OF_VECTORS},
@@ -187,13 +189,13 @@ class Job:
             try:
                 self._fill(n_done, progress)
             except NotFiniteError:
-                self.store.discard()  # to resume would end here again
+                self.store.discard()  # resuming would fail again
                 raise
             self.store.complete()
             return True
 
     def _fill(self, n_done: int, progress: bool) -> None:
-        """Embeds the texts chunk by chunk, in each the longest first."""
+        """Embeds the texts chunk by chunk, the longest of each chunk first."""
         store = self.store
         embedder = Embedder(self.layer, self.options)
         bar = progress_bar(
@@ -223,20 +225,20 @@ class Job:
 def _format(path: Path, options: Options) -> Format:
     if path.suffix.lower() not in FORMATS:
         raise ValueError(
-            f"path must end in {', '.join(FORMATS)}; got {str(path)!r}. The suffix says "
-            "what kind of file is written."
+            f"path must end in {', '.join(FORMATS)}; got {str(path)!r}. The suffix selects "
+            "the format."
         )
     check_path(path)
     kind = FORMATS[path.suffix.lower()]
     if kind is PARQUET:
         if not options.pooled:
             raise ValueError(
-                "pooled must be True for a Parquet file, whose rows are of one length. "
-                "Write vectors of tokens to a .hdf5 or .npy file."
+                "pooled must be True for a Parquet file, whose rows have the same length. "
+                "Write token vectors to a .hdf5 or .npy file."
             )
         load_pyarrow()
     if options.sentence_keys and kind is not HDF5:
-        raise ValueError("sentence_keys=True is for HDF5; use it with a .hdf5 file.")
+        raise ValueError("sentence_keys=True applies only to HDF5: use a .hdf5 file.")
     if options.sentence_keys and options.forget_sentences:
         raise ValueError(
             "sentence_keys=True keeps the sentences, forget_sentences=True does not. Leave "

@@ -1,4 +1,4 @@
-"""The texts of a job: read once to see what there is, and again to be embedded."""
+"""The texts of a job, which are read once to be checked and again to be embedded."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ logger = logging.getLogger("keras_elmo")
 
 
 class Corpus:
-    """Sentences that can be read again and again, and that must not change meanwhile.
+    """Sentences that can be read repeatedly, and must not change meanwhile.
 
     Attributes:
         n_tokens: The number of tokens of each sentence that get vectors, (n,).
         n_text_bytes: The size of the texts.
-        digest: Differs for other texts, other tokens and another order.
+        digest: A digest of the texts, the tokens and their order.
     """
 
     def __init__(
@@ -62,24 +62,24 @@ class Corpus:
             self._chunk_digests.append(_chunk_digest(chunk))
             self._chunk_sizes.append(len(chunk))
         if not n_tokens:
-            raise ValueError("texts: there are no sentences in them.")
+            raise ValueError("texts: they contain no sentences.")
         self.n_tokens: NDArray[np.int32] = np.array(n_tokens)
         self.digest = digest(self._chunk_digests)
         self._is_read = True
 
     def chunks(self, n_done: int = 0) -> Iterator[tuple[int, list[Sentence]]]:
-        """Yields consecutive sentences, cut by the corpus alone, and the first's index.
+        """Yields chunks of consecutive sentences, with the index of the first.
 
-        Chunks that end before the sentence ``n_done`` are left out.
+        The chunks depend only on the corpus. Those that end before sentence ``n_done`` are
+        left out.
         """
         start = 0
         found = _cut(self._usable())
         for chunk, expected in itertools.zip_longest(found, self._chunk_digests):
             if chunk is None or _chunk_digest(chunk) != expected:
                 raise ValueError(
-                    f"texts: they have changed while they were read, after sentence "
-                    f"{start:,}. Put back what they were to resume, or start again with "
-                    "another file."
+                    f"texts: they changed while they were read, after sentence {start:,}. "
+                    "Restore them to resume, or start again with another file."
                 )
             if start + len(chunk) > n_done:
                 yield start, chunk
@@ -98,7 +98,7 @@ class Corpus:
     def _usable(self) -> Iterator[Sentence]:
         """Sentences with the tokens that the layer keeps.
 
-        Those that cannot name a dataset of their own are bad lines if they have to.
+        With ``sentence_keys``, sentences that cannot name a dataset are bad lines.
         """
         bad: list[BadLine] = []
         seen: set[str] = set()
@@ -115,7 +115,7 @@ class Corpus:
                     continue
             n_tokens = min(sentence.n_tokens, self._layer_max_tokens or sentence.n_tokens)
             yield sentence._replace(text=text, n_tokens=n_tokens)
-        # There is nothing to put in the place of a name.
+        # A name cannot be repaired.
         if bad and not is_skipped:
             raise BadLinesError(bad[:MAX_BAD_LINES_KEPT], len(bad))
 

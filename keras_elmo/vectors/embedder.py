@@ -1,4 +1,4 @@
-"""Sentences to the vectors that are kept of them."""
+"""Computes the vectors of sentences that are kept."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Embedder:
     def batches(
         self, sentences: Sequence[Sentence], n_done: int = 0
     ) -> Iterator[tuple[Indices, list[Floats]]]:
-        """Embeds sentences, the longest first; the first ``n_done`` are left out.
+        """Embeds sentences, the longest first, without the first ``n_done``.
 
-        Yields the indices of each batch's sentences, and for each an array ([n_tokens,]
-        [n_layers + 1,] D).
+        Yields the indices of each batch's sentences, and an array ([n_tokens,]
+        [n_layers + 1,] D) for each.
         """
         tokens = [s.tokens.split(b" ")[: s.n_tokens] for s in sentences]
         for rows, arrays in self._batches(tokens, n_done):
@@ -48,9 +48,9 @@ class Embedder:
             kept = np.ascontiguousarray(array, self._dtype)
         if not np.isfinite(kept).all():
             raise NotFiniteError(
-                f"dtype: the vectors of text number {sentence.number} do not fit "
-                f"{self._dtype}: the largest is {np.abs(array).max()!s}. Use "
-                "dtype='float32' if that is finite; otherwise the layer's weights are "
-                f"wrong. The text begins with {sentence.text[:60]!r}."
+                f"dtype: the vectors of text number {sentence.number:,} do not fit "
+                f"{self._dtype}: the largest value is {np.abs(array).max()!s}. If it is "
+                "finite, use dtype='float32'; otherwise the layer's weights are wrong. "
+                f"The text starts with {sentence.text[:60]!r}."
             )
         return kept

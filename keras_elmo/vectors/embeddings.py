@@ -1,4 +1,4 @@
-"""The embeddings of a file, by index or by sentence; the files are of several kinds."""
+"""The embeddings of a file by index or sentence, for all formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_elmo.errors import RefusedEmbeddingsError
 
 Floats = NDArray[np.floating[Any]]
 
-# What h5py, NumPy, pyarrow and JSON raise for files of another kind, and damaged ones.
+# Errors of h5py, NumPy, pyarrow and JSON for damaged files and other formats.
 DAMAGED = (
     *(ArithmeticError, AttributeError, EOFError, LookupError),
     *(OSError, RuntimeError, TypeError, ValueError),
@@ -27,39 +27,39 @@ DAMAGED = (
 class Embeddings(Sequence[Floats]):
     """The arrays of a file that :func:`~keras_elmo.vectors.open_embeddings` opened.
 
-    ``embeddings[i]`` is the array of sentence ``i``: (tokens, n_layers + 1, D), without the
-    second axis for one layer or a mix, and without the first if pooled. It is read when you
-    ask for it. ``embeddings["a sentence"]`` is that of a sentence as it stands in the
-    corpus, without white space around it (of equal ones the last), and ``embeddings[i:j]``
-    a list of several.
+    ``embeddings[i]`` is the array of sentence ``i``, read from the file: (tokens,
+    n_layers + 1, D), without the second axis for one layer or a mix, and without the first
+    if pooled. ``embeddings["a sentence"]`` is the array of a sentence of the corpus,
+    without surrounding white space (the last one if several are equal), and
+    ``embeddings[i:j]`` is a list.
 
     Pooled embeddings also work as one array (n, ...), in ``np.asarray`` and ``fit``. For
-    those of tokens :func:`~keras_elmo.training.feature_dataset` makes padded batches.
+    token vectors, :func:`~keras_elmo.training.feature_dataset` creates padded batches.
 
-    Close them with ``close()``, or use a ``with`` block. A pickle holds the path, and opens
-    the file again.
+    Close the file with ``close()``, or use a ``with`` block. A pickle holds only the path,
+    and opens the file again.
 
     Attributes:
         path: The file.
 
     Raises:
-        IndexError: There is no such index.
-        KeyError: There is no such sentence, or the file has none.
-        TypeError: The key is neither an integer nor a string nor a slice; or the vectors of
-            tokens are used as one array.
-        ValueError: The file is damaged, or closed.
+        IndexError: The index is out of range.
+        KeyError: The file does not contain the sentence, or any sentences.
+        TypeError: The key is not an integer, a string or a slice; or token vectors are used
+            as one array.
+        ValueError: The file is damaged or closed.
     """
 
     def __init__(self, path: Path) -> None:
-        # Files next to it are found later, too, when the directory may be another.
+        # Files next to it are opened later, when the working directory may have changed.
         self.path = path.absolute()
         self._is_closed = False
 
     @cached_property
     def sentences(self) -> list[str] | None:
-        """The sentences in their order; ``None`` if the file does not hold them.
+        """The sentences in order; ``None`` if the file does not hold them.
 
-        AllenNLP's HDF5 holds the last of equal sentences only: the others are ``""``.
+        AllenNLP's HDF5 holds only the last of equal sentences: the others are ``""``.
         """
         with self._damage():
             return self._sentences()
@@ -72,9 +72,9 @@ class Embeddings(Sequence[Floats]):
 
     @property
     def values(self) -> Floats:
-        """All vectors in one array: (n, ...) if pooled, else the tokens of all sentences.
+        """All vectors in one array: a row for each sentence if pooled, or for each token.
 
-        Of a NumPy file it is memory-mapped; of others it is read into memory.
+        Memory-mapped from NumPy files, read into memory from others.
         """
         with self._damage():
             return self._values()
@@ -88,14 +88,14 @@ class Embeddings(Sequence[Floats]):
     def shape(self) -> tuple[int, ...]:
         """The shape of pooled embeddings as one array, (n, ...)."""
         if self.lengths is not None:
-            raise AttributeError("the arrays have lengths, and no shape in common")
+            raise AttributeError("the arrays have different lengths and no common shape")
         return (len(self), *self[0].shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if self.lengths is not None:
             raise TypeError(
-                f"{str(self.path)!r} has vectors of tokens, of which each sentence has "
-                "another number: use its values and lengths, or feature_dataset."
+                f"{str(self.path)!r} has token vectors, whose number differs between "
+                "sentences: use its values and lengths, or feature_dataset."
             )
         return np.array(self.values, dtype, copy=copy)
 
@@ -125,7 +125,7 @@ class Embeddings(Sequence[Floats]):
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
-        """Makes one kind of error of all that damage ends in."""
+        """Turns all errors from damage into one."""
         self._check_open()
         try:
             yield
@@ -149,8 +149,8 @@ class Embeddings(Sequence[Floats]):
         index = operator.index(key)
         if not -len(self) <= index < len(self):
             raise IndexError(
-                f"index {index} is out of range: {str(self.path)!r} has {len(self)} "
-                "sentences."
+                f"index {index} is out of range: the length of {str(self.path)!r} is "
+                f"{len(self):,}."
             )
         with self._damage():
             return self._array(index % len(self))
@@ -186,7 +186,7 @@ class Embeddings(Sequence[Floats]):
     def _index(self, sentence: str) -> int:
         if self._indices is None:
             raise KeyError(
-                f"{str(self.path)!r} does not hold its sentences; ask for an index."
+                f"{str(self.path)!r} does not contain its sentences. Use an index."
             )
         if sentence not in self._indices:
             raise KeyError(f"{str(self.path)!r} has no sentence {sentence!r:.200}.")

@@ -1,4 +1,4 @@
-"""What embedding texts will take, from a look at them and a few of their batches."""
+"""Estimates the time and the disk space of a job from a sample of its texts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SAMPLE_SECONDS = 10.0
 
 
 class Estimate(NamedTuple):
-    """What a job takes."""
+    """The size of a job and the speed on a sample."""
 
     n_sentences: int
     n_tokens: int
     longest: int  # in tokens
-    n_bytes: int  # about those of the file, with the sentences if they are kept
-    n_bytes_needed: int  # about those that it takes while it is made
+    n_bytes: int  # about the file's size, with the sentences if they are kept
+    n_bytes_needed: int  # about the space needed while it is written
     n_bytes_free: int
     n_tokens_left: int  # fewer than all if an earlier run has stopped
     tokens_per_second: float  # measured on a sample
@@ -27,7 +27,7 @@ class Estimate(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """The time that is left."""
+        """The remaining time."""
         return self.n_tokens_left / self.tokens_per_second
 
 
@@ -51,12 +51,12 @@ def estimate_job(job: Job) -> Estimate:
 
 
 def _measured_rate(job: Job) -> tuple[float, int]:
-    """Tokens per second, and on how many, of the first chunk and of all lengths."""
+    """Tokens per second on sentences of all lengths from the first chunk, and how many."""
     _, sentences = next(iter(job.corpus.chunks()))
     sentences.sort(key=lambda sentence: -sentence.n_tokens)
     sample = sentences[:: max(1, len(sentences) // (4 * job.options.batch_size))]
     embedder = Embedder(job.layer, job.options)
-    # The first batch of a layer takes longer: memory is taken, threads are started.
+    # The first batch takes longer: it allocates memory and starts threads.
     next(iter(embedder.batches(sample)))
     started = time.perf_counter()
     n_tokens, elapsed = 0, 0.0

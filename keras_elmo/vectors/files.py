@@ -1,4 +1,4 @@
-"""A file that takes long to make, and the names next to it: locks, room, the disk."""
+"""Helpers for a file that takes long to write: neighboring files, locks, disk space."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import filelock
 
 from keras_elmo.errors import DiskFullError
 
-# Files whose names end in these after the name of a file are written and deleted while it
-# is made.
+# While a file is written, files with its name and these suffixes are created and deleted.
 SUFFIXES = (
     *(".part", ".part2", ".lock"),
     *(".json", ".json.part"),
@@ -24,15 +23,15 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def next_to(path: Path, suffix: str) -> Path:
-    """The file next to ``path`` whose name has ``suffix`` after it."""
+    """The file next to ``path`` with ``suffix`` added to its name."""
     return path.with_name(path.name + suffix)
 
 
 def check_path(path: Path) -> None:
-    """Checks that there is a directory, and that names next to it are not too long."""
+    """Checks that the directory exists, and that neighboring names are not too long."""
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"path: there is no directory {str(path.parent)!r}. Make it first."
+            f"path: there is no directory {str(path.parent)!r}. Create it first."
         )
     longest = len(os.fsencode(path.name)) + max(map(len, SUFFIXES))
     try:
@@ -41,24 +40,24 @@ def check_path(path: Path) -> None:
         return  # not every system reports it
     if longest > limit:
         raise ValueError(
-            f"path: the name {path.name!r:.200} is too long by {longest - limit} bytes: "
-            "the names of files next to it start with it. Choose a shorter one."
+            f"path: the name {path.name!r:.200} is {longest - limit} bytes too long, "
+            "because other files add a suffix to it. Choose a shorter name."
         )
 
 
 def check_apart(path: Path, source: Path) -> None:
-    """Checks that ``source`` is none of the files that are written next to ``path``."""
+    """Checks that ``source`` is not one of the files written next to ``path``."""
     for suffix in SUFFIXES:
         file = next_to(path, suffix)
         if file.exists() and file.samefile(source):
             raise ValueError(
-                f"path: {str(path)!r} would write over {str(source)!r}: a file of that "
-                "name is made next to it. Give one of them another name."
+                f"path: writing {str(path)!r} would overwrite {str(source)!r}, because a "
+                "file of that name is created next to it. Rename one of them."
             )
 
 
 def check_free(path: Path, suffixes: Iterable[str], ours: bytes | None = None) -> None:
-    """Checks that no files of the user's are in the places of those next to ``path``.
+    """Checks that the files next to ``path`` would not overwrite the user's files.
 
     A killed process may have left a file with the content ``ours``, or the start of it.
     """
@@ -66,29 +65,30 @@ def check_free(path: Path, suffixes: Iterable[str], ours: bytes | None = None) -
         is_ours = ours is not None and file.is_file() and ours.startswith(file.read_bytes())
         if os.path.lexists(file) and not is_ours:
             raise FileExistsError(
-                f"path: {str(file)!r} exists, and is not of an earlier run: a file of that "
-                f"name is made next to {str(path)!r}. Move it, or name another file."
+                f"path: {str(file)!r} exists and is not from an earlier run, but a file of "
+                f"that name is created next to {str(path)!r}. Move it, or choose another "
+                "path."
             )
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes from ``path``, by a file with ``.lock`` after its name."""
+    """Locks ``path`` for this process, with a ``.lock`` file next to it."""
     check_free(path, [".lock"], b"")
     lock = filelock.FileLock(next_to(path, ".lock"), timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout as error:
         raise BlockingIOError(
-            f"path: another process is working on {str(path)!r}. Wait for it, or name "
-            "another file."
+            f"path: another process is working on {str(path)!r}. Wait for it, or choose "
+            "another path."
         ) from error
     try:
         yield
     finally:
         try:
-            # While it is ours; a process that has opened it already notices. Where open
-            # files cannot be removed, it stays.
+            # While we hold it: a process that has already opened it notices. On systems
+            # that cannot remove open files, it stays.
             with suppress(OSError):
                 Path(lock.lock_file).unlink()
         finally:
@@ -97,22 +97,22 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def room(path: Path) -> Iterator[None]:
-    """Turns the errors of a full disk into one that says what to do."""
+    """Explains the errors of a full disk."""
     try:
         yield
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
         raise DiskFullError(
-            f"path: the disk of {str(path)!r} is full. Make room, and do the same again: "
-            "it resumes where it was."
+            f"path: the disk of {str(path)!r} is full. Free some space and run the same "
+            "again: it resumes."
         ) from error
 
 
 def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Writes a file that appears under its name when it is complete, and on the disk.
+    """Writes a file that appears when it is complete and on the disk.
 
-    A process that is killed leaves one file of a known name, which the next one replaces.
+    A killed process leaves one file with a known name, which the next run replaces.
     """
     temporary = next_to(path, ".part")
     try:
@@ -126,7 +126,7 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Brings the names in a directory to the disk, where the system can."""
+    """Flushes the names in a directory to the disk, if the system supports it."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:

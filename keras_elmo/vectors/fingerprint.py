@@ -1,4 +1,4 @@
-"""What vectors are of: enough to tell others from the same."""
+"""Fingerprints: all that vectors depend on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 
 Fingerprint = dict[str, Any]
 
-# These do not change the vectors; all others might, those of later versions too. The texts
-# are split before the layer has them.
+# These do not change the vectors. All other options might, in later versions too. The
+# texts are split before the layer reads them.
 _NO_MATTER = (
     *("name", "trainable", "fine_tune", "stateful", "pad_token", "dtype"),
     *("input_mode", "split"),
@@ -23,10 +23,7 @@ _NO_MATTER = (
 
 
 def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Fingerprint:
-    """Describes vectors by what they depend on, in a dictionary that JSON keeps as it is.
-
-    ``texts`` is the digest of the texts.
-    """
+    """All that vectors depend on, as a dictionary for JSON; ``texts`` is a digest."""
     result = {
         **options,
         "texts": texts,
@@ -41,7 +38,7 @@ def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Finger
 
 
 def differences(found: Fingerprint, wanted: Fingerprint) -> list[str]:
-    """Names what differs, with the values if they are short."""
+    """The names of what differs, with short values."""
     result = []
     for name in sorted(found.keys() | wanted.keys()):
         old, new = found.get(name), wanted.get(name)
@@ -56,7 +53,7 @@ def _weights(layer: ElmoEmbeddingLayer) -> Iterable[bytes]:
         array = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
         yield f"{array.dtype} {array.shape}".encode()
         yield array.tobytes()
-    # Weights of a TF1 Hub module are in its own graph.
+    # The weights of a TF1 Hub module are in its own graph.
     if folder := getattr(layer.bilm, "directory", None):
         for path in [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]:
             yield path.name.encode()
@@ -64,10 +61,10 @@ def _weights(layer: ElmoEmbeddingLayer) -> Iterable[bytes]:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """The SHA-256 of some parts, in hexadecimal digits, which depends on their limits."""
+    """The SHA-256 of parts in hexadecimal digits; it depends on their boundaries."""
     running = hashlib.sha256()
     for part in parts:
-        # The length keeps ("ab", "c") and ("a", "bc") apart.
+        # The length distinguishes ("ab", "c") from ("a", "bc").
         running.update(len(part).to_bytes(8, "little"))
         running.update(part)
     return running.hexdigest()

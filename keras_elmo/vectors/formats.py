@@ -1,4 +1,4 @@
-"""The kinds of files of embeddings, by the suffixes of their names."""
+"""The formats of embeddings by suffix."""
 
 from __future__ import annotations
 
@@ -18,20 +18,17 @@ def open_embeddings(path: PathLike) -> Embeddings:
     """Opens a file of embeddings.
 
     Args:
-        path: What :func:`~keras_elmo.compute_features` or ``keras-elmo embed`` has written,
-            or an HDF5 file of AllenNLP's command ``elmo``.
-
-    Returns:
-        Its arrays.
+        path: A file that :func:`~keras_elmo.compute_features` or ``keras-elmo embed``
+            wrote, or an HDF5 file of AllenNLP's command ``elmo``.
 
     Raises:
-        FileNotFoundError: There is no such file, or it is not complete.
-        ValueError: It is something else, or damaged.
+        FileNotFoundError: The file does not exist, or is not complete.
+        ValueError: The file is damaged, or not a file of embeddings.
         ImportError: Parquet needs pyarrow, which is not installed.
     """
     file = Path(path)
     if not file.is_file():
-        started = " It is not complete: run what started it again."
+        started = " It is not complete: run the job again to resume it."
         raise FileNotFoundError(
             f"path: there is no file {str(file)!r}."
             f"{started * next_to(file, '.part').exists()}"
@@ -42,5 +39,5 @@ def open_embeddings(path: PathLike) -> Embeddings:
         raise
     except DAMAGED as error:
         raise ValueError(
-            f"path: {str(file)!r} is not a file of embeddings, or damaged ({error!s:.300})."
+            f"path: {str(file)!r} is damaged or not a file of embeddings ({error!s:.300})."
         ) from error

@@ -26,7 +26,7 @@ from keras_elmo.weights.hdf5_text import (
 
 _FINGERPRINT = "keras_elmo"
 _SENTENCE_TO_INDEX = "sentence_to_index"
-# An object header, its entry in the group, and what that leaves unused; as measured.
+# An object header, its entry in the group, and the space that it leaves unused (measured).
 _DATASET_BYTES = 350
 _CACHE_BYTES = 1 << 20
 
@@ -59,7 +59,7 @@ def _export(store: Store, path: Path) -> Path:
             take_room(array.nbytes + len(key))
             file.create_dataset(key, data=array, track_times=False)
             if keeps_index:
-                # Not as a dictionary: of equal names JSON takes the last anyway.
+                # Without a dictionary: JSON keeps the last of equal names anyway.
                 index += f'{", " if i else ""}{json.dumps(sentence.text)}: "{i}"'.encode()
         if keeps_index:
             take_room(len(index))
@@ -69,20 +69,20 @@ def _export(store: Store, path: Path) -> Path:
 
 
 def _new_file(path: Path) -> h5py.File:
-    """An empty file without times in it, as every HDF5 library since 1.8 reads it."""
+    """An empty file without timestamps that every HDF5 library since 1.8 reads."""
     creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
     creation.set_obj_track_times(False)
-    # Names then are listed in the order in which they were made.
+    # Names are then listed in the order of their creation.
     creation.set_link_creation_order(
         h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED
     )
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    # Older groups keep all names in one block, which would be read again and again.
+    # Older groups keep all names in one block, which would be read repeatedly.
     access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
     file = h5py.File(
         h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, creation, access)
     )
-    # Else HDF5 holds the headers of all datasets in memory.
+    # Otherwise HDF5 keeps the headers of all datasets in memory.
     config = file.id.get_mdc_config()
     config.set_initial_size = True
     config.initial_size = config.min_size = config.max_size = _CACHE_BYTES
@@ -103,8 +103,8 @@ class Hdf5Embeddings(Embeddings):
             else:
                 has_keys = not (_SENTENCE_TO_INDEX in self._file or "0" in self._file)
                 self._is_pooled = False
-            # In the order of the corpus; in AllenNLP's files, which do not say it, in that
-            # of the alphabet.
+            # In the order of the corpus, or alphabetically in AllenNLP's files, which do
+            # not record it.
             self._keys = list(self._file) if has_keys else None
             has_index = self._keys is None and _SENTENCE_TO_INDEX in self._file
             self._length = len(self._file) - has_index
@@ -133,7 +133,7 @@ class Hdf5Embeddings(Embeddings):
         dataset = self._dataset(_SENTENCE_TO_INDEX)
         if problem := place_problem(dataset):
             raise self._refused(_SENTENCE_TO_INDEX, problem)
-        # Of equal sentences the last counts.
+        # The last of equal sentences counts.
         found = json.loads(read_only_string(self._file, dataset))
         indices = {sentence: int(index) for sentence, index in found.items()}
         if not all(0 <= index < len(self) for index in indices.values()):

@@ -1,4 +1,4 @@
-"""Embeddings in a NumPy file: the store itself, with files next to it."""
+"""Embeddings in a NumPy file, which is the store itself, with files next to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _fingerprint(store: Store) -> Fingerprint:
     if record is None:
         raise ValueError(f"there is no {store.record.name} next to it")
     if record["fingerprint"] == store.fingerprint and not store.is_of_rows(store.path):
-        raise ValueError(f"its {store.record.name} is of another file")
+        raise ValueError(f"its {store.record.name} belongs to another file")
     return record["fingerprint"]
 
 
@@ -43,7 +43,7 @@ def _export(store: Store, _: Path) -> Path:
 
 
 class NumpyEmbeddings(Embeddings):
-    """A row for each token or sentence, memory-mapped, and where each sentence starts."""
+    """A memory-mapped row for each token or sentence, and the start of each sentence."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -54,7 +54,7 @@ class NumpyEmbeddings(Embeddings):
         if next_to(self.path, OFFSETS).is_file():
             self._offsets = _load_offsets(self.path, len(self._rows))  # (n + 1,)
         elif _record_of_tokens(self.path):
-            # Without offsets each token would seem to be a sentence.
+            # Without offsets, each token would be taken for a sentence.
             raise ValueError(f"{next_to(path, OFFSETS).name!r} is not next to it")
         self._length = len(self._rows if self._offsets is None else self._offsets[1:])
 
@@ -79,7 +79,7 @@ class NumpyEmbeddings(Embeddings):
             sentences = [parse_json(line) for line in file]
         is_of_strings = all(isinstance(sentence, str) for sentence in sentences)
         if not is_of_strings or len(sentences) != len(self):
-            raise RefusedEmbeddingsError(f"{str(path)!r} is of another file.")
+            raise RefusedEmbeddingsError(f"{str(path)!r} belongs to another file.")
         return sentences
 
     def _release(self) -> None:
@@ -87,7 +87,7 @@ class NumpyEmbeddings(Embeddings):
 
 
 def _load_offsets(path: Path, n_rows: int) -> NDArray[np.int64]:
-    """Where the rows of each sentence start, and where the last ones end, (n + 1,)."""
+    """The positions at which sentences start, and the end of the last one, (n + 1,)."""
     offsets = np.array(map_npy(next_to(path, OFFSETS), "iu"))
     if (
         offsets.ndim != 1
@@ -95,7 +95,7 @@ def _load_offsets(path: Path, n_rows: int) -> NDArray[np.int64]:
         or (offsets[0], offsets[-1]) != (0, n_rows)
         or np.any(offsets[1:] < offsets[:-1])
     ):
-        raise ValueError(f"{str(path)!r}: its offsets are of another file, or damaged")
+        raise ValueError(f"{str(path)!r}: its offsets are damaged or of another file")
     return offsets.astype(np.int64)
 
 

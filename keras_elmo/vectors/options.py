@@ -1,4 +1,4 @@
-"""How texts are embedded: the options that one machine and a cluster have in common."""
+"""The options for embedding texts, on one machine and on a cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_elmo.types import (
 )
 
 Layers = Literal["all", "top", "average", "sum", "mix"]
-"""What is kept of the layers."""
+"""Which layers are kept."""
 
 Pooled = bool | Literal["mean", "sum"] | None
 """Whether one vector is kept for a text: ``True`` is its tokens' mean."""
@@ -67,7 +67,7 @@ class Options:
             object.__setattr__(self, "pooled", True)  # the same, by its other name
 
     def for_source(self, source: Any) -> Options:
-        """These options, with ``pooled`` as the output of a layer is by itself."""
+        """These options, with the default of ``pooled`` for a source."""
         if self.pooled is not None:
             return self
         is_layer = isinstance(source, ElmoEmbeddingLayer)
@@ -95,28 +95,27 @@ class Options:
 
     @property
     def output_mode(self) -> OutputMode:
-        """That of the layer that the vectors are computed from."""
+        """The output mode of the layer that computes the vectors."""
         if self.layers == "mix":
             return "default" if self.pooled else "elmo"
         return "pooled_layers" if self.pooled else "layers"
 
     def max_tokens_for(self, layer_max_tokens: int | None) -> int | None:
-        """What makes a text too long; none is for a layer that keeps fewer tokens."""
+        """The most tokens of a text; no limit if the layer keeps fewer tokens."""
         limit = self.max_tokens or MAX_TOKENS
         is_cut = layer_max_tokens is not None and layer_max_tokens <= limit
         return None if is_cut else limit
 
     def split_for(self, layer_split: Split) -> Split:
-        """How texts are split: as asked for, or as the layer does by itself."""
         if layer_split != "space" and self.split not in (None, layer_split):
             raise ValueError(
-                f"split={self.split!r}: the source is a layer with split={layer_split!r}, "
-                "which splits texts by itself. Leave it out."
+                f"split={self.split!r}: the source is a layer with its own "
+                f"split={layer_split!r}. Leave it out."
             )
         return self.split or layer_split
 
     def row_shape(self, layer: ElmoEmbeddingLayer) -> tuple[int, ...]:
-        """The shape of what is kept of one token, or of a pooled sentence."""
+        """The shape that is kept for a token, or for a pooled sentence."""
         if self.layers == "all":
             return (layer.n_layers + 1, layer.output_dim)
         return (layer.output_dim,)

@@ -24,8 +24,8 @@ from keras_elmo.vectors.store import Format, Store
 _FINGERPRINT = b"keras_elmo"
 _SHAPE = b"keras_elmo_shape"
 _ROWS_IN_A_GROUP = 4096
-# What is in a file may be so much larger than it: vectors hardly compress, text does. Of
-# the two ways that are allowed to be compressed Snappy can make things 21 times smaller.
+# How much larger than a file its content may be: vectors hardly compress, but text does.
+# Snappy, one of the two accepted codecs, compresses by a factor of 21 at most.
 _LARGEST_RATIO = 25
 _CODECS = {"UNCOMPRESSED", "SNAPPY"}
 _MUCH = 1 << 26  # bytes
@@ -37,8 +37,8 @@ def load_pyarrow() -> ModuleType:
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
-            "path: Parquet files need pyarrow. Install it (pip install "
-            "'keras-elmo[parquet]'), or name a .hdf5 or .npy file."
+            "path: Parquet files need pyarrow, which is not installed: pip install "
+            "'keras-elmo[parquet]'. Or use a .hdf5 or .npy file."
         ) from error
     return pyarrow.parquet
 
@@ -74,7 +74,7 @@ def _export(store: Store, path: Path) -> Path:
     }
     schema = pa.schema(fields, metadata)
     rows, sentences = store.arrays(), store.corpus.sentences()
-    # pyarrow itself opens no names that are not UTF-8.
+    # pyarrow cannot open names that are not UTF-8.
     with path.open("wb") as file, load_pyarrow().ParquetWriter(file, schema) as writer:
         while group := list(itertools.islice(rows, _ROWS_IN_A_GROUP)):
             vectors = np.concatenate(group)  # (group, *row_shape)
@@ -87,7 +87,7 @@ def _export(store: Store, path: Path) -> Path:
 
 
 class ParquetEmbeddings(Embeddings):
-    """A row for each sentence: ``sentence`` and ``embedding``."""
+    """A row for each sentence, with ``sentence`` and ``embedding``."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -103,7 +103,7 @@ class ParquetEmbeddings(Embeddings):
         self._group: tuple[int, Floats] | None = None
 
     def _check(self, content: mmap.mmap) -> None:
-        """Finds out which rows there are, and how large they say they are."""
+        """Reads the number of rows, and checks their declared size."""
         import pyarrow as pa
 
         schema = self._file.schema_arrow
@@ -123,7 +123,7 @@ class ParquetEmbeddings(Embeddings):
         groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
         if min(n_rows, default=0) < 0 or sum(n_rows) != metadata.num_rows:
-            raise ValueError("its groups have other rows than it says")
+            raise ValueError("its groups do not have the declared rows")
         self._starts = np.cumsum([0, *n_rows])  # (groups + 1,)
         columns = [g.column(i) for g in groups for i in range(metadata.num_columns)]
         if codecs := {column.compression for column in columns} - _CODECS:
@@ -149,7 +149,7 @@ class ParquetEmbeddings(Embeddings):
         result: list[Any] = []
         with (
             _as_value_errors(),
-            # As a dictionary equal strings are one, in memory as in the file.
+            # As a dictionary, equal strings are stored once, as in the file.
             load_pyarrow().ParquetFile(
                 _buffer(_mapped(self.path)), read_dictionary=["sentence"]
             ) as file,
@@ -178,7 +178,7 @@ class ParquetEmbeddings(Embeddings):
 
 
 def _mapped(path: Path) -> mmap.mmap:
-    """A file in memory: pyarrow itself opens only names that are UTF-8."""
+    """A memory-mapped file, because pyarrow opens only names that are UTF-8."""
     with path.open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     check_footer(content)

@@ -1,6 +1,6 @@
-"""How much memory a Parquet file takes, found out before Arrow reads it.
+"""Computes the memory that a Parquet file takes before Arrow reads it.
 
-A page of some bytes can stand for a billion values, and a byte of the footer for 370.
+A page of a few bytes can encode a billion values; a byte of the footer can take 370 bytes.
 """
 
 from __future__ import annotations
@@ -10,23 +10,27 @@ from typing import Any
 
 from keras_elmo.hub.wire import read_varint
 
-_DETAILS = {0: 5, 2: 7, 3: 8}  # of data, a dictionary, data version 2: fields of a header
+_DETAILS = {
+    0: 5,
+    2: 7,
+    3: 8,
+}  # header fields of data, dictionary and data (version 2) pages
 _DICTIONARY = 2
-_SMALL_FOOTER = 1 << 17  # bytes; that of a real file has a few thousand
+_SMALL_FOOTER = 1 << 17  # bytes; a real file's footer has a few thousand
 _FOOTER_SHARE = 16
-_VALUE_BYTES = 8  # of a number, with its place in a list
-_TEXT_BYTES = 64  # of a str, besides its content
+_VALUE_BYTES = 8  # of a number, with its position in a list
+_TEXT_BYTES = 64  # of a str without its content
 
 
 def check_footer(data: Any) -> None:
-    """Raises ValueError if a file describes more than it can hold."""
+    """Raises ValueError if the footer is too large for the file."""
     n_bytes = int.from_bytes(data[-8:-4], "little")
     if n_bytes > max(_SMALL_FOOTER, len(data) // _FOOTER_SHARE):
         raise ValueError(f"a footer of {n_bytes:,} bytes")
 
 
 def bytes_of_pages(data: Any, columns: Iterable[Any]) -> int:
-    """What reading all columns takes; ValueError for pages that are not as they say."""
+    """The memory for reading all columns; raises ValueError for inconsistent pages."""
     return sum(_bytes_of_column(data, column) for column in columns)
 
 
@@ -40,7 +44,7 @@ def _bytes_of_column(data: Any, column: Any) -> int:
         kind, size, stored = header[1], header[2], header[3]
         count = header[_DETAILS[kind]][1]
         if min(size, stored, count) < 0:
-            raise ValueError("a page of a negative size")
+            raise ValueError("a page of negative size")
         place += stored
         n_bytes += size
         n_entries += count
@@ -51,7 +55,7 @@ def _bytes_of_column(data: Any, column: Any) -> int:
 
 
 def _struct(data: Any, place: int) -> tuple[dict[int, Any], int]:
-    """The fields of a structure in Thrift's compact form, and the place after it."""
+    """The fields of a structure in Thrift's compact form, and the position after it."""
     fields: dict[int, Any] = {}
     number = 0
     while byte := data[place]:

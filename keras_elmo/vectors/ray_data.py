@@ -1,4 +1,4 @@
-"""Corpora on a cluster: a dataset of Ray Data in, the same with vectors out."""
+"""Adds vectors to a dataset of Ray Data, on a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keras_elmo.vectors.ray_worker import Worker, check_columns
 from keras_elmo.vectors.vectors import embedding_layer
 from keras_elmo.weights.named_models import MODELS
 
-# A task is what a worker that dies has to do again.
+# If a worker fails, its current task is repeated.
 BATCHES_IN_A_TASK = 16
 
 logger = logging.getLogger("keras_elmo")
@@ -44,63 +44,61 @@ def embed_dataset(
 ) -> Any:
     """Embeds the sentences of a Ray Data dataset, on all machines of a cluster.
 
-    Nothing is computed before the result is read or written. Then each worker loads the
-    layer once, and embeds parts of the dataset as they come. A worker that dies is
-    replaced, and the part that it was at is done again: rows are neither lost nor doubled.
-    If the whole job dies, what has been written depends on the writer; see
-    :doc:`/corpora_on_a_cluster`.
+    Ray computes the vectors when the result is read or written. Each worker loads the layer
+    once and embeds parts of the dataset. Ray replaces a worker that fails and repeats its
+    part: rows are neither lost nor duplicated. If the whole job fails, the writer
+    determines what has been written; see :doc:`/corpora_on_a_cluster`.
 
-    Without free CPUs next to the workers' nothing could be read or written, so the workers
-    never get all of them; a cluster needs ``num_cpus + 1`` at least.
+    Reading and writing need a free CPU, so workers never get all CPUs: a cluster needs at
+    least ``num_cpus + 1``.
 
     Args:
         dataset: A ``ray.data.Dataset``.
         source: As for :func:`~keras_elmo.compute_features`. Each worker reads it, so a path
-            must be there on all machines, and a URL or the name of a model is downloaded
-            into each machine's cache. The weights of a layer, or of an
-            :class:`~keras_elmo.ElmoConfig`, which makes random ones, are put into Ray's
-            object store once.
-        column: The column with the texts, strings or bytes in UTF-8.
-        output_column: The name of the new column. The others stay as they are.
+            must exist on all machines, and a URL or named model is downloaded into each
+            machine's cache. The weights of a layer, or of an
+            :class:`~keras_elmo.ElmoConfig` (random), are put into Ray's object store once.
+        column: The column of the texts, strings or bytes in UTF-8.
+        output_column: The name of the new column. The other columns stay unchanged.
         layers: As for :func:`~keras_elmo.compute_features`.
-        pooled: As there.
-        dtype: As there.
-        on_error: What to do with bad rows: those whose text is missing, not a string, not
+        pooled: As for :func:`~keras_elmo.compute_features`.
+        dtype: As for :func:`~keras_elmo.compute_features`.
+        on_error: What to do with bad rows: rows whose text is missing, not a string, not
             UTF-8 or longer than ``max_tokens``. ``"fail"`` ends the job with an error that
-            lists some of them, when it comes to them. ``"repair"`` keeps the first
-            ``max_tokens`` tokens, U+FFFD for bytes that are not UTF-8, or a sentence
-            without tokens; the text column stays as it is. ``"skip"`` leaves the rows out.
-            The logger ``keras_elmo`` of each worker warns of each.
-        max_tokens: More tokens make a row bad.
-        batch_size: The most sentences in a batch. A worker that dies has to do the rows of
-            a few dozen batches again.
+            lists some of them, when it reaches them. ``"repair"`` keeps the first
+            ``max_tokens`` tokens, puts U+FFFD for bytes that are not UTF-8, or keeps a
+            sentence without tokens; the text column stays unchanged. ``"skip"`` leaves the
+            rows out. The logger ``keras_elmo`` of each worker warns about each.
+        max_tokens: Rows with more tokens are bad.
+        batch_size: The most sentences in a batch. If a worker fails, a few dozen batches
+            are repeated.
         token_budget: The most steps in a batch, as for
             :func:`~keras_elmo.compute_features`.
-        concurrency: How many workers, which start at once; fewer if the cluster does not
-            have room for so many yet. By default Ray Data starts with one, and adds others
-            while rows wait for them and its own plan of the CPUs and GPUs allows it.
-        num_cpus: The CPUs of a worker: what Ray reserves for it, and, rounded up, how many
-            threads it runs. Each worker holds the weights, so a few with several CPUs each
-            need less memory than many with one.
-        num_gpus: The GPUs of a worker.
+        concurrency: The number of workers, which start at once; fewer if the cluster has no
+            room for them yet. By default Ray Data starts with one, and adds others while
+            rows wait and its plan of the CPUs and GPUs allows it.
+        num_cpus: The CPUs that Ray reserves for a worker and, rounded up, its threads. Each
+            worker holds the weights, so a few workers with several CPUs need less memory
+            than many with one.
+        num_gpus: The GPUs per worker.
         split: How texts are split into tokens, as for
-            :func:`~keras_elmo.compute_features`. ``"space"`` is white space of any kind.
+            :func:`~keras_elmo.compute_features`. ``"space"`` is any white space.
 
     Returns:
-        A ``ray.data.Dataset`` with the rows in their order, as far as Ray Data keeps it
+        A ``ray.data.Dataset`` with the rows in order, if Ray Data preserves it
         (``DataContext.execution_options.preserve_order``). The new column has tensors of
-        dtype ``dtype``: (tokens, n_layers + 1, D), each of its own length; without the
-        second axis for one layer or a mix; without the first if pooled, and then all of
-        the same shape.
+        dtype ``dtype``: (tokens, n_layers + 1, D), of different lengths; without the second
+        axis for one layer or a mix; without the first if pooled, and then of the same
+        shape.
 
     Raises:
-        TypeError: ``dataset`` is not one, or an argument has a wrong type.
+        TypeError: ``dataset`` is not a Ray dataset, or an argument has a wrong type.
         ValueError: An argument is out of its range, or the dataset is known to lack the
-            column. When the result is read, Ray raises such errors, and those of bad rows
-            and of vectors that are not finite in ``dtype``.
+            column. When the result is read, Ray raises the same errors, and errors for bad
+            rows and for vectors that are not finite in ``dtype``.
         ImportError: Ray Data is not installed.
-        SourceError: The source could not be loaded; for names and paths, when the result is
-            read.
+        SourceError: The source could not be loaded; for names and paths, Ray raises it when
+            the result is read.
 
     Example:
         .. code-block:: python
@@ -116,7 +114,7 @@ def embed_dataset(
     if not isinstance(dataset, ray.data.Dataset):
         raise TypeError(
             f"dataset must be a ray.data.Dataset; got {dataset!r:.100} of type "
-            f"{type(dataset).__name__}. Make one, for instance by ray.data.read_text(PATH)."
+            f"{type(dataset).__name__}. Create one, for example ray.data.read_text(PATH)."
         )
     options = Options(
         layers=layers,
@@ -133,19 +131,19 @@ def embed_dataset(
         check_positive_integer("concurrency", concurrency)
     _check_amount("num_cpus", num_cpus, above=True)
     _check_amount("num_gpus", num_gpus, above=False)
-    # Reading one block to learn the columns might take long.
+    # Reading a block to find the columns could take long.
     columns = dataset.columns(fetch_if_missing=False)
     if columns is not None:
         check_columns(columns, column, output_column)
     n_rows = BATCHES_IN_A_TASK * batch_size
-    # Ray restarts workers of such a pool, and does their tasks again, any number of times.
-    # It adds none beyond the least size where CPUs are few, because it sets some aside for
-    # each step from reading to writing.
+    # Ray restarts the workers of such a pool and repeats their tasks without limit. If CPUs
+    # are few, it adds none beyond the least size, because it reserves some for each step
+    # from reading to writing.
     n_that_fit = _n_that_fit(ray.nodes(), num_cpus, num_gpus)
     if not n_that_fit:
         logger.warning(
             "The cluster has no room for a worker with num_cpus=%s and num_gpus=%s, and "
-            "another CPU to read and write: the job waits until it has.",
+            "another CPU to read and write. The job waits for them.",
             num_cpus,
             num_gpus,
         )
@@ -174,8 +172,8 @@ def _load_ray() -> Any:
         import ray.data
     except ImportError as error:
         raise ImportError(
-            "embed_dataset: Ray Data is not installed. Install it on all machines (pip "
-            "install 'keras-elmo[ray]'); on one, compute_features works without."
+            "embed_dataset: Ray Data is not installed. Install it on all machines: pip "
+            "install 'keras-elmo[ray]'. On a single machine, use compute_features."
         ) from error
     return ray
 
@@ -188,7 +186,7 @@ def _check_amount(name: str, value: Any, above: bool) -> None:
 
 
 def _n_that_fit(nodes: list[Any], num_cpus: float, num_gpus: float) -> int:
-    """How many workers machines have room for, with one CPU left to read and write."""
+    """How many workers fit on machines, with one CPU left to read and write."""
     n_workers, n_cpus = 0, 0.0
     for node in nodes:
         if node["Alive"]:
@@ -200,10 +198,10 @@ def _n_that_fit(nodes: list[Any], num_cpus: float, num_gpus: float) -> int:
 
 
 def _for_workers(source: Any, options: Options, ray: Any) -> Any:
-    """What workers on other machines can load the layer from."""
+    """A source that workers on other machines can load."""
     if isinstance(source, (ElmoConfig, ElmoEmbeddingLayer)):
         layer = embedding_layer(source, options.output_mode)
-        # Once for all workers: as their argument it would go to each of them.
+        # Once for all workers: as an argument, each of them would get a copy.
         return ray.put(layer)
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(

@@ -1,6 +1,6 @@
-"""What one worker of a Ray cluster does: rows of a table in, rows with vectors out.
+"""A worker of a Ray cluster, which adds vectors to rows of a table.
 
-Imported only where Ray runs, and then on every machine.
+Imported only if Ray is used, and then on every machine.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ logger = logging.getLogger("keras_elmo")
 
 
 class Worker:
-    """Embeds the rows that Ray Data hands to one actor; the layer is loaded once.
+    """Embeds the rows that Ray Data passes to one actor; the layer is loaded once.
 
     ``source`` may be a reference to a layer in Ray's object store.
     """
 
-    # The vectors that are held at a time, in bytes; Ray's own blocks are no larger.
+    # The most vectors in memory, in bytes; Ray's own blocks are not larger.
     chunk_bytes = 1 << 27
 
     def __init__(
@@ -57,15 +57,15 @@ class Worker:
     def __call__(self, table: Any) -> Iterator[Any]:
         """Yields the parts of a ``pyarrow.Table`` with vectors, in the order of the rows.
 
-        If a worker dies, Ray gives its rows to another one, keeps the parts that the first
-        has handed over, and takes as many of the second's for the same. So what a part
-        holds, and the order of its rows, may depend on nothing but the rows.
+        If a worker fails, Ray keeps the parts that it has yielded, gives its rows to
+        another worker, and skips that many of its parts. So the content and the order of a
+        part must depend only on the rows.
         """
         check_columns(table.column_names, self.options.column, self.output_column)
         table, sentences = self._readable(table)
         pooled = self.options.pooled
         n_rows = [1 if pooled else sentence.n_tokens for sentence in sentences]
-        # Cut so that the vectors of each part fit into memory.
+        # The vectors of each part must fit into memory.
         for part in plan_batches(n_rows, len(n_rows), self.chunk_bytes // self.row_bytes):
             chunk = [sentences[i] for i in part]
             vectors: list[Floats] = [np.empty(0)] * len(chunk)
@@ -80,7 +80,7 @@ class Worker:
         """The rows that can be embedded, and their sentences."""
         on_error = self.options.on_error
         values = table.column(self.options.column).to_pylist()
-        # Rows come from files.
+        # Rows are treated like lines of files.
         found = [
             make_sentence(_record(number, value), True, self.split, self.max_tokens)
             for number, value in enumerate(values, 1)
@@ -95,8 +95,8 @@ class Worker:
             more = ["and perhaps more"] * (len(bad) > MAX_BAD_LINES_KEPT)
             listed = "\n".join([*bad[:MAX_BAD_LINES_KEPT], *more])
             raise ValueError(
-                f"dataset: rows whose column {self.options.column!r} cannot be embedded as "
-                f"it is:\n{listed}\nMend them, or choose on_error='repair' or 'skip'."
+                f"dataset: the column {self.options.column!r} of these rows cannot be "
+                f"embedded:\n{listed}\nFix them, or choose on_error='repair' or 'skip'."
             )
         done = "left out" if on_error == "skip" else "repaired"
         for row in bad:
@@ -111,12 +111,12 @@ def check_columns(names: list[str], column: str | None, output_column: str) -> N
     listed = ", ".join(map(repr, names))[:200]
     if column not in names:
         raise ValueError(
-            f"column must be one of the dataset's, {listed}; got {column!r}. It holds the "
-            "texts."
+            f"column must name the dataset's column of texts, one of {listed}; got "
+            f"{column!r}."
         )
     if output_column in names:
         raise ValueError(
-            f"output_column={output_column!r} is a column of the dataset already, which "
+            f"output_column={output_column!r} is already a column of the dataset, which "
             f"has {listed}. Choose another name for the vectors."
         )
 
@@ -131,12 +131,12 @@ def _start_tensorflow(n_threads: int, uses_gpu: bool) -> None:
         if not uses_gpu:
             tf.config.set_visible_devices([], "GPU")
         for gpu in tf.config.get_visible_devices("GPU"):
-            # Else the first worker takes all of the memory of a GPU that it shares.
+            # Otherwise the first worker takes all memory of a shared GPU.
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
         logger.warning(
-            "TensorFlow was at work in this process before: its threads and devices stay "
-            "as they are."
+            "TensorFlow was already used in this process: its threads and devices stay "
+            "unchanged."
         )
 
 
@@ -158,17 +158,17 @@ def _record(number: int, value: Any) -> Record:
 
 
 def _beginning(value: Any) -> str:
-    """Which row is meant: rows of a dataset have no numbers, so the text must say it."""
+    """The start of a row's text, which identifies it: rows have no numbers."""
     if isinstance(value, (str, bytes)) and len(value) > _SHOWN_CHARACTERS:
         return f"{value[:_SHOWN_CHARACTERS]!r}..."
     return f"{value!r:.{_SHOWN_CHARACTERS}}"
 
 
 def _tensor_column(vectors: list[Floats], pooled: bool | None) -> Any:
-    """A column of Ray's tensors: all of one shape if pooled, else each of its own."""
+    """A column of Ray's tensors, with the same shape if pooled."""
     from ray.data.extensions import ArrowTensorArray, ArrowVariableShapedTensorArray
 
     if pooled:
         return ArrowTensorArray.from_numpy(np.stack(vectors))
-    # Even where all are of one length, as in a block of one row: a column has one type.
+    # Even if all lengths are equal, as in a block of one row: a column has one type.
     return ArrowVariableShapedTensorArray.from_numpy(vectors)

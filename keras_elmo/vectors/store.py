@@ -1,7 +1,7 @@
-"""The one store of vectors: rows in a NumPy file that is filled in any order.
+"""The store of vectors: rows in a NumPy file that is filled in any order.
 
-It survives being killed at any moment. Other kinds of files are written from it, from
-their beginning to their end, when it is full.
+The process can be killed at any moment. Other formats are written from the full store, from
+start to end.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ _OTHERS = (".offsets.npy", ".sentences.jsonl")  # of NumPy files
 
 
 class Format(NamedTuple):
-    """A kind of file, and how a full store becomes one."""
+    """A file format, and how to write it from a full store."""
 
     name: str
     open: Callable[[Path], Embeddings]
-    # Reads what the complete file of a store is of; raises one of DAMAGED for another file.
+    # Reads the fingerprint of a store's complete file; raises one of DAMAGED for others.
     fingerprint: Callable[[Store], Fingerprint]
-    # Writes a full store to a path, and returns the file that is complete.
+    # Writes a full store to a path, and returns the complete file.
     export: Callable[[Store, Path], Path]
-    is_copy: bool = True  # whether that is another file than the store itself
-    bytes_of_sentence: int = 0  # what one takes in the file besides its numbers
+    is_copy: bool = True  # whether the file is another one than the store itself
+    bytes_of_sentence: int = 0  # in the file, without its numbers
 
 
 class Store:
-    """The vectors of a job on their way to a file.
+    """The vectors of a job while its file is incomplete.
 
-    Until it is complete there are ``path.part`` with the rows, and ``path.json`` with the
-    fingerprint and the number of sentences that are done: the rows are on the disk before
-    that number is. Of the complete file ``n_bytes`` is about the size, without sentences,
-    and ``n_bytes_needed`` the room that is needed while it is made.
+    ``path.part`` has the rows, ``path.json`` the fingerprint and the number of finished
+    sentences, which is written after their rows are on the disk. ``n_bytes`` is about the
+    size of the complete file without sentences, and ``n_bytes_needed`` the space needed to
+    write it.
     """
 
     def __init__(
@@ -79,24 +79,24 @@ class Store:
         self.n_bytes_needed = self.n_bytes + n_bytes * kind.is_copy
 
     def is_complete(self) -> bool:
-        """Whether the file is there; raises an error if it is another one."""
+        """Whether the complete file exists; raises an error if it is another file."""
         if not self.path.exists():
             return False
         try:
             found = self.format.fingerprint(self)
         except DAMAGED as error:
             raise FileExistsError(
-                f"path: {str(self.path)!r} exists, and is not a {self.format.name} file of "
-                f"embeddings written by this library ({error!s:.200}). Name another file, "
-                "or delete it."
+                f"path: {str(self.path)!r} exists and is not a {self.format.name} file of "
+                f"embeddings from this library ({error!s:.200}). Choose another path, or "
+                "delete it."
             ) from error
         self._check(found, self.path)
         if self.format.is_copy:
-            self.discard()  # left if a process was killed between the last steps
+            self.discard()  # left over if a process was killed between the last steps
         return True
 
     def n_done(self) -> int | None:
-        """How many sentences an earlier run has done; ``None`` if it left nothing."""
+        """The number of sentences that an earlier run finished; ``None`` without one."""
         record = read_record(self.record)
         if record is None or not self.part.exists():
             return None
@@ -104,15 +104,15 @@ class Store:
         return int(record["n_done"]) if self.is_of_rows(self.part) else None
 
     def begin(self) -> int:
-        """Makes or resumes the file of rows; returns how many sentences are done."""
+        """Creates or resumes the file of rows; returns the number of finished sentences."""
         n_done = self.n_done()
         if n_done is None:
             self._check_room()
-            if not self.record.exists():  # which would say that the others are ours
+            if not self.record.exists():  # it would show that the others are ours
                 unfinished = [f"{suffix}.part" for suffix in ("", *_OTHERS)]
                 files.check_free(self.path, [*unfinished, ".part2", *_OTHERS])
                 files.check_free(self.path, [".json.part"], self._recorded(0))
-            # Records of what is no longer there must not speak for what comes.
+            # Old records must not describe the new file.
             for suffix in (".json", *_OTHERS):
                 next_to(self.path, suffix).unlink(missing_ok=True)
             files.sync_directory(self.path.parent)
@@ -130,21 +130,21 @@ class Store:
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
-        """Opens it for :meth:`write` and :meth:`save_progress`."""
+        """Opens the store for :meth:`write` and :meth:`save_progress`."""
         self._is_lost = False
         self._file: BinaryIO
         with room(self.path), self.part.open("r+b") as self._file:
             yield self
 
     def write(self, sentence: int, rows: NDArray[Any]) -> None:
-        # Not through a memory map, where a full disk ends the process.
+        # Not through a memory map: there a full disk kills the process.
         self._file.seek(self._first + int(self.offsets[sentence]) * self._row_bytes)
         self._file.write(rows.astype(self.dtype, copy=False).tobytes())
 
     def save_progress(self, n_done: int) -> None:
-        """Brings what is written to the disk, and then the number of sentences.
+        """Flushes the rows to the disk, then records the number of sentences.
 
-        When that has failed once, no number is recorded any more.
+        After a failure, nothing is recorded any more.
         """
         if self._is_lost:
             return
@@ -152,14 +152,13 @@ class Store:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError:
-            # A second attempt may succeed, after the system has thrown away what it could
-            # not write: it reports that only once.
+            # The system reports lost data only once: a second attempt could succeed.
             self._is_lost = True
             raise
         self._write_record(n_done)
 
     def arrays(self) -> Iterator[NDArray[Any]]:
-        """The rows of each sentence, in their order."""
+        """The rows of each sentence, in order."""
         with self.part.open("rb") as file:
             file.seek(self._first)
             for n_rows in np.diff(self.offsets).tolist():
@@ -167,7 +166,7 @@ class Store:
                 yield np.fromfile(file, self.dtype, math.prod(shape)).reshape(shape)
 
     def complete(self) -> None:
-        """Makes the file, which gets its name when it is on the disk."""
+        """Writes the file, which gets its name when it is on the disk."""
         temporary = next_to(self.path, ".part2")
         with room(self.path):
             try:
@@ -186,7 +185,7 @@ class Store:
             path.unlink(missing_ok=True)
 
     def is_of_rows(self, path: Path) -> bool:
-        """Whether a file has the size and kind of these rows."""
+        """Whether a file has the shape and dtype of these rows."""
         try:
             found = map_npy(path)
         except (OSError, ValueError):
@@ -198,16 +197,16 @@ class Store:
         if self.n_bytes_needed > free:
             raise DiskFullError(
                 f"path: {str(self.path)!r} needs {decimal(self.n_bytes_needed)} while it "
-                f"is made; its disk has {decimal(free)} left. Name a file on another one, "
-                "or choose a smaller output."
+                f"is written; its disk has {decimal(free)} left. Choose a path on another "
+                "disk, or a smaller output."
             )
 
     def _check(self, found: Fingerprint, where: Path) -> None:
         if changed := differences(found, self.fingerprint):
             raise ValueError(
-                f"path: {str(where)!r} is of something else: these differ: "
-                f"{', '.join(changed)}. Use what it was started with, name another file, "
-                "or delete it."
+                f"path: {str(where)!r} belongs to another job; these differ: "
+                f"{', '.join(changed)}. Use the same ones, choose another path, or delete "
+                "it."
             )
 
     def _write_record(self, n_done: int) -> None:
@@ -220,7 +219,7 @@ class Store:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """The record of a store; ``None`` if there is none."""
+    """The record of a store, or ``None``."""
     try:
         record = parse_json(path.read_bytes())
         if (
@@ -234,7 +233,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise ValueError(
-            f"path: cannot read {str(path)!r} ({error}). Delete it and the file that it "
-            "stands next to, or name another file."
+            f"path: cannot read {str(path)!r} ({error}). Delete it and the file next to "
+            "it, or choose another path."
         ) from error
     return record

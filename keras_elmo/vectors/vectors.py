@@ -1,4 +1,4 @@
-"""The layer that computes the vectors, from whatever the user has."""
+"""The layer that computes the vectors, from any kind of source."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def embedding_layer(
     # Every layer starts with weights of 0 and a gamma of 1.
     if mix and not (allow_untrained_mix or np.any(mix[0] != 0) or np.any(mix[1] != 1)):
         raise ValueError(
-            f"layers: the source {str(source)!r} has no mix, or one that was not trained. "
-            "Name a saved model with one (.keras) or a TF1 Hub module, or use 'average', "
-            "which an untrained mix is."
+            f"layers: the source {str(source)!r} has no trained mix. Use a saved model "
+            "with one (.keras) or a TF1 Hub module, or 'average', which equals an "
+            "untrained mix."
         )
     return layer
 
@@ -47,26 +47,26 @@ def _layer_of_model(path: PathLike) -> ElmoEmbeddingLayer:
     if not Path(path).is_file():
         raise ValueError(f"source: there is no file {str(path)!r}.")
     try:
-        # In safe mode, which is Keras' default: no code of the file is run.
+        # In safe mode no code of the file runs.
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-    # Keras, h5py and TensorFlow raise anything, depending on where the damage lies.
+    # Keras, h5py and TensorFlow raise many kinds of errors for damaged files.
     except Exception as error:
         raise ValueError(
-            f"source: cannot load the model {str(path)!r} ({error!s:.500}). Is it "
-            "complete, and of a Keras version no newer than this one?"
+            f"source: cannot load the model {str(path)!r} ({error!s:.500}). Check that the "
+            "file is complete and that no newer version of Keras wrote it."
         ) from error
     found = {id(layer): layer for layer in _elmo_layers(model)}
     if len(found) != 1:
         raise ValueError(
-            f"source: the model {str(path)!r} has {len(found)} ElmoEmbeddingLayers; it "
-            "must have one. Load it, and give the layer itself."
+            f"source: expected one ElmoEmbeddingLayer in the model {str(path)!r}; found "
+            f"{len(found)}. Load the model, and pass the layer itself."
         )
     (layer,) = found.values()
     return layer
 
 
 def _elmo_layers(layer: keras.Layer) -> Iterator[ElmoEmbeddingLayer]:
-    """Those in a model, in models within it, and in its wrappers."""
+    """The layers in a model, in nested models, and in wrappers."""
     if isinstance(layer, ElmoEmbeddingLayer):
         yield layer
         return
@@ -83,27 +83,27 @@ def _with_output_mode(layer: ElmoEmbeddingLayer, mode: OutputMode) -> ElmoEmbedd
         return layer
     if layer.engine == "hub":
         raise ValueError(
-            "source: a layer with engine='hub' must have the output mode that is asked "
-            f"for, {mode!r}; got {layer.output_mode!r}."
+            f"source: a layer with engine='hub' must have output_mode={mode!r} for this; "
+            f"got {layer.output_mode!r}."
         )
     if layer.scalar_mix is None and mode in ("default", "elmo"):
         raise ValueError(
-            "source: the mix needs a layer with one (output_mode 'default' or 'elmo'); got "
-            f"output_mode={layer.output_mode!r}."
+            "source: layers='mix' needs a layer with a mix (output_mode 'default' or "
+            f"'elmo'); got output_mode={layer.output_mode!r}."
         )
     config = {**layer.get_config(), "output_mode": mode, "stateful": False}
-    # No padding is kept, so that a length of the time axis is a number of tokens.
+    # Padding is not kept: a fixed time axis just limits the number of tokens.
     config |= {"max_tokens": layer.max_tokens or layer.n_steps}
     config |= {"output_sequence_length": None, "keep_sentence_boundaries": False}
     result = ElmoEmbeddingLayer.from_config(
         {**config, "fine_tune": "aggregation", "trainable": False}
     )
-    # The carried state of a stateful layer comes after the weights.
+    # A stateful layer's carried state comes after the weights.
     weights = layer.bilm.get_weights()[: len(result.bilm.weights)]
     if len(weights) < len(result.bilm.weights):
         raise ValueError(
-            f"source: the layer's output_mode={layer.output_mode!r} needs only some of the "
-            "model's layers, and it holds no others. Use the model that it was made from."
+            f"source: the layer has only the model's layers that its output_mode="
+            f"{layer.output_mode!r} needs. Use the model that it was created from."
         )
     result.bilm.set_weights(weights)
     if result.scalar_mix is not None and layer.scalar_mix is not None:

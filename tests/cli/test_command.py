@@ -192,8 +192,11 @@ def test_choices_are_those_of_the_library() -> None:
         ("convert nowhere out", "source 'nowhere': there is no file or directory"),
         ("embed in.txt a.npy --source nowhere", "source 'nowhere': there is no file or"),
         ("embed no.txt a.npy --source {s}", "INPUT: there is no file 'no.txt'"),
-        ("embed in.txt a.npy --source {s} --mix", "no mix, or one that was not trained"),
-        ("embed in.txt a.npy --source {s} --column x", "--column='x' is for JSON lines"),
+        ("embed in.txt a.npy --source {s} --mix", "has no trained mix"),
+        (
+            "embed in.txt a.npy --source {s} --column x",
+            "--column='x' is for JSON lines",
+        ),
         ("evaluate nowhere in.txt", "source 'nowhere': there is no file"),
         ("evaluate {s} no.txt", "There is no text file 'no.txt'"),
         ("evaluate {s} in.txt", "It can embed words but not predict them"),

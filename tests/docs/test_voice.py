@@ -23,7 +23,7 @@ GLOBS = (
 )
 NOT_YET = (
     *("keras_elmo/layers/",),
-    *("keras_elmo/text/", "keras_elmo/vectors/"),
+    *("keras_elmo/text/",),
 )
 
 # What not to write, and what to write instead. A space stands for any white space.

@@ -54,7 +54,7 @@ def test_features(data: Path, source: str, tmp_path: Path) -> None:
     assert number(r"^Test accuracy: ([\d.]+) on 60 reviews$", printed) >= 0.9
     # Features of other texts do not mix with these.
     errors = run("imdb/features.py", *options[:-3], 2, *options[-2:], status=1)
-    assert "train.npy' is of something else: these differ: texts" in errors
+    assert "train.npy' belongs to another job; these differ: texts" in errors
 
 
 @pytest.mark.slow

@@ -32,17 +32,20 @@ def test_shows_the_progress(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"path": "none/a.npy"}, "there is no directory 'none'. Make"),
+        ({"path": "none/a.npy"}, "there is no directory 'none'. Crea"),
         ({"texts": Path("none.txt")}, "there is no file 'none.txt'"),
         ({"texts": "in.txt"}, "got the single text 'in.txt'"),
         ({"texts": None}, "must be a list"),
         ({"path": "out.txt"}, r"must end in .hdf5, .h5, .npy, .parquet; got"),
         ({"path": "out.parquet"}, "pooled must be True for a Parquet file"),
-        ({"path": "a" * 250 + ".h5"}, r"name 'aaa.* is too long by 19 bytes"),
+        ({"path": "a" * 250 + ".h5"}, r"name 'aaa.* is 19 bytes too long"),
         ({"texts": Path()}, r"'\.' is not a regular file"),
         ({"texts": ["a", None]}, r"texts\[1\] is missing"),
         ({"texts": []}, "no sentences"),
-        ({"texts": ["a b"], "on_error": "skip", "max_tokens": 1}, "no sentences in them"),
+        (
+            {"texts": ["a b"], "on_error": "skip", "max_tokens": 1},
+            "they contain no sentences",
+        ),
         ({"texts": ["a"], "column": "b"}, "input_format and column are for files"),
         ({"layers": "best"}, "layers must be one of 'all', 'top', 'average', 'sum', 'mix'"),
         ({"pooled": 1}, "pooled must be True or False; got 1"),
@@ -54,7 +57,7 @@ def test_shows_the_progress(
         ({"token_budget": None}, "token_budget must be a positive integer"),
         ({"progress": 1}, "progress must be True or False; got 1"),
         ({"sentence_keys": 1}, "sentence_keys must be True or False; got 1"),
-        ({"sentence_keys": True}, "sentence_keys=True is for HDF5; use it with"),
+        ({"sentence_keys": True}, "sentence_keys=True applies only to HDF5"),
         ({**KEYS, "forget_sentences": True}, "sentence_keys=True keeps the sentences"),
     ],
 )
@@ -83,6 +86,6 @@ def test_the_texts_are_not_written_over(
     if name == "link.txt":
         (tmp_path / name).symlink_to(beside)
     for texts in (tmp_path / name, [tmp_path / name]):
-        with pytest.raises(ValueError, match=r"path: .*a.npy' would write over .*name is"):
+        with pytest.raises(ValueError, match=r"path: .*a.npy' would overwrite .*name is"):
             compute_features(layer, texts, tmp_path / "a.npy", progress=False)
     assert beside.read_text() == "a cat\n"

@@ -83,5 +83,5 @@ def test_texts_that_change(
     path.write_text(changed)
     iterator = found.sentences()
     assert [next(iterator).number for _ in range(n_before)] == list(range(1, n_before + 1))
-    with pytest.raises(ValueError, match=f"changed .*, after sentence {n_before}. Put"):
+    with pytest.raises(ValueError, match=f"changed .*, after sentence {n_before}. Rest"):
         next(iterator)

@@ -168,7 +168,9 @@ def test_too_few_processors(
 
 def test_bad_rows_end_the_job(ray: Any) -> None:
     rows = dataset(ray, ["a b", "", "x" * 99 + " b c"])
-    message = rf"rows whose column 'text' [\s\S]*'{'x' * 60}'\.\.\.: 3 tokens, more than 2"
+    message = (
+        rf"the column 'text' of these rows [\s\S]*'{'x' * 60}'\.\.\.: 3 tokens, more than 2"
+    )
     with pytest.raises(ValueError, match=message):
         embed_dataset(rows, "mini", max_tokens=2).take_all()
 
@@ -176,8 +178,8 @@ def test_bad_rows_end_the_job(ray: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"column": "txt"}, ValueError, "column must be one of the dataset's, 'text', 'i'"),
-        ({"output_column": "i"}, ValueError, "output_column='i' is a column of"),
+        ({"column": "txt"}, ValueError, "column must name .*, one of 'text', 'i'"),
+        ({"output_column": "i"}, ValueError, "output_column='i' is already a column"),
         ({"concurrency": 0}, ValueError, "concurrency must be a positive integer; got 0"),
         ({"num_cpus": 0}, ValueError, "num_cpus must be a number above 0; got 0"),
         ({"num_gpus": math.nan}, ValueError, "num_gpus must be a number from 0 on"),

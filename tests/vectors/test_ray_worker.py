@@ -70,7 +70,7 @@ def test_bad_rows(
     check_tokens(arrays(of_bytes), layer(["a b", "\ufffd c"]), ["a b", "\ufffd c"])
     (row,) = embedded(source, ["a b", "a b c d", None], on_error="skip", max_tokens=3)
     check_tokens([row["embedding"]], layer(["a b"]), ["a b"])
-    with pytest.raises(ValueError, match=r"\n4: not a string, but int\nMend them, or"):
+    with pytest.raises(ValueError, match=r"\n4: not a string, but int\nFix them, or"):
         embedded(source, [3, 4])
 
 
@@ -100,7 +100,7 @@ def test_vectors_that_do_not_fit(tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(LEAST, "pooled_layers")
     layer.set_weights([weight * 1e6 for weight in layer.get_weights()])
     layer.save_hdf5(tmp_path)
-    message = r"text number 2 do not fit float16.* The text begins with 'one two'\.$"
+    message = r"text number 2 do not fit float16.* The text starts with 'one two'\.$"
     with pytest.raises(ValueError, match=message):
         embedded(str(tmp_path), ["", "one two"], on_error="repair", dtype="float16")
 

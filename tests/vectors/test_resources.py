@@ -47,7 +47,7 @@ def no_room(*args: Any) -> None:
 
 
 def disk_is_full(compute: Callable[[], object]) -> None:
-    with pytest.raises(DiskFullError, match=r"the disk of .* is full. Make room, and do"):
+    with pytest.raises(DiskFullError, match=r"the disk of .* is full. Free some space"):
         compute()
 
 

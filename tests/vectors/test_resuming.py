@@ -58,7 +58,9 @@ def test_interrupted_and_resumed(
     for n_batches in (1, 0, 1):
         interrupted(n_batches, source, corpus, path)
         assert list(contents(parts)) == [f"out{suffix}.json", f"out{suffix}.part"]
-        with pytest.raises(FileNotFoundError, match="It is not complete: run what started"):
+        with pytest.raises(
+            FileNotFoundError, match="It is not complete: run the job again"
+        ):
             open_embeddings(path)
     capsys.readouterr()
     compute_features(source, corpus, path, batch_size=2).close()
@@ -139,8 +141,8 @@ def test_never_a_mix(
     cut.set_weights(pooled.get_weights())
     moved = ["the cat", "sat a dog", *SENTENCES[2:]]
     cases: list[tuple[Any, list[str], dict[str, Any], str]] = [
-        (other, SENTENCES, {}, "differ: weights. Use what it was started with"),
-        (cut, SENTENCES, {}, r"differ: max_tokens \(None, now 9\). Use what it"),
+        (other, SENTENCES, {}, "differ: weights. Use the same ones"),
+        (cut, SENTENCES, {}, r"differ: max_tokens \(None, now 9\). Use the same"),
         (pooled, SENTENCES[:-1], {}, "differ: texts. Use"),
         (other, moved, {}, r"differ: texts, weights. .*, or delete it\.$"),
         (pooled, SENTENCES, {"dtype": "float16"}, r"dtype \('float32', now 'float16'\)"),
@@ -188,7 +190,7 @@ def test_refuses_other_files(pooled: ElmoEmbeddingLayer, tmp_path: Path) -> None
     for suffix in SUFFIXES:
         path = tmp_path / f"out{suffix}"
         path.write_bytes(b"a diary")
-        with pytest.raises(FileExistsError, match=r"exists, and is not a .* Name another"):
+        with pytest.raises(FileExistsError, match=r"exists and is not a .* Choose another"):
             compute_features(pooled, SENTENCES, path, **QUIET)
     assert contents(tmp_path) == {f"out{suffix}": b"a diary" for suffix in sorted(SUFFIXES)}
 
@@ -199,7 +201,7 @@ def test_a_record_that_is_of_another_file(
     path, record = tmp_path / "out.npy", tmp_path / "out.npy.json"
     compute_features(pooled, SENTENCES, path, **QUIET).close()
     np.save(path, np.zeros(3))
-    with pytest.raises(FileExistsError, match=r"out.npy.json is of another file\)"):
+    with pytest.raises(FileExistsError, match=r"out.npy.json belongs to another file\)"):
         compute_features(pooled, SENTENCES, path, **QUIET)
     path.unlink()
     features = compute_features(pooled, SENTENCES, path, **QUIET)
@@ -216,7 +218,7 @@ def test_a_corpus_that_changes_meanwhile(
     path = folder(tmp_path) / f"out{suffix}"
     job = Job(pooled, corpus, path, Options())
     corpus.write_text(corpus.read_text().replace("dog", "cat"))
-    with pytest.raises(ValueError, match="texts: they have changed while they were read"):
+    with pytest.raises(ValueError, match="texts: they changed while they were read"):
         job.run()
     assert not path.exists()
 
@@ -232,7 +234,7 @@ def test_what_was_beside_a_deleted_file(
     assert (len(found), found.sentences, found[0].shape) == (3, None, (3, 16))
     assert list(contents(tmp_path)) == ["out.npy", "out.npy.json"]
     (tmp_path / "out.npy.sentences.jsonl").write_text('"one"\n')
-    with pytest.raises(ValueError, match=r"sentences.jsonl' is of another file"):
+    with pytest.raises(ValueError, match=r"sentences.jsonl' belongs to another file"):
         open_embeddings(path)["one"]
 
 

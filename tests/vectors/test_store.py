@@ -57,7 +57,9 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.load(file.part)[2], ROWS[2])
         record = {"n_done": 1, "fingerprint": {"of": "this"}}
         assert json.loads(file.record.read_text()) == record
-    with pytest.raises(ValueError, match=r"a.npy.part' is of something else: .*differ: of"):
+    with pytest.raises(
+        ValueError, match=r"a.npy.part' belongs to another job; .*differ: of"
+    ):
         started(path, "that")
     # Nothing speaks against a new start when the content is gone.
     file.part.unlink()
@@ -93,7 +95,7 @@ def write(file: Store) -> None:
 @pytest.mark.parametrize(
     ("number", "error", "message"),
     [
-        (errno.EDQUOT, DiskFullError, r"the disk of .* is full. Make room, and do"),
+        (errno.EDQUOT, DiskFullError, r"the disk of .* is full. Free some space"),
         (errno.EIO, OSError, "other trouble"),
     ],
 )

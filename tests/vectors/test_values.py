@@ -220,7 +220,7 @@ def test_half_precision_and_no_sentences(
     np.testing.assert_allclose(embeddings, pooled(SENTENCES), rtol=1e-3, atol=1e-6)
     assert embeddings.sentences is None
     assert "a dog" not in embeddings
-    with pytest.raises(KeyError, match="does not hold its sentences; ask for an index"):
+    with pytest.raises(KeyError, match=r"does not contain its sentences\. Use an index"):
         embeddings["a dog"]
 
 
