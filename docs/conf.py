@@ -116,6 +116,7 @@ autodoc_type_aliases = {
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
     "Layers": "~keras_elmo.vectors.options.Layers",
+    "Pooled": "~keras_elmo.vectors.options.Pooled",
     "OnError": "~keras_elmo.text.reader.OnError",
     "Model": "~keras_elmo.weights.sources.Model",
     "ArrayLike": "~numpy.typing.ArrayLike",

@@ -71,10 +71,12 @@ class ElmoEmbeddingLayer(keras.Layer):
               as ``kaggle://...``, on Kaggle; or its directory or ``.tar.gz`` archive. The
               scalar mix starts from the module's.
             - the name of a model: ``"mini"``, which comes with the package, or one to
-              download, such as ``"original"``; see :func:`~keras_elmo.list_models`.
+              download, such as ``"original"``; see :func:`~keras_elmo.list_models`. Or the
+              number of a model at NLPL, such as ``"nlpl:136"``.
             - a directory or ``.zip`` archive with ``options.json`` (or
               ``*_options.json``) and one ``*.hdf5``, or that ``.hdf5`` file with its
-              options next to it.
+              options next to it or named by ``options``.
+            - the directory of a checkpoint of bilm-tf, or its ``.index`` file.
             - the URL of a ``.zip``, ``.hdf5`` or ``.tar.gz`` file.
             - an :class:`ElmoConfig`, for random weights.
         output_mode: The output, where D is twice the projection (1024 in the released
