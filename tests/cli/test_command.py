@@ -32,7 +32,7 @@ LARGE = {"h5py", "keras", "numpy", "pooch", "requests", "tensorflow"}
     [
         ("--version", f"keras-elmo {keras_elmo.__version__}\n"),
         ("embed --help", "usage: keras-elmo embed"),
-        ("list", "mini (8.0 MB, in the package)"),
+        ("list", "mini (English, 8.0 MB, in the package)"),
         ("embed in.txt", "keras-elmo embed: error: the following arguments"),
     ],
 )
@@ -122,7 +122,7 @@ def test_interrupted(seconds: float, folder: Path) -> None:
 def test_signals_get_their_handlers_back(
     folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
