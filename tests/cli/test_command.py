@@ -32,7 +32,7 @@ LARGE = {"h5py", "keras", "numpy", "pooch", "requests", "tensorflow"}
     [
         ("--version", f"keras-elmo {keras_elmo.__version__}\n"),
         ("embed --help", "usage: keras-elmo embed"),
-        ("list", "mini (8.0 MB, in the package)"),
+        ("list", "mini (English, 8.0 MB, in the package)"),
         ("embed in.txt", "keras-elmo embed: error: the following arguments"),
     ],
 )

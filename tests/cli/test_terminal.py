@@ -85,7 +85,7 @@ def test_models(columns: int, shown: Shown) -> None:
     rows = [line for line in lines if line.startswith(tuple(MODELS))]
     assert [row.split()[0] for row in rows] == [*MODELS]
     if columns == 40:
-        assert rows[0] == "mini (8.0 MB, in the package)"
+        assert rows[0] == "mini (English, 8.0 MB, in the package)"
     else:
         values = r" +([\d.]+ M) +(\d+) +([\d.]+ MB) +(yes|no) "
         found = [re.search(values, row) for row in rows[:2]]
@@ -162,7 +162,8 @@ def test_downloading(
 ) -> None:
     with serving(Path(source)) as server:
         urls = (f"{server.url}/weights.hdf5", f"{server.url}/options.json")
-        model = NamedModel("tiny", *urls, None, None, "Tiny", "Free", "Nobody. 2018.")
+        about = ("English", "Me", "Tiny", "Free", "Nobody. 2018.")
+        model = NamedModel("tiny", *urls, None, None, *about)
         monkeypatch.setitem(MODELS, "tiny", model)
         lines = frames(shown(120, "info", "tiny"))
     bars = [line for line in lines if line.startswith("Downloading")]
