@@ -150,18 +150,18 @@ ENTRIES: dict[str, Callable[[Any], Any]] = {
     [
         (
             pd.DataFrame(FRAME),
-            r"a DataFrame. Give the texts in it, such as frame\['text'\]",
+            r"a DataFrame. Pass the texts in it, such as frame\['text'\]",
         ),
         (
             pl.DataFrame(FRAME),
-            r"a DataFrame. Give the texts in it, such as frame\['text'\]",
+            r"a DataFrame. Pass the texts in it, such as frame\['text'\]",
         ),
-        (FRAME, r"a dict. Give the texts in it, such as texts\['text'\]"),
-        ({"A fine film ."}, "of type set. Make it a list"),
-        (iter(["A fine film ."]), "of type list_iterator. Make it a list"),
+        (FRAME, r"a dict. Pass the texts in it, such as texts\['text'\]"),
+        ({"A fine film ."}, "of type set. Convert it to a list"),
+        (iter(["A fine film ."]), "of type list_iterator. Convert it to a list"),
         (
             [{"text": "A fine film ."}],
-            "{'text': 'A fine film .'} of type dict|a dict. Give",
+            "{'text': 'A fine film .'} of type dict|a dict. Pass",
         ),
         ([{"A fine film ."}], "{'A fine film .'} of type set"),
     ],

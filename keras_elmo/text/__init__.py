@@ -1,6 +1,6 @@
-"""What people have, read: lists, columns and files -> tokens -> character ids.
+"""Reads texts: lists, columns and files -> tokens -> character ids.
 
-Nothing here knows Keras, or any other part of the package but its types and errors.
+Nothing here imports Keras, or any other part of the package but its types and errors.
 """
 
 from keras_elmo.text.reviews import load_reviews

@@ -1,4 +1,4 @@
-"""Which texts go into a batch together: lengths in, indices out."""
+"""Plans batches from the lengths of texts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def plan_batches(
     token_budget: int | None = None,
     group_by_length: bool = False,
 ) -> list[Indices]:
-    """Returns the indices of each batch's texts; batches are as large as limits allow.
+    """The indices of each batch's texts; batches are as large as the limits allow.
 
     A batch has at most ``token_budget`` steps, padding included, unless it is one long
-    text. Grouped by length, the longest come first; otherwise texts stay in their order.
+    text. With ``group_by_length`` the longest come first; otherwise texts keep their order.
     """
-    # The layer gives a text without tokens one step.
+    # The layer turns a text without tokens into one step.
     steps = np.maximum(np.asarray(lengths, dtype=np.int64), 1)  # (n,)
     if not len(steps):
         return []
@@ -45,12 +45,12 @@ def plan_batches(
 
 
 class BatchPlan:
-    """The batches of each epoch, whose number is the same in all.
+    """The batches of each epoch; all epochs have the same number of batches.
 
-    With ``shuffle`` each epoch has another order. With ``group_by_length`` the texts change
-    places with those of about the same length, and the batches with each other. With
-    ``token_budget`` alone only the batches do: other batches might be more or fewer.
-    Without a seed one is drawn, which ``keras.utils.set_random_seed`` makes repeatable.
+    With ``shuffle`` each epoch has another order. With ``group_by_length``, texts of
+    similar length are exchanged, and the batches are shuffled. With only ``token_budget``,
+    just the batches are shuffled, because the number of other batches could differ. Without
+    a seed, one is drawn, which ``keras.utils.set_random_seed`` makes repeatable.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class BatchPlan:
             check_integer("seed", seed, at_least=0)
             if not shuffle:
                 raise ValueError(
-                    f"seed={seed!r} has an effect with shuffle=True only. Leave it out, or "
-                    "shuffle."
+                    f"seed={seed!r} applies only with shuffle=True. Leave it out, or use "
+                    "shuffle=True."
                 )
         self.seed = random.getrandbits(63) if seed is None else seed
         self._n_batches = len(self.epoch(0))
@@ -83,14 +83,14 @@ class BatchPlan:
         return self._n_batches
 
     def epoch(self, number: int) -> list[Indices]:
-        """The indices of the texts of each batch of an epoch, which count from 0."""
+        """The indices of each batch's texts in an epoch; epochs count from 0."""
         limits = (self.batch_size, self.token_budget, self.group_by_length)
         if not self.shuffle:
             return plan_batches(self.lengths, *limits)
         rng = np.random.default_rng((self.seed, number))
         lengths, texts_rng = self.lengths, rng
         if self.group_by_length:
-            # Sorted, they are the same numbers in each epoch, and so are the batches'.
+            # Sorted, the rounded lengths are the same in each epoch, and so the batches.
             lengths = rounded_up(lengths)  # (n,)
         elif self.token_budget is not None:
             texts_rng = np.random.default_rng(self.seed)
@@ -100,7 +100,7 @@ class BatchPlan:
 
 
 def rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rounds to four binary digits, so that up to an eighth longer counts as equal."""
+    """Rounds up to four binary digits: lengths that differ by an eighth become equal."""
     _, n_digits = np.frexp(lengths)
     unit = 2 ** np.maximum(n_digits - 4, 0).astype(np.int64)
     return -(-lengths // unit) * unit
@@ -109,7 +109,7 @@ def rounded_up(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 def chunks(
     items: Iterable[T], sizes: Callable[[T], tuple[int, ...]], limits: tuple[int, ...]
 ) -> Iterator[list[T]]:
-    """Cuts items in their order: a chunk ends when the sum of a size reaches its limit."""
+    """Cuts items into chunks; a chunk ends when the sum of a size reaches its limit."""
     chunk: list[T] = []
     sums = np.zeros(len(limits), np.int64)
     for item in items:

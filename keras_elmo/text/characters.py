@@ -1,8 +1,8 @@
-"""The character alphabet of ELMo, and character ids without any framework.
+"""ELMo's alphabet and character ids, without any framework.
 
-A token is the UTF-8 bytes of its text, between a begin-word and an end-word mark and
-padded to a fixed length (Jozefowicz et al. 2016, as used by Peters et al. 2018). All
-ids are one higher than the byte or mark they stand for, so that 0 means "no token".
+The ids of a token are its UTF-8 bytes between the marks for the start and the end of a
+word, padded to a fixed length (Jozefowicz et al. 2016, as in Peters et al. 2018). All ids
+are one higher than the byte or mark, so that 0 means "no token".
 """
 
 from __future__ import annotations
@@ -26,24 +26,21 @@ END_WORD_ID = 259 + 1
 CHARACTER_PADDING_ID = 260 + 1
 
 MAX_CHARACTERS_PER_TOKEN = 50
-"""Length of a token's row of ids in every released model."""
+"""The number of ids per token in all released models."""
 
-# AllenNLP's indexer reads these two words as the sentence boundaries themselves.
+# AllenNLP's indexer reads these two words as the sentence boundaries.
 _BOUNDARY_WORDS = {b"<S>": BEGIN_SENTENCE_ID, b"</S>": END_SENTENCE_ID}
 
 
 def boundary_character_ids(boundary_id: int, length: int) -> NDArray[np.int32]:
-    """The character ids (length,) of a begin or end of sentence "word"."""
+    """The character ids (length,) of a sentence boundary."""
     ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
     ids[:3] = BEGIN_WORD_ID, boundary_id, END_WORD_ID
     return ids
 
 
 def token_character_ids(token: bytes, length: int) -> NDArray[np.int32]:
-    """The character ids (length,) of a token in UTF-8, as the layer makes them.
-
-    A token of more than ``length - 2`` bytes is cut.
-    """
+    """The character ids (length,) of a token in UTF-8, cut to ``length - 2`` bytes."""
     characters = np.frombuffer(token[: length - 2], np.uint8)
     return marked_characters(characters.astype(np.int32) + 1, length)
 
@@ -61,21 +58,21 @@ def batch_to_character_ids(
     batch: Sequence[Sequence[str]],
     max_characters_per_token: int = MAX_CHARACTERS_PER_TOKEN,
 ) -> NDArray[np.int32]:
-    """Turns tokenized sentences into padded character ids, as AllenNLP's ``batch_to_ids``.
+    """Converts tokenized sentences to padded character ids.
 
-    The ids are the same as AllenNLP's: the tokens ``<S>`` and ``</S>`` become the
-    sentence boundaries, an empty string is a token without characters (in the layer's
-    ``"tokens"`` mode it is padding), and what UTF-8 cannot express (lone surrogates)
-    is dropped.
+    The ids equal those of AllenNLP's ``batch_to_ids``: the tokens ``<S>`` and ``</S>``
+    become sentence boundaries, an empty string is a token without characters (in the
+    layer's ``"tokens"`` mode it is padding), and lone surrogates, which UTF-8 cannot
+    encode, are dropped.
 
     Args:
         batch: Sentences, each a sequence of tokens (``str`` or UTF-8 ``bytes``).
-        max_characters_per_token: Length of a token's row of ids. Tokens of more than
-            ``max_characters_per_token - 2`` bytes are cut.
+        max_characters_per_token: The number of ids per token. Longer tokens are cut to
+            ``max_characters_per_token - 2`` bytes.
 
     Returns:
-        An int32 array (batch, time, max_characters_per_token), where time is the
-        length of the longest sentence and 0 is padding.
+        An int32 array (batch, time, max_characters_per_token). Time is the length of the
+        longest sentence; 0 is padding.
 
     Raises:
         TypeError: ``batch`` is not a batch of sequences of tokens.
@@ -108,7 +105,7 @@ def encoded_batch(batch: Sequence[Sequence[str]]) -> list[list[bytes]]:
 
 
 def _items(value: Any) -> list[Any]:
-    # A string is a sequence of strings too: the commonest mistake, and a silent one.
+    # A string is a sequence of strings too: a common mistake that would go unnoticed.
     items = None if isinstance(value, (str, bytes)) else items_of(value)
     if items is None:
         raise TypeError(

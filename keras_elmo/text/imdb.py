@@ -1,4 +1,4 @@
-"""The IMDB film reviews of Maas et al. (2011), which several examples and figures use."""
+"""Reads the IMDB film reviews of Maas et al. (2011), which several examples use."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def load_imdb(data: str | os.PathLike[str]) -> tuple[Reviews, Reviews]:
 def read_imdb(
     data: str | os.PathLike[str], folders: Sequence[str] = LABELED
 ) -> dict[str, list[str]]:
-    """Reads the reviews of some folders, in the order of the file names.
+    """Reads the reviews of folders, in the order of the file names.
 
-    ``TRAINING`` is all that may be trained on. Line breaks of HTML and white space of any
-    kind become single spaces.
+    ``TRAINING`` are the folders to train on. HTML line breaks and any white space become
+    single spaces.
     """
     path = Path(data).expanduser() if str(data) != "download" else _download()
     found: dict[str, dict[str, str]] = {folder: {} for folder in folders}
@@ -60,7 +60,7 @@ def read_imdb(
         found[folder][name] = " ".join(re.sub(r"<br\s*/?>", " ", text).split())
     if missing := [folder for folder, texts in found.items() if not texts]:
         raise ValueError(
-            f"{str(path)!r} has no reviews (*.txt files) in {', '.join(missing)}. Give "
+            f"{str(path)!r} has no reviews (*.txt files) in {', '.join(missing)}. Pass "
             "aclImdb_v1.tar.gz, or the directory with train/ and test/."
         )
     return {
@@ -83,7 +83,7 @@ def _files(path: Path, folders: Sequence[str]) -> Iterator[tuple[str, str, bytes
                 yield folder, file.name, file.read_bytes()
         return
     try:
-        # With gzip by itself, the end of a truncated archive is an error.
+        # Unlike tarfile, gzip raises an error for a truncated archive.
         with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 match = _REVIEW.search(member.name) if member.isfile() else None
@@ -93,6 +93,6 @@ def _files(path: Path, folders: Sequence[str]) -> Iterator[tuple[str, str, bytes
                     yield match[1], match[2], content.read()
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(
-            f"{str(path)!r} is not a complete .tar.gz archive: {error}. Give "
+            f"{str(path)!r} is not a complete .tar.gz archive: {error}. Pass "
             "aclImdb_v1.tar.gz, or the directory that it unpacks to."
         ) from error

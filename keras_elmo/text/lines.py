@@ -1,4 +1,4 @@
-"""Bytes to lines: plain or gzip, in bounded memory."""
+"""Reads lines of plain or gzip files, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 MAX_LINE_BYTES = 1 << 24
 TOO_LONG = "longer than 16 MiB"
 
-# Text compresses to a third or a tenth; a small file that unpacks to far more is a trap.
+# Text compresses to a third or a tenth; a file that unpacks to far more is an attack.
 LARGEST_RATIO = 100
 ALWAYS_ALLOWED = 1 << 28  # bytes
 
@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Reads a file line by line, decompressed if it begins like gzip."""
+    """Reads a file line by line, and decompresses it if it starts like gzip."""
     with path.open("rb") as file:
         if file.peek(2)[:2] != _GZIP:
             yield from _lines(file)
@@ -39,14 +39,14 @@ def read_lines(path: Path) -> Iterator[Line]:
                 for line in _lines(unpacked):
                     if unpacked.tell() > most:
                         raise ValueError(
-                            f"{str(path)!r} unpacks to more than {most:,} bytes, which no "
-                            "text does. If yours does, decompress the file first."
+                            f"{str(path)!r} unpacks to over {most:,} bytes, far more than "
+                            "compressed text does. If it is text, decompress it first."
                         )
                     yield line
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise ValueError(
                     f"{str(path)!r} cannot be decompressed ({error}). The file is cut or "
-                    "damaged: get it again."
+                    "damaged: download or copy it again."
                 ) from error
 
 

@@ -1,4 +1,4 @@
-"""The one reader of texts: collections, columns and files to sentences of tokens."""
+"""The reader of texts: collections, columns and files to sentences of tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keras_elmo.text.tokenization import split_text
 from keras_elmo.types import Split, check_one_of, check_positive_integer
 
 OnError = Literal["fail", "repair", "skip"]
-"""What to do with bad lines: raise an error, keep what can be read, or leave them out."""
+"""What to do with bad lines: raise an error, keep the readable part, or skip them."""
 
 MAX_BAD_LINES_KEPT = 20
 
@@ -26,10 +26,10 @@ logger = logging.getLogger("keras_elmo")
 
 
 class Sentence(NamedTuple):
-    """A text that has been read."""
+    """A text and its tokens."""
 
     number: int  # of its line in the file, or its position in the collection, from 1
-    text: str  # as it was found; in a file without the white space around it
+    text: str  # as found; in files, without surrounding white space
     tokens: bytes  # in UTF-8, joined by single spaces
     n_tokens: int
     has_id: bool = False  # then that is its text
@@ -43,9 +43,9 @@ class _Part(NamedTuple):  # a file or a collection
 
 
 class Sentences:
-    """The sentences of a source: each loop reads them from the beginning.
+    """The sentences of a source; each loop reads them from the start.
 
-    The first loop that ends has reported all bad lines; with ``on_error="fail"`` each ends
+    The first complete loop reports all bad lines. With ``on_error="fail"``, each loop ends
     with a :class:`~keras_elmo.errors.BadLinesError` that lists them.
     """
 
@@ -96,24 +96,23 @@ def read_sentences(
     split: Split | None = None,
     report: Callable[[BadLine], object] | None = None,
 ) -> Sentences:
-    r"""Reads texts from wherever people have them, by the same rules.
+    r"""Reads texts from all kinds of sources, with the same rules.
 
-    - In files a byte order mark is dropped, gzip is recognized by its first bytes, only
-      ``"\n"`` ends a line (with a ``"\r"`` before it), and ``split="space"`` splits at
-      white space of any kind.
-    - Strings in memory are taken as they are, and split as the layer splits them.
-    - A FASTA file has a text for each sequence, named by its id, and split by default into
-      characters; its size in tokens may be larger by default.
-    - CoNLL-U and CoNLL files have the words of a column, without those that CoNLL-U writes
-      as one or only supposes; a ``sent_id`` names its sentence. ``split`` has no effect.
-    - Empty lines and strings are sentences without tokens. A missing value is an error.
-    - A bad line is not UTF-8, longer than 16 MiB or than ``max_tokens``, or not JSON or CSV
-      with the column. ``on_error="fail"`` raises an error that lists them, ``"skip"``
-      leaves them out, and ``"repair"`` keeps what can be read: U+FFFD for what is not
-      UTF-8, the first ``max_tokens`` tokens, or no tokens at all.
+    - In files, a byte order mark is dropped, gzip is recognized by its first bytes, only
+      ``"\n"`` or ``"\r\n"`` ends a line, and ``split="space"`` splits at any white space.
+    - Strings in memory are used unchanged, and split as the layer splits them.
+    - A FASTA file has one text per sequence, named by its id, and split into characters by
+      default; the default limit of tokens is larger.
+    - CoNLL-U and CoNLL files have the words of a column, without CoNLL-U's multi-word
+      ranges and empty nodes; a ``sent_id`` names its sentence. ``split`` has no effect.
+    - Empty lines and strings are sentences without tokens. Missing values are errors.
+    - A bad line is not UTF-8, longer than 16 MiB or ``max_tokens``, or not JSON or CSV
+      with the column. ``on_error="fail"`` raises an error that lists bad lines, ``"skip"``
+      leaves them out, and ``"repair"`` keeps the readable part: U+FFFD for bytes that are
+      not UTF-8, the first ``max_tokens`` tokens, or no tokens.
 
-    ``name`` is the argument of the caller, for messages; ``report`` is called with each bad
-    line, of which otherwise the logger ``keras_elmo`` warns. Files are streamed.
+    Messages call the texts ``name``, the caller's argument. ``report`` is called with each
+    bad line; by default the logger ``keras_elmo`` warns about them. Files are streamed.
     """
     check_one_of("on_error", on_error, get_args(OnError))
     if split is not None:
@@ -124,8 +123,8 @@ def read_sentences(
     paths = [value for value in values if isinstance(value, Path)]
     if not paths and (input_format is not None or column is not None):
         raise ValueError(
-            f"input_format and column are for files; {name} is a collection of texts. "
-            "Leave them out."
+            f"input_format and column apply only to files; {name} is a collection of "
+            "texts. Leave them out."
         )
     parts = [_file(path, name, input_format, column, split) for path in paths]
     parts = parts or [_collection(values, name, split or "space")]
@@ -194,6 +193,6 @@ def _repaired(text: str, problem: str | None) -> tuple[str, str | None]:
     except UnicodeEncodeError as error:
         n_bytes = len(text[: error.start].encode("utf-8"))
         problem = problem or f"not UTF-8 (byte {n_bytes + 1})"
-        # UTF-16 has a place for a lone surrogate, and knows that it is one.
+        # UTF-16 can encode lone surrogates, and its decoder recognizes them.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text, problem

@@ -1,4 +1,4 @@
-"""Files to records: plain text, JSON lines, CSV, and what fasta and conll read."""
+"""Reads records from files: plain text, JSON Lines, CSV, and what fasta and conll read."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def file_records(path: Path, name: str, kind: InputFormat, column: str | None) -
         raise FileNotFoundError(f"{name}: there is no file {str(path)!r:.200}.")
     if not path.is_file():
         raise ValueError(
-            f"{name}: {str(path)!r} is not a regular file, which can be read more than "
-            "once. Name a file."
+            f"{name}: {str(path)!r} is not a regular file, so that it cannot be read more "
+            "than once. Pass a file."
         )
     if column is None and kind in ("jsonl", "csv", "tsv"):
         raise ValueError(
-            f"column must name the field that holds the text in {str(path)!r}, which is "
-            f"read as {kind}."
+            f"column must name the field of the text in {str(path)!r}, which is read as "
+            f"{kind}."
         )
     if column is not None and kind in ("text", "fasta"):
         raise ValueError(
-            f"column={column!r} is for JSON lines, CSV and CoNLL; {str(path)!r} is read as "
-            f"{'plain text' if kind == 'text' else 'FASTA'}. Leave it out, or choose "
-            "another input_format."
+            f"column={column!r} applies only to JSON Lines, CSV and CoNLL; {str(path)!r} "
+            f"is read as {'plain text' if kind == 'text' else 'FASTA'}. Leave it out, or "
+            "choose another input_format."
         )
     if kind == "fasta":
         return lambda: fasta_records(read_lines(path))
@@ -74,7 +74,7 @@ def _json_record(line: Line, column: str) -> Record:
     if not line.data.strip():
         return Record(line.number, "")
     try:
-        # Integers may be longer than Python converts, and are not needed.
+        # Python refuses to convert very long integers, which are not needed here.
         value = json.loads(_decoded(line.data), parse_int=float)
     except (ValueError, RecursionError) as error:
         return Record(line.number, "", f"not JSON ({error})")
@@ -84,9 +84,9 @@ def _json_record(line: Line, column: str) -> Record:
 
 
 def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
-    # A limit for the whole process, which is only ever raised.
+    # The limit applies to the whole process, so never lower it.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
-    start = [1]  # the line where the row begins
+    start = [1]  # the first line of the row
     rows = csv.reader(_row_lines(path, start), delimiter=delimiter, strict=True)
     try:
         header: list[str] = next(rows, [])
@@ -96,8 +96,8 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
         ) from error
     if header.count(column) != 1:
         raise ValueError(
-            f"column must be exactly one that the first line of {str(path)!r} names, "
-            f"{', '.join(map(repr, header))[:200]}; got {column!r}."
+            f"column must name exactly one column in the first line of {str(path)!r}, "
+            f"{', '.join(map(repr, header))[:200] or 'which is empty'}; got {column!r}."
         )
     place = header.index(column)
     while True:
@@ -107,7 +107,7 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            # A missing quote takes the lines up to the next one with it.
+            # After a missing quote, the row extends to the next quote.
             last = f", up to line {rows.line_num}" if rows.line_num > number else ""
             yield Record(number, "", f"not CSV{last} ({error})")
             continue
@@ -120,14 +120,14 @@ def _csv_records(path: Path, column: str, delimiter: str) -> Iterator[Record]:
 
 
 def _row_lines(path: Path, row_start: list[int]) -> Iterator[str]:
-    """Lines for the CSV reader, with a limit for each row: a missing quote has no end."""
+    """Lines for the CSV reader, with a limit per row in case a quote is missing."""
     n_bytes = 0
     for number, data, is_cut in read_lines(path):
         n_bytes = len(data) + (0 if number == row_start[0] else n_bytes)
         if is_cut or n_bytes > MAX_LINE_BYTES:
             raise ValueError(
-                f"{str(path)!r}: the row that begins in line {row_start[0]} is "
-                f"{TOO_LONG}. This is not CSV, or a quote is missing in it."
+                f"{str(path)!r}: the row that starts in line {row_start[0]:,} is "
+                f"{TOO_LONG}. The file is not CSV, or a quote is missing."
             )
         yield _decoded(data) + "\n"
 

@@ -15,12 +15,12 @@ _N_TRAINING = 240
 
 
 def load_reviews() -> tuple[Reviews, Reviews]:
-    """Reads the embedded reviews: enough to try a classifier, not to judge one.
+    """Reads the included reviews: enough to try a classifier, not to evaluate one.
 
     Returns:
-        ``(train_texts, train_labels), (test_texts, test_labels)``, with 240 reviews to
-        train on and 80 to test with. Texts are object arrays (n,) of ``str``, labels
-        float32 arrays (n,): 1 for a positive review, 0 for a negative one, as many of each.
+        ``(train_texts, train_labels), (test_texts, test_labels)``, with 240 training and 80
+        test reviews. Texts are object arrays (n,) of ``str``. Labels are float32 arrays
+        (n,): 1 for positive and 0 for negative reviews, as many of each.
 
     Example:
         >>> from keras_elmo.text import load_reviews
@@ -29,7 +29,7 @@ def load_reviews() -> tuple[Reviews, Reviews]:
         ((240,), (80,))
     """
     file = resources.files("keras_elmo") / "data" / "reviews.tsv"
-    # Only "\n" ends a line here; splitlines() would also cut at rarer characters.
+    # Only "\n" ends a line here; splitlines() would also split at other characters.
     lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     return _reviews(lines[:_N_TRAINING]), _reviews(lines[_N_TRAINING:])
 

@@ -1,4 +1,4 @@
-"""Sentences as character ids, batch by batch, without any framework."""
+"""Character ids of sentences, batch by batch, without any framework."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from keras_elmo.text.lexicon import TokenIds
 
 
 class SentenceIds:
-    """Maps indices (batch,) to the ids that the layer makes of those tokens.
+    """Maps indices (batch,) of sentences to their character ids, equal to the layer's.
 
-    Time is the most ``steps`` (n,) of a sentence in the batch, and at least 1; zeros are
-    padding. Each distinct word is turned into ids once.
+    Time is the largest of the sentences' ``steps`` (n,), and at least 1; zeros are padding.
+    The ids of each distinct word are computed once.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Lists, arrays, columns of tables and tensors to lists of texts or of paths."""
+"""Converts lists, arrays, columns of tables and tensors to lists of texts or paths."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def source_values(source: Any, name: str) -> list[str | bytes] | list[Path]:
             if not isinstance(value, os.PathLike):
                 raise TypeError(
                     f"{name}[{i}] must be a pathlib.Path like the others; got "
-                    f"{value!r:.100}. Give files or texts, not both."
+                    f"{value!r:.100}. Pass files or texts, not both."
                 )
         return [Path(value) for value in values]
     for i, value in enumerate(values):
         if is_missing(value):
             raise ValueError(
-                f"{name}[{i}] is missing ({value!r}). Leave it out, with its label, or put "
-                "an empty string in its place."
+                f"{name}[{i}] is missing ({value!r}). Remove it, and its label, or replace "
+                "it with an empty string."
             )
         if not isinstance(value, (str, bytes)):
             raise TypeError(
                 f"{name}[{i}] must be a string; got {value!r:.100} of type "
-                f"{type(value).__name__}. Turn numbers into strings, and join tokens by "
+                f"{type(value).__name__}. Convert numbers to strings, and join tokens with "
                 "spaces."
             )
     return values
@@ -58,17 +58,17 @@ def _listed(source: Any, name: str) -> list[Any]:
     rows = [item for item in items if isinstance(item, np.ndarray)]
     if any(row.shape != (1,) for row in rows):
         raise ValueError(
-            f"{name} must be {_EXPECTED}; got shape {(len(rows), *rows[0].shape)}. Give "
-            "one string for each text, its tokens joined by spaces."
+            f"{name} must be {_EXPECTED}; got shape {(len(rows), *rows[0].shape)}. Pass "
+            "one string per text, with its tokens joined by spaces."
         )
     return [row[0] for row in rows] if rows else items
 
 
 def items_of(source: Any) -> list[Any] | None:
-    """The items of a list, tuple, array, tensor or column of a table; else ``None``.
+    """The items of a list, tuple, array, tensor or column of a table; otherwise ``None``.
 
-    To iterate over anything else may give something else than it holds: the names of a
-    table's columns, the keys of a dict, a set's strings in any order.
+    Iterating over other objects can give unexpected items: the names of a table's columns,
+    the keys of a dict, the strings of a set in any order.
     """
     if isinstance(source, (list, tuple)):
         return list(source)
@@ -81,14 +81,14 @@ def items_of(source: Any) -> list[Any] | None:
 
 
 def described(source: Any) -> str:
-    """What it is that :func:`items_of` does not take, and what to give in its place."""
+    """Describes a value that :func:`items_of` does not accept, with advice."""
     kind, is_table = type(source).__name__, hasattr(source, "columns")
     for name in (
         source.columns if is_table else source if isinstance(source, Mapping) else ()
     ):
         part = f"{'frame' if is_table else 'texts'}[{name!r:.50}]"
-        return f"a {kind}. Give the texts in it, such as {part}"
-    return f"{source!r:.100} of type {kind}. Make it a list"
+        return f"a {kind}. Pass the texts in it, such as {part}"
+    return f"{source!r:.100} of type {kind}. Convert it to a list"
 
 
 def utf8(value: Any, expected: str) -> bytes:
@@ -105,7 +105,7 @@ def utf8(value: Any, expected: str) -> bytes:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether ``value`` is None, NaN, or what pandas has for a missing value."""
+    """Whether ``value`` is None, NaN, or a missing value of pandas."""
     if isinstance(value, (float, np.floating)):
         return bool(np.isnan(value))
     return value is None or type(value).__name__ in _MISSING_TYPES

@@ -1,4 +1,4 @@
-"""JSON in files that others wrote."""
+"""Reads JSON in untrusted files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _LARGEST = 1 << 26  # bytes, or characters of a text
 
 
 def parse_json(data: str | bytes) -> Any:
-    """Reads JSON that says one thing: a ValueError if it is too large or nested too deeply.
+    """Reads JSON; raises ValueError if it is too large, nested too deeply or ambiguous.
 
-    A name that an object has twice is an error: some programs take the first, others the
-    last.
+    JSON is ambiguous if an object repeats a name: some programs read the first, others the
+    last value.
     """
     if len(data) > _LARGEST:
-        raise ValueError(f"JSON of more than {_LARGEST:,} bytes")
+        raise ValueError(f"JSON of over {_LARGEST:,} bytes")
     try:
         return json.loads(data, object_pairs_hook=_object)
     except RecursionError as error:

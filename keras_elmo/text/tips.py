@@ -1,4 +1,4 @@
-"""Tips about sentences that are read as they are, and probably mean something else."""
+"""Warns about sentences that are probably in another form than the layer expects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from keras_elmo.errors import InputTip
 from keras_elmo.types import Split
 
-# A look at the first sentences, not a reading of all of them.
+# Only the start of the first sentences is checked.
 _SENTENCES, _BYTES = 8, 1000
 
 _MARKS_AFTER_WORDS = re.compile(rb"[A-Za-z\x80-\xff]{2}[.,;:!?]+(?!\S)")
@@ -20,9 +20,9 @@ _given: set[str] = set()
 
 
 def give_tips(sentences: Sequence[bytes], split: Split, most: int, stacklevel: int) -> None:
-    """Warns, once in a process, of raw text and of words of more than twice ``most`` bytes.
+    """Warns once per process about raw text, and about words of over twice ``most`` bytes.
 
-    ``stacklevel`` is as if the caller warned.
+    ``stacklevel`` counts from the caller.
     """
     sample = b"\n".join(sentence[:_BYTES] for sentence in sentences[:_SENTENCES])
     if split == "space":
@@ -30,11 +30,12 @@ def give_tips(sentences: Sequence[bytes], split: Split, most: int, stacklevel: i
         if n_after > max(1, 3 * len(_MARKS_APART.findall(sample))):
             _give(
                 "raw text",
-                "inputs look like raw text: punctuation marks stick to words, which makes "
-                "other words of them. Use split='words', or put spaces around the marks.",
+                "inputs look like raw text: punctuation marks are attached to words, which "
+                "makes them different words. Use split='words', or put spaces around the "
+                "marks.",
                 stacklevel,
             )
-    # Python's regular expressions count no further than this.
+    # Python's regular expressions cannot count further than this.
     if split != "character" and re.search(
         _NEITHER_SPACE_NOR_MARK + b"{%d}" % min(2 * most + 1, _BYTES), sample
     ):

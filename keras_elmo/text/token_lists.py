@@ -1,4 +1,4 @@
-"""Texts in any collection, split or not, to lists of tokens."""
+"""Converts texts in any collection, split or not, to lists of tokens."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _EXPECTED = (
 def read_token_lists(
     texts: Any, split: Split, pad_token: str, max_tokens: int | None
 ) -> tuple[Iterator[TokenList], int | None]:
-    """The tokens of each text in UTF-8, as the layer has them, and the number of texts.
+    """The tokens of each text in UTF-8, as in the layer, and the number of texts.
 
-    Strings are split; lists of strings are tokens, without ``""`` and ``pad_token``. Of a
-    generator, which is read as its texts are needed, the number is ``None``.
+    Strings are split; lists of strings are tokens, without ``""`` and ``pad_token``. A
+    generator is read lazily, and its number of texts is ``None``.
     """
     values = _values(texts)
     padding = {b"", utf8(pad_token, "pad_token must be a string;")}
@@ -35,7 +35,7 @@ def read_token_lists(
 
 
 def _values(texts: Any) -> Any:
-    """The items of a collection, or a generator as it is."""
+    """The items of a collection, or the generator itself."""
     if isinstance(texts, (str, bytes)):
         raise TypeError(
             f"texts must be {_EXPECTED}; got the single text {texts!r:.100}. Put it into a "
@@ -60,7 +60,7 @@ def _tokens(value: Any, i: int, split: Split) -> Iterable[bytes]:
         return [t.encode("utf-8", "surrogateescape") for t in split_text(text, split)]
     if is_missing(value):
         raise ValueError(
-            f"texts[{i}] is missing ({value!r}). Leave it out, or use an empty string."
+            f"texts[{i}] is missing ({value!r}). Remove it, or use an empty string."
         )
     tokens = items_of(value)
     # What is no collection either is refused as the token that it is not.

@@ -195,7 +195,7 @@ def test_choices_are_those_of_the_library() -> None:
         ("embed in.txt a.npy --source {s} --mix", "has no trained mix"),
         (
             "embed in.txt a.npy --source {s} --column x",
-            "--column='x' is for JSON lines",
+            "--column='x' applies only to JSON Lines",
         ),
         ("evaluate nowhere in.txt", "source 'nowhere': there is no file"),
         ("evaluate {s} no.txt", "There is no text file 'no.txt'"),

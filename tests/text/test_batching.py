@@ -122,7 +122,7 @@ def test_without_a_seed_the_global_one_decides() -> None:
         ({"group_by_length": 1}, "group_by_length must be True or False; got 1"),
         ({"shuffle": "yes"}, "shuffle must be True or False; got 'yes'"),
         ({"shuffle": True, "seed": -1}, "seed must be an integer from 0 on"),
-        ({"seed": 3}, "seed=3 has an effect with shuffle=True only"),
+        ({"seed": 3}, "seed=3 applies only with shuffle=True"),
     ],
 )
 def test_refuses(arguments: dict[str, Any], message: str) -> None:

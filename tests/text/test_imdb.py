@@ -74,7 +74,7 @@ def test_what_is_not_there(directory: Path) -> None:
         imdb.load_imdb(directory / "nowhere")
     shutil.rmtree(directory / "aclImdb" / "test" / "pos")
     for data in (directory, packed(directory)):
-        with pytest.raises(ValueError, match=r"has no reviews .* in test/pos\. Give"):
+        with pytest.raises(ValueError, match=r"has no reviews .* in test/pos\. Pass"):
             imdb.load_imdb(data)
     for content in (archive.read_bytes()[:-200], b"no archive"):
         archive.write_bytes(content)

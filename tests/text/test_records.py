@@ -85,7 +85,7 @@ def test_csv_with_a_quote_that_does_not_end(
     limit = csv.field_size_limit()
     for text in (b"longer than twelve", b'"longer\nthan\ntwelve', b'"\n",' * 6):
         with pytest.raises(
-            ValueError, match=r"row that begins in line 3 is longer than 16 MiB\. This is n"
+            ValueError, match=r"row that starts in line 3 is longer than 16 MiB\. The file"
         ):
             read(path, b"text\nfine\n" + text, column="text")
     assert len(read(path, b"text\n" + b"abcdefgh\n" * 100, column="text")) == 100
@@ -95,18 +95,18 @@ def test_csv_with_a_quote_that_does_not_end(
 @pytest.mark.parametrize(
     ("name", "data", "options", "message"),
     [
-        ("a.csv", b"id,text\n", {"column": "x"}, "exactly one that .*, 'id', 'text'; got"),
-        ("a.csv", b"t,t\n", {"column": "t"}, "exactly one that .*, 't', 't'; got 't'"),
-        ("a.csv", b"id,text\n", {}, r"column must name the field .* read as csv"),
-        ("a.csv", b"", {"column": "t"}, "names, ; got 't'"),
-        ("a.csv", b'"a"b,t\n', {"column": "t"}, "must name the columns; it is not CSV"),
-        ("a.txt", b"x", {"column": "t"}, "column='t' is for JSON lines, CSV and C.*a.txt"),
         (
-            "a.fa",
-            b"",
-            {"column": "t"},
-            "column='t' is for JSON lines, CSV and CoNLL; .*FAST",
+            "a.csv",
+            b"id,text\n",
+            {"column": "x"},
+            "exactly one column .*, 'id', 'text'; got",
         ),
+        ("a.csv", b"t,t\n", {"column": "t"}, "exactly one column .*, 't', 't'; got 't'"),
+        ("a.csv", b"id,text\n", {}, r"column must name the field .* read as csv"),
+        ("a.csv", b"", {"column": "t"}, "which is empty; got 't'"),
+        ("a.csv", b'"a"b,t\n', {"column": "t"}, "must name the columns; it is not CSV"),
+        ("a.txt", b"x", {"column": "t"}, "applies only to JSON Lines, CSV and CoN.*a.txt"),
+        ("a.fa", b"", {"column": "t"}, "'t' applies only to JSON Lines, CSV and .*FASTA"),
         ("a.conllu", b"1", {"column": "X"}, "column must be one of ID, FORM, .*; got 'X'"),
         ("a.conllu", b"1", {"column": "11"}, "or its number; got '11'"),
         ("a.conll", b"x", {"column": "FORM"}, "column must be a number from 1 on; got 'FO"),

@@ -100,11 +100,14 @@ def test_keras_knows_the_number_of_steps() -> None:
     ("arguments", "message"),
     [
         ({"texts": []}, "texts must hold at least one text; got none"),
-        ({"column": "text"}, "input_format and column are for files; texts is a coll"),
+        (
+            {"column": "text"},
+            "input_format and column apply only to files; texts is a coll",
+        ),
         ({"max_tokens": 0}, "max_tokens must be a positive integer; got 0"),
         ({"batch_size": 2.5}, "batch_size must be a positive integer; got 2.5"),
         ({"labels": [1]}, "labels: expected one per text, 6; got 1"),
-        ({"seed": 1}, "seed=1 has an effect with shuffle=True only"),
+        ({"seed": 1}, "seed=1 applies only with shuffle=True"),
         ({"initial_epoch": -1}, "initial_epoch must be an integer from 0 on; got -1"),
         ({"initial_epoch": 1.0}, "initial_epoch must be an integer from 0 on; got 1.0"),
     ],

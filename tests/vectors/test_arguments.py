@@ -46,7 +46,7 @@ def test_shows_the_progress(
             {"texts": ["a b"], "on_error": "skip", "max_tokens": 1},
             "they contain no sentences",
         ),
-        ({"texts": ["a"], "column": "b"}, "input_format and column are for files"),
+        ({"texts": ["a"], "column": "b"}, "input_format and column apply only"),
         ({"layers": "best"}, "layers must be one of 'all', 'top', 'average', 'sum', 'mix'"),
         ({"pooled": 1}, "pooled must be True or False; got 1"),
         ({"dtype": "int8"}, "dtype must be one of 'float32', 'float16'; got"),
