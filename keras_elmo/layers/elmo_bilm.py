@@ -11,7 +11,7 @@ from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
-from keras_elmo.layers.distinct_words import distinct_words
+from keras_elmo.layers.distinct_words import distinct_words, encoded_in_chunks, lengths
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries, around_tokens
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
@@ -142,7 +142,7 @@ class ElmoBiLM(keras.Layer):
 
     def call(self, character_ids: Tensor, training: bool | None = None) -> Tensor:
         mask = token_mask(character_ids)  # (batch, time)
-        if backends.shapes_may_depend_on_values(training):
+        if backends.words_may_be_found(training, character_ids):
             words, places = distinct_words(character_ids)  # (words, length), (batch, time)
             vectors = self.word_vectors(words)  # (1 + words + 1, projection_dim)
             return self.layers_of_words(vectors, places, mask, training)
@@ -160,13 +160,21 @@ class ElmoBiLM(keras.Layer):
             Token vectors (1 + words + 1, projection_dim), the first and the last those of
             the begin and the end of sentence.
         """
+        if backends.has_static_shapes():
+            boundaries = self._encode(self.sentence_boundaries(character_ids[None, :0]))
+            words = encoded_in_chunks(
+                character_ids,
+                lambda words: self._encode(words[None])[0],
+                self._n_word_ids + self._widest,
+            )
+            return ops.concatenate([boundaries[0, :1], words, boundaries[0, 1:]], axis=0)
         bounded = self.sentence_boundaries(character_ids[None])  # (1, words + 2, length)
         return self._encode(self._cut(bounded))[0]  # (words + 2, projection_dim)
 
     def layers_of_words(
         self, vectors: Tensor, places: Tensor, mask: Tensor, training: bool | None = None
     ) -> Tensor:
-        """The other stages. On TensorFlow, no step works on padding.
+        """The other stages. Unless they carry states, no step works on padding.
 
         Args:
             vectors: As :meth:`word_vectors` returns them.
@@ -178,8 +186,7 @@ class ElmoBiLM(keras.Layer):
             What the call returns.
         """
         places = places + 1  # after the begin of sentence
-        is_packed = self.carried_state is None and backends.is_tensorflow()
-        if self.lstms is None or not is_packed:
+        if self.lstms is None or self.carried_state is not None:
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
             end = ops.shape(vectors)[0] - 1
             ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
@@ -199,14 +206,19 @@ class ElmoBiLM(keras.Layer):
         """Cuts words (1, words, length) after the first of the windows that are alike."""
         if not self.config.filters:
             return words
-        n_words = int(self.token_encoder.n_words > 0)  # ids before those of characters
         # Those where every word only repeats a character.
-        characters = words[..., n_words:]
-        changes = ops.any(characters[..., 1:] != characters[..., :-1], axis=(0, 1))
-        places = ops.arange(1, ops.shape(characters)[-1], dtype="int32")  # (length - 1,)
-        last = ops.max(ops.where(changes, places, 0))  # ()
-        widest = max(width for width, _ in self.config.filters)
-        return words[..., : n_words + last + widest]
+        last = ops.maximum(ops.max(lengths(words)), self._n_word_ids)  # ()
+        return words[..., : last + self._widest]
+
+    @property
+    def _n_word_ids(self) -> int:
+        """The number of ids of a token before those of its characters."""
+        return int(self.token_encoder.n_words > 0)
+
+    @property
+    def _widest(self) -> int:
+        """The width of the widest convolution."""
+        return max((width for width, _ in self.config.filters), default=1)
 
     def _through_lstms(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """The layers of token vectors (batch, time + 2, projection_dim)."""
