@@ -76,6 +76,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             - a directory or ``.zip`` archive with ``options.json`` (or
               ``*_options.json``) and one ``*.hdf5``, or that ``.hdf5`` file with its
               options next to it or named by ``options``.
+            - a directory or ``.zip`` archive of ELMoForManyLangs.
             - the directory of a checkpoint of bilm-tf, or its ``.index`` file.
             - the URL of a ``.zip``, ``.hdf5`` or ``.tar.gz`` file.
             - an :class:`ElmoConfig`, for random weights.
@@ -95,10 +96,11 @@ class ElmoEmbeddingLayer(keras.Layer):
             - ``"sentences"``: strings (batch,) or (batch, 1), which ``split`` splits.
             - ``"tokens"``: strings (batch, time), dense or ragged; a token may contain
               spaces.
-            - ``"character_ids"``: integers (batch, time, max_characters_per_token), 0
-              being padding; see :func:`~keras_elmo.batch_to_character_ids` and
-              :func:`~keras_elmo.text_dataset`. Works on every backend of Keras; strings
-              need TensorFlow.
+            - ``"character_ids"``: integers (batch, time, ids of a token), 0 being padding;
+              see :func:`~keras_elmo.batch_to_character_ids`,
+              :meth:`ElmoConfig.batch_to_ids` for models that have words or characters of
+              their own, and :func:`~keras_elmo.text_dataset`. Works on every backend of
+              Keras; strings need TensorFlow.
         fine_tune: The weights that ``trainable=True`` trains: ``"aggregation"``, the
             weights w and gamma of the mix, as in the modules elmo/2 and elmo/3;
             ``"lstm"``, the LSTMs too, as in elmo/1; ``"all"``, the token encoder too. Only

@@ -39,7 +39,7 @@ class Lexicon:
             end of sentence, begin and end of word, and padding, as among bytes. Row 0 is
             the unknown character. ``""`` is a row without a character. Empty for a model
             that reads words only.
-        special: Those of the words that stand for the begin of a sentence, its end and
+        special: Those of the words that stand for the start of a sentence, its end and
             words that are not known.
 
     Raises:
@@ -70,7 +70,7 @@ class Lexicon:
         missing = {*self.special} - {*self.words} if self.words else ()
         if missing or len(self.special) != 3:
             raise ValueError(
-                "lexicon: the words must include those for the begin of a sentence, its "
+                "lexicon: the words must include those for the start of a sentence, its "
                 f"end and unknown words, {', '.join(self.special):.200}; missing: "
                 f"{', '.join(sorted(missing)):.200}."
             )
@@ -128,7 +128,7 @@ class TokenIds:
     Attributes:
         length: The length of a row.
         largest: The largest id in each place of a row, int32 (length,).
-        boundary_words: The ids of the words begin and end of sentence; ``None`` without
+        boundary_words: The ids of the words start and end of sentence; ``None`` without
             words.
     """
 
@@ -189,7 +189,7 @@ class TokenIds:
 def boundary_ids(
     length: int, boundary_words: tuple[int, int] | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The rows of ids (length,) of the begin and of the end of a sentence."""
+    """The rows of ids (length,) of the start and of the end of a sentence."""
     words = [[]] * 2 if boundary_words is None else [[word] for word in boundary_words]
     n_characters = length - len(words[0])
     begin, end = (

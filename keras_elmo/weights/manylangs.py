@@ -1,7 +1,7 @@
 """Models of ELMoForManyLangs: folders and NLPL's zip archives.
 
 Its tables, matrices and gates are put into the order of bilm-tf's arrays. The original puts
-the mark of a word's end before the word and that of its begin after it; here the table's
+the mark of a word's end before the word and that of its start after it; here the table's
 rows are exchanged, so that ids are as everywhere else.
 """
 
