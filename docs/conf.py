@@ -29,7 +29,7 @@ import keras_elmo
 
 _LOGGER = logging.getLogger(__name__)
 
-sys.path.insert(0, str(Path(__file__).parent))  # the extension "notebooks"
+sys.path.insert(0, str(Path(__file__).parent))  # the extensions "notebooks" and "play"
 _PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 URLS = tomllib.loads(_PYPROJECT.read_text("utf-8"))["project"]["urls"]
 
@@ -42,6 +42,7 @@ extensions = [
     "myst_nb",
     "notebooks",
     "notfound.extension",
+    "play",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
@@ -115,6 +116,7 @@ autodoc_type_aliases = {
     },
     "ElmoConfig": "~keras_elmo.ElmoConfig",
     "Layers": "~keras_elmo.vectors.options.Layers",
+    "Pooled": "~keras_elmo.vectors.options.Pooled",
     "OnError": "~keras_elmo.text.reader.OnError",
     "Model": "~keras_elmo.weights.sources.Model",
     "ArrayLike": "~numpy.typing.ArrayLike",

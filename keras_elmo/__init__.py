@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from keras_elmo.errors import SourceError, VerificationError
     from keras_elmo.hub.verification import verify
     from keras_elmo.layers.scalar_mix import ScalarMix
+    from keras_elmo.onnx.export import export_onnx
     from keras_elmo.text.characters import batch_to_character_ids
     from keras_elmo.text.tokenization import tokenize
     from keras_elmo.training.datasets import text_dataset
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "batch_to_character_ids",
     "compute_features",
+    "export_onnx",
     "list_models",
     "text_dataset",
     "tokenize",
@@ -56,6 +58,7 @@ _MODULES = {
     "VerificationError": "errors",
     "batch_to_character_ids": "text.characters",
     "compute_features": "vectors",
+    "export_onnx": "onnx.export",
     "list_models": "weights.named_models",
     "text_dataset": "training.datasets",
     "tokenize": "text.tokenization",

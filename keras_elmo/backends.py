@@ -41,11 +41,12 @@ def is_in_tensorflow_graph() -> bool:
     return not tf.executing_eagerly()
 
 
-def shapes_may_depend_on_values(training: bool | None) -> bool:
-    """Whether shapes in the current call may depend on its inputs' values.
+def words_may_be_found(training: bool | None, ids: Any) -> bool:
+    """Whether the current call can find the distinct words of ids, and their padding.
 
-    Not on JAX, in functions that XLA or PyTorch compiles, and in exports to ONNX, which
-    call layers with ``training=None``, unlike ``fit``, ``evaluate`` and ``predict``.
+    On JAX, if sizes are known and all sentences are on one device. Elsewhere, if shapes may
+    depend on values: not in functions that XLA or PyTorch compiles, and in exports to ONNX,
+    which call layers with ``training=None``, unlike ``fit``, ``evaluate`` and ``predict``.
     """
     if is_tensorflow():
         import tensorflow as tf
@@ -58,7 +59,28 @@ def shapes_may_depend_on_values(training: bool | None) -> bool:
     if str(keras.backend.backend()) == "torch":
         torch = sys.modules["torch"]
         return not (torch.jit.is_tracing() or torch.compiler.is_compiling())
-    return False
+    is_known = all(isinstance(size, int) and size for size in ids.shape)
+    return is_known and keras.distribution.distribution() is None
+
+
+def runs_operation_by_operation() -> bool:
+    """Whether TensorFlow runs a layer's operations as Python comes to them."""
+    if not is_tensorflow():
+        return False
+    import tensorflow as tf
+
+    # In such a scope variables have values for this call alone.
+    with keras.StatelessScope(initialize_variables=False) as scope:
+        return tf.executing_eagerly() and scope.original_scope is None
+
+
+def tensorflow_function(
+    function: Callable[[Any], Any], shape: tuple[int | None, ...], dtype: Any
+) -> Callable[[Any], Any]:
+    """A ``tf.function`` with one trace."""
+    import tensorflow as tf
+
+    return tf.function(function, [tf.TensorSpec(shape, dtype)], autograph=False)
 
 
 def compiled(
@@ -66,10 +88,7 @@ def compiled(
 ) -> Callable[[Any], Any]:
     """Compiles a function that uses a layer, from and to NumPy; PyTorch runs it eagerly."""
     if is_tensorflow():
-        import tensorflow as tf
-
-        signature = [tf.TensorSpec(shape, dtype)]
-        run = tf.function(function, signature, autograph=False)
+        run = tensorflow_function(function, shape, dtype)
     elif has_static_shapes():
         import jax
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, Self, get_args
 
@@ -70,10 +71,13 @@ class ElmoEmbeddingLayer(keras.Layer):
               as ``kaggle://...``, on Kaggle; or its directory or ``.tar.gz`` archive. The
               scalar mix starts from the module's.
             - the name of a model: ``"mini"``, which comes with the package, or one to
-              download, such as ``"original"``; see :func:`~keras_elmo.list_models`.
+              download, such as ``"original"``; see :func:`~keras_elmo.list_models`. Or the
+              number of a model at NLPL, such as ``"nlpl:136"``.
             - a directory or ``.zip`` archive with ``options.json`` (or
               ``*_options.json``) and one ``*.hdf5``, or that ``.hdf5`` file with its
-              options next to it.
+              options next to it or named by ``options``.
+            - a directory or ``.zip`` archive of ELMoForManyLangs.
+            - the directory of a checkpoint of bilm-tf, or its ``.index`` file.
             - the URL of a ``.zip``, ``.hdf5`` or ``.tar.gz`` file.
             - an :class:`ElmoConfig`, for random weights.
         output_mode: The output, where D is twice the projection (1024 in the released
@@ -92,10 +96,11 @@ class ElmoEmbeddingLayer(keras.Layer):
             - ``"sentences"``: strings (batch,) or (batch, 1), which ``split`` splits.
             - ``"tokens"``: strings (batch, time), dense or ragged; a token may contain
               spaces.
-            - ``"character_ids"``: integers (batch, time, max_characters_per_token), 0
-              being padding; see :func:`~keras_elmo.batch_to_character_ids` and
-              :func:`~keras_elmo.text_dataset`. Works on every backend of Keras; strings
-              need TensorFlow.
+            - ``"character_ids"``: integers (batch, time, ids of a token), 0 being padding;
+              see :func:`~keras_elmo.batch_to_character_ids`,
+              :meth:`ElmoConfig.batch_to_ids` for models that have words or characters of
+              their own, and :func:`~keras_elmo.text_dataset`. Works on every backend of
+              Keras; strings need TensorFlow.
         fine_tune: The weights that ``trainable=True`` trains: ``"aggregation"``, the
             weights w and gamma of the mix, as in the modules elmo/2 and elmo/3;
             ``"lstm"``, the LSTMs too, as in elmo/1; ``"all"``, the token encoder too. Only
@@ -138,6 +143,9 @@ class ElmoEmbeddingLayer(keras.Layer):
             start of sentence, right before the first token, and the end of sentence, right
             after the last one, as in AllenNLP: two more steps. In a sentence without
             tokens, both come first.
+        options: The path or URL of the ``options.json`` of a ``source`` that is an
+            ``.hdf5`` file, as in AllenNLP's ``Elmo(options_file, weight_file)``; ``None``
+            for the options next to it.
         **kwargs: Arguments of every Keras layer: ``name``, ``dtype``, ``trainable``. The
             dtype is that of the computation; a dtype of the inputs, as in
             ``hub.KerasLayer(..., dtype=tf.string)``, counts as left out.
@@ -186,6 +194,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         split: Split = "space",
         output_sequence_length: int | None = None,
         keep_sentence_boundaries: bool = False,
+        options: PathLike | None = None,
         **kwargs: Any,
     ) -> None:
         backends.warn_of_keras_2()
@@ -219,7 +228,7 @@ class ElmoEmbeddingLayer(keras.Layer):
                     "output_sequence_length cuts sentences, as max_tokens does; got both. "
                     "Leave max_tokens out."
                 )
-        self._engine, arrays = self._load_engine(source)
+        self._engine, arrays = self._load_engine(source, options)
         self.config: ElmoConfig | None = getattr(self._engine, "config", None)
         self.n_layers, self.output_dim = self._engine.n_layers, self._engine.output_dim
         self.max_characters_per_token = self._engine.max_characters_per_token
@@ -229,6 +238,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             max_tokens,
             self.max_characters_per_token,
             split,
+            None if self.config is None else self.config.lexicon,
             name="character_ids",
         )
         self.split = split
@@ -244,8 +254,15 @@ class ElmoEmbeddingLayer(keras.Layer):
         type(self).trainable.fset(self, self.trainable)
         self._create_weights(arrays)
 
-    def _load_engine(self, source: Any) -> tuple[Engine, dict[str, NDArray[np.float32]]]:
+    def _load_engine(
+        self, source: Any, options: PathLike | None
+    ) -> tuple[Engine, dict[str, NDArray[np.float32]]]:
         """The engine without weights, and the arrays of the source."""
+        if options is not None and (self.engine == "hub" or isinstance(source, ElmoConfig)):
+            raise ValueError(
+                f"options={options!r} is for a source that is an .hdf5 file; got "
+                f"source={source!r:.200} with engine={self.engine!r}. Leave options out."
+            )
         if self.engine == "hub":
             HubEngine.check(
                 self.fine_tune,
@@ -259,7 +276,7 @@ class ElmoEmbeddingLayer(keras.Layer):
         if isinstance(source, ElmoConfig):
             config, arrays = source, {}
         else:
-            config, loaded, _ = load_verified(source)
+            config, loaded, _ = load_verified(source, options)
             arrays = dict(loaded)  # creating weights removes some
         engine = NativeEngine(
             config,
@@ -297,6 +314,9 @@ class ElmoEmbeddingLayer(keras.Layer):
         inputs = self.character_ids.checked(inputs)
         if self._output.pooled:
             return super().__call__(inputs, **kwargs)
+        if backends.is_tensorflow() and not isinstance(inputs, keras.KerasTensor):
+            output = super().__call__(inputs, **kwargs)
+            return (output, output._keras_mask) if return_mask else output
         # In a functional model the mask must be the output of an operation: here a second
         # output, because another operation would appear in the summary. (Masks attached to
         # tensors are not enough: MultiHeadAttention removes them from its inputs.)
@@ -311,9 +331,37 @@ class ElmoEmbeddingLayer(keras.Layer):
     def call(
         self, inputs: Tensor, training: bool | None = None, return_mask: bool = False
     ) -> Any:
-        tokens = self.with_length(self.character_ids.tokens(inputs))
-        output, mask = self._outputs_of_tokens(tokens, training)
+        if backends.runs_operation_by_operation():
+            output, mask = self._compiled_outputs(inputs, bool(training))
+        else:
+            output, mask = self._outputs(inputs, training)
+        if backends.is_tensorflow() and not self._output.pooled:
+            output._keras_mask = mask  # or Keras would split the sentences once more
         return (output, mask) if return_mask else output
+
+    def _outputs(self, inputs: Tensor, training: bool | None) -> tuple[Tensor, Tensor]:
+        tokens = self.with_length(self.character_ids.tokens(inputs))
+        return self._outputs_of_tokens(tokens, training)
+
+    def _compiled_outputs(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor]:
+        """The outputs of a bare call, by a program for inputs of any length."""
+        rows = inputs.shape[0] if self.stateful else None
+        shape = (rows, None, *inputs.shape[2:])[: len(inputs.shape)]
+        # What else a program depends on.
+        words = getattr(self.vocabulary_cache, "table", None) is not None
+        trainable = tuple(variable.trainable for variable in self.variables)
+        return self._programs(shape, inputs.dtype, training, words, trainable)(inputs)
+
+    @cached_property
+    def _programs(self) -> Callable[..., Callable[[Tensor], tuple[Tensor, Tensor]]]:
+        @functools.cache
+        def program(
+            shape: tuple[int | None, ...], dtype: Any, training: bool, *_: Any
+        ) -> Any:
+            run = functools.partial(self._outputs, training=training)
+            return backends.tensorflow_function(run, shape, dtype)
+
+        return program
 
     def _outputs_of_tokens(
         self, tokens: Tensor, training: bool | None = False

@@ -29,14 +29,14 @@ class Program:
 
     def __init__(self, layer: Any) -> None:
         self.pooled = layer.masked_mean is not None
-        shapes = layer.compute_output_shape((None, None, layer.max_characters_per_token))
+        self._token_ids = layer.character_ids.token_ids
+        shapes = layer.compute_output_shape((None, None, self._token_ids.length))
         self.shape = shapes[1 if self.pooled else 2 :]
-        self._id_length = None
+        self._takes_ids = layer.input_mode == "character_ids"
         shape: tuple[int | None, ...] = (None, None)
-        if layer.input_mode == "character_ids":
-            self._id_length = layer.max_characters_per_token
-            shape = (None, None, self._id_length)
-        dtype = "string" if self._id_length is None else "int32"
+        if self._takes_ids:
+            shape = (None, None, self._token_ids.length)
+        dtype = "int32" if self._takes_ids else "string"
         self._run = backends.compiled(layer._outputs_of_tokens, layer, shape, dtype)
 
     def __call__(self, texts: Sequence[TokenList]) -> list[Floats]:
@@ -52,10 +52,10 @@ class Program:
         return [rows[kept] for rows, kept in zip(outputs, mask, strict=True)]
 
     def _batch(self, texts: Sequence[TokenList], n_steps: int) -> NDArray[Any]:
-        if self._id_length is not None:
+        if self._takes_ids:
             steps = np.full(len(texts), n_steps)
-            ids = SentenceIds(texts, steps, self._id_length)
-            return ids(np.arange(len(texts)))  # (batch, time, id_length)
+            ids = SentenceIds(texts, steps, self._token_ids)
+            return ids(np.arange(len(texts)))  # (batch, time, length)
         tokens = np.full((len(texts), n_steps), b"", object)  # (batch, time)
         for row, text in zip(tokens, texts, strict=True):
             row[: len(text)] = text

@@ -65,6 +65,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             for the limit of the layer if ``source`` is one.
         batch_size: The most texts in a batch.
         verbose: The progress bar, as for :meth:`~keras_elmo.ElmoEmbeddingLayer.encode`.
+        options: The ``options.json`` of a ``source`` that is an ``.hdf5`` file; by default
+            the one next to it.
 
     Attributes:
         layer_: The layer.
@@ -83,6 +85,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         max_tokens: int | None = None,
         batch_size: int = 32,
         verbose: Any = 0,
+        options: PathLike | None = None,
     ) -> None:
         self.source = source
         self.output_mode = output_mode
@@ -90,6 +93,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.max_tokens = max_tokens
         self.batch_size = batch_size
         self.verbose = verbose
+        self.options = options
 
     def fit(self, X: Any = None, y: Any = None) -> Self:  # noqa: N803
         """Loads the model.
@@ -110,8 +114,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_one_of("split", self.split, get_args(Split))
         if self.max_tokens is not None:
             check_positive_integer("max_tokens", self.max_tokens)
-        self._loaded_from = self.source, mode
-        self.layer_ = embedding_layer(self.source, mode, allow_untrained_mix=True)
+        self._loaded_from = self.source, mode, True, self.options
+        self.layer_ = embedding_layer(*self._loaded_from)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
@@ -148,7 +152,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        source, _ = state.get("_loaded_from", (None, None))
+        source, *_ = state.get("_loaded_from", (None,))
         if isinstance(source, str | os.PathLike):
             del state["layer_"]
         return state
@@ -156,4 +160,4 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "_loaded_from" in state and "layer_" not in state:
-            self.layer_ = embedding_layer(*self._loaded_from, allow_untrained_mix=True)
+            self.layer_ = embedding_layer(*self._loaded_from)

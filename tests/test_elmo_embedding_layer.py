@@ -352,6 +352,23 @@ def test_models_of_keras_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.tensorflow
+def test_in_a_function(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AutoGraph, which takes apart what a function calls, knows all that it meets."""
+    import tensorflow as tf
+    from tensorflow.python.autograph.impl import conversion
+    from tensorflow.python.autograph.pyct.cache import UnboundInstanceCache
+
+    monkeypatch.setenv("AUTOGRAPH_STRICT_CONVERSION", "1")  # errors in place of warnings
+    monkeypatch.setattr(conversion, "_ALLOWLIST_CACHE", UnboundInstanceCache())
+    layer = ElmoEmbeddingLayer(source, "elmo")
+    together = tf.function(lambda x: (layer(x), layer.compute_mask(x), layer(SENTENCES)))
+    output, mask, of_lists = together(to_tensor(SENTENCES))
+    np.testing.assert_allclose(output, layer(SENTENCES), atol=1e-6)
+    np.testing.assert_allclose(of_lists, output, atol=1e-6)
+    np.testing.assert_array_equal(mask, MASK)
+
+
+@pytest.mark.tensorflow
 def test_two_layers_and_one_layer_twice(source: str) -> None:
     left, right = symbolic("sentences"), symbolic("sentences")
     first = ElmoEmbeddingLayer(source, "elmo")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "keras_elmo"
 ENTRANCES = {"__init__", "__main__", "imports"}  # start others; nothing is computed there
 COLUMNS = {"training": 0, "pretraining": 2, "layers": 0, "weights": 2, "backends": 0}
-COLUMNS |= {"types": 0, "errors": 2, "elmo_embedding_layer": 0}
+COLUMNS |= {"types": 0, "errors": 2, "onnx": 0, "elmo_embedding_layer": 0}
 WIDTH, HEIGHT, PITCH = 9.8, 2.3, 3.4  # of a box, and from floor to floor
 STEP = WIDTH + 1  # from column to column
 

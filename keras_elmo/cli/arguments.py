@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and sizes to read."""
+"""Arguments that several commands share, and numbers to read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 SOURCE = (
     "what ElmoEmbeddingLayer takes: the name of a model (see 'keras-elmo list'), a "
     "directory, .zip archive or .hdf5 file, the directory or .tar.gz archive of a TF1 Hub "
-    "module, the URL of such a file, or a handle on TF-Hub or Kaggle"
+    "module, the directory of a checkpoint of bilm-tf, the URL of such a file, or a handle "
+    "on TF-Hub or Kaggle"
 )
 SPLITS = ("space", "words", "character")
 DOWNLOADS = "A model that is not on this machine is downloaded into the cache, once."
@@ -24,8 +25,27 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help=SOURCE)
+def add_source(parser: Any, name: str = "source", text: str = SOURCE, **more: Any) -> None:
+    action = parser.add_argument(name, metavar="SOURCE", help=text, **more)
+    action.completer = _complete_source  # for argcomplete
+
+
+def _complete_source(prefix: str, **_: object) -> list[str]:
+    from argcomplete.completers import FilesCompleter
+
+    from keras_elmo.weights.named_models import MODELS
+
+    names = [name for name in MODELS if name.startswith(prefix)]
+    return [*names, *FilesCompleter()(prefix)]
+
+
+def add_options(parser: Any, source: str = "SOURCE") -> None:
+    parser.add_argument(
+        "--options",
+        metavar="FILE",
+        help=f"the options.json, a path or URL, of a {source} that is an .hdf5 file "
+        "(default: the one next to it)",
+    )
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +54,25 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         nargs="+",
         help="a text file (.gz is unpacked), a directory with *.txt files, or a pattern; "
-        "one sentence in a line",
+        "one sentence in a line; or another format, see --format",
+    )
+
+
+FORMATS = ("text", "jsonl", "csv", "tsv", "fasta", "conllu", "conll")
+
+
+def add_format(parser: Any, name: str) -> None:
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        dest="input_format",
+        help=f"what {name} holds (default: what its suffix says, else text)",
+    )
+    parser.add_argument(
+        "--column",
+        metavar="NAME",
+        help="the field of JSON lines or CSV that is the text; or the column of CoNLL-U "
+        "(FORM by default) or CoNLL with the words, by name or number",
     )
 
 
@@ -75,8 +113,6 @@ def add_choice(parser: Any, name: str, choices: tuple[str, ...], **more: Any) ->
     parser.add_argument(name, choices=choices, default=choices[0], **more)
 
 
-def readable_size(n_bytes: int) -> str:
-    """A number of bytes as one reads it: ``54.4 MB``, ``1.2 kB``."""
-    if n_bytes >= 1_000_000:
-        return f"{n_bytes / 1e6:,.1f} MB"
-    return f"{n_bytes / 1e3:,.1f} kB"
+def counted(number: int, noun: str) -> str:
+    """``1 sentence``, ``2,000 sentences``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -13,7 +13,7 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.errors import SourceError, VerificationError
 from keras_elmo.hub.saved_model import servable, write_servable
 from keras_elmo.hub.verification import load_verified
-from keras_elmo.text.characters import batch_to_character_ids
+from keras_elmo.pretraining.softmax_file import has_softmax, load_softmax, save_softmax
 from keras_elmo.types import InputMode, OutputMode, Tensor
 from keras_elmo.weights.sources import save_model
 
@@ -27,17 +27,27 @@ class Conversion:
     # Of different lengths, with characters of several bytes.
     sentences = ("The cat sat on the mat .", "Bank", "a naïve café in 北京")
 
-    def __init__(self, source: str, output_mode: OutputMode, input_mode: InputMode) -> None:
+    def __init__(
+        self,
+        source: str,
+        output_mode: OutputMode,
+        input_mode: InputMode,
+        options: str | None = None,
+    ) -> None:
         import tensorflow as tf
 
-        self.model = load_verified(source)
+        self.model = load_verified(source, options)
         try:
             self.layer = ElmoEmbeddingLayer(self.model.config, output_mode, input_mode)
         except ValueError as error:
             raise SourceError(f"source {source!r}: {error}") from error
         self.layer.use_arrays(self.model.arrays)
+        config, _, path = self.model
+        self.softmax = (
+            load_softmax(path, config.projection_dim) if has_softmax(path) else None
+        )
         tokens = [sentence.split(" ") for sentence in self.sentences]
-        ids = batch_to_character_ids(tokens, self.layer.max_characters_per_token)
+        ids = self.model.config.batch_to_ids(tokens)
         self._lengths = [len(row) for row in tokens]
         self._probes = {  # the sentences in the forms that layers take
             "sentences": tf.constant(self.sentences),
@@ -53,6 +63,8 @@ class Conversion:
         probe = self._probes[self.layer.input_mode]
         if to == "hdf5":
             save_model(path, config, {name: arrays[name] for name in config.array_shapes()})
+            if self.softmax is not None:
+                save_softmax(path, self.softmax)
             again = ElmoEmbeddingLayer(path, "layers")
         elif to == "keras":
             shape = [None, *probe.shape[2:]][: probe.ndim - 1]

@@ -12,9 +12,9 @@ from keras_elmo.cli.arguments import (
     DOWNLOADS,
     UsageError,
     add_flag,
+    add_options,
     add_quiet,
     add_source,
-    readable_size,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ DETAILS = (
     "The written model is loaded again and its output compared before it gets its name: "
     f"in the end there is all of OUT, or nothing. {DOWNLOADS}"
 )
+EXAMPLES = (
+    "path/to/module elmo",
+    "mini elmo.keras --output-mode elmo",
+    "original elmo --to savedmodel",
+)
 
 OUTPUT_MODES = (
     *("default", "elmo", "word_emb", "lstm_outputs1", "lstm_outputs2"),
@@ -34,7 +39,7 @@ INPUT_MODES = ("sentences", "tokens", "character_ids")
 
 # What a directory may hold that --force replaces.
 _FILES = {
-    "hdf5": {"options.json", "weights.hdf5"},
+    "hdf5": {"options.json", "weights.hdf5", "vocabulary.txt", "softmax.npz"},
     "savedmodel": {"saved_model.pb", "fingerprint.pb", "variables", "assets"},
 }
 
@@ -61,13 +66,15 @@ _EXAMPLES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     parser.add_argument(
         "out", metavar="OUT", type=Path, help="where to; its directory must exist"
     )
     parser.add_argument(
         "--to",
         choices=("hdf5", "keras", "savedmodel"),
-        help="hdf5, a directory with options.json and weights.hdf5 (the default); keras, a "
+        help="hdf5, a directory with options.json, weights.hdf5 and the softmax if SOURCE "
+        "has one (the default), for models of characters or of words, not both; keras, a "
         "Keras model from strings to the output (the default if OUT ends in .keras); "
         "savedmodel, the same as a directory for TensorFlow alone, with the signatures of "
         "the TF-Hub modules",
@@ -86,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(
     source: str,
+    options: str | None,
     out: Path,
     to: str | None,
     output_mode: OutputMode | None,
@@ -100,6 +108,8 @@ def run(
             "--to keras and --to savedmodel"
         )
     _check_target(out, to, force)
+    from rich.filesize import decimal
+
     from keras_elmo.cli.conversion import Conversion
     from keras_elmo.cli.info import mix_of, size_on_disk
 
@@ -107,19 +117,23 @@ def run(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
         # HDF5 has no place for the mix: what it mixes is compared.
         output = "layers" if to == "hdf5" else output_mode or "default"
-        conversion = Conversion(source, output, input_mode or "sentences")
+        conversion = Conversion(source, output, input_mode or "sentences", options)
         written = Path(folder, f"new{out.suffix}")
         difference = conversion.write(to, written)
         _check_target(out, to, force)  # again: downloads take their time
         _put(written, out)
     if quiet:
         return
+    found = f"differ by at most {difference:.1e} of the largest value"
+    found = found if difference else "are equal"
     print(
-        f"Wrote {str(out)!r} ({readable_size(size_on_disk(out))}).\n"
+        f"Wrote {str(out)!r} ({decimal(size_on_disk(out))}).\n"
         "Checked: loaded again, it gives the same vectors for "
-        f"{len(conversion.sentences)} sentences (they differ by at most {difference:.1e} "
-        "of the largest value)."
+        f"{len(conversion.sentences)} sentences (they {found})."
     )
+    if to == "hdf5" and conversion.softmax is not None:
+        words = len(conversion.softmax.vocabulary)
+        print(f"With it: the softmax for {words:,} words, in softmax.npz.")
     mix = mix_of(conversion.model.arrays)
     if to == "hdf5" and mix is not None:
         print(

@@ -16,11 +16,16 @@ from keras_elmo.cli.arguments import (
     UsageError,
     add_choice,
     add_flag,
+    add_format,
     add_number,
+    add_options,
     add_quiet,
+    add_source,
     add_split,
-    readable_size,
+    counted,
+    positive_integer,
 )
+from keras_elmo.cli.terminal import print_rows
 from keras_elmo.errors import BadLinesError
 
 if TYPE_CHECKING:
@@ -31,6 +36,12 @@ DETAILS = (
     "OUTPUT gets its name when it is complete. Stopped, killed, or out of disk or memory, "
     f"the same command continues where it stopped. {DOWNLOADS}"
 )
+EXAMPLES = (
+    "texts.txt vectors.hdf5 --source mini",
+    "texts.txt.gz means.parquet --source original --pooled --average",
+    "reviews.csv reviews.npy --source mini --column text --split words",
+    "texts.txt vectors.hdf5 --source original --dry-run",
+)
 
 SUFFIXES = (".hdf5", ".h5", ".npy", ".parquet")
 
@@ -40,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "texts",
         metavar="INPUT",
         help="a text file with a sentence in each line; JSON lines (.jsonl) or CSV (.csv, "
-        ".tsv) with --column; plain or compressed by gzip; or -, for standard input",
+        ".tsv) with --column; proteins in FASTA (.fasta, .fa, .faa, .fas); words in "
+        "CoNLL-U (.conllu) or columns (.conll); plain or compressed by gzip; or -, for "
+        "standard input",
     )
     parser.add_argument(
         "path",
@@ -49,22 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="HDF5 (.hdf5, .h5) as AllenNLP's command elmo wrote it, NumPy (.npy), or, "
         "with --pooled, Parquet (.parquet)",
     )
-    parser.add_argument(
-        "--source", required=True, help=f"{SOURCE}; or a saved Keras model (.keras)"
-    )
-    _add_vectors(parser)
-    _add_input(parser)
-    keep = parser.add_mutually_exclusive_group()
-    add_flag(
-        keep,
-        "--use-sentence-keys",
-        dest="sentence_keys",
-        help="name the datasets of an HDF5 file by their sentences, not by their numbers",
-    )
-    add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
+    text = f"{SOURCE}; or a saved Keras model (.keras)"
+    add_source(parser, "--source", text, required=True)
+    add_options(parser)
+    _add_input(parser.add_argument_group("what INPUT holds"))
+    _add_vectors(parser.add_argument_group("which vectors to write"))
+    memory = parser.add_argument_group("memory")
     most = "the most {} to compute at once; fewer take less memory"
-    add_number(parser, "--batch-size", 128, most.format("sentences"))
-    add_number(parser, "--token-budget", 16384, most.format("tokens, padding included,"))
+    add_number(memory, "--batch-size", 128, most.format("sentences"))
+    add_number(memory, "--token-budget", 16384, most.format("tokens, padding included,"))
     add_flag(
         parser,
         "--dry-run",
@@ -84,34 +90,43 @@ def _output(text: str) -> Path:
     return path
 
 
-def _add_vectors(parser: argparse.ArgumentParser) -> None:
+def _add_vectors(parser: Any) -> None:
     layers = parser.add_mutually_exclusive_group()
     parser.set_defaults(layers="all")
     for name, kept in (
         ("all", "the vectors of each layer (the default)"),
         ("top", "those of the last layer"),
         ("average", "the mean of the layers"),
+        ("sum", "the sum of the layers"),
         ("mix", "the trained mix of a saved layer or TF1 Hub module"),
     ):
         what: Any = {"const": name, "dest": "layers", "help": f"keep {kept}"}
         layers.add_argument(f"--{name}", action="store_const", **what)
-    add_flag(
-        parser, "--pooled", help="keep one vector for a sentence, the mean of its tokens'"
+    parser.add_argument(
+        "--pooled",
+        nargs="?",
+        choices=("mean", "sum"),
+        const="mean",
+        default=False,
+        help="keep one vector for a sentence, the mean (the default) or sum of its tokens'",
     )
     add_choice(parser, "--dtype", ("float32", "float16"), help="how to store the numbers")
+    keep = parser.add_mutually_exclusive_group()
+    add_flag(
+        keep,
+        "--use-sentence-keys",
+        dest="sentence_keys",
+        default=None,
+        help="name the datasets of an HDF5 file by their sentences, not by their numbers; "
+        "those of FASTA and CoNLL-U are named by their ids in any case",
+    )
+    add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        choices=("text", "jsonl", "csv", "tsv"),
-        dest="input_format",
-        help="what INPUT holds (default: what its suffix says, else text)",
-    )
-    parser.add_argument(
-        "--column", metavar="NAME", help="the field of JSON lines or CSV that is the text"
-    )
-    add_split(parser, None, "space, or that of the layer in a .keras SOURCE")
+def _add_input(parser: Any) -> None:
+    add_format(parser, "INPUT")
+    default = "space, character for FASTA, or that of the layer in a .keras SOURCE"
+    add_split(parser, None, default)
     add_choice(
         parser,
         "--on-error",
@@ -120,37 +135,59 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         "is computed; repair, cut lines that are too long and replace what is not UTF-8, "
         "so that numbers stay those of the lines; skip, leave them out",
     )
-    add_number(parser, "--max-tokens", 10_000, "lines with more tokens are too long")
+    parser.add_argument(
+        "--max-tokens",
+        type=positive_integer,
+        metavar="N",
+        help="texts with more tokens are too long (default: 10000, in FASTA 50000)",
+    )
 
 
 def run(
-    texts: str, path: Path, source: str, dry_run: bool, quiet: bool, **options: Any
+    texts: str,
+    path: Path,
+    source: str,
+    options: str | None,
+    dry_run: bool,
+    quiet: bool,
+    **settings: Any,
 ) -> None:
     kind = path.suffix.lower()
-    if kind == ".parquet" and not options["pooled"]:
+    if kind == ".parquet" and not settings["pooled"]:
         raise UsageError("a Parquet file needs --pooled: its rows are of one length")
-    if options["sentence_keys"] and kind not in (".hdf5", ".h5"):
+    if settings["sentence_keys"] and kind not in (".hdf5", ".h5"):
         raise UsageError(f"--use-sentence-keys is for HDF5, not {kind}")
+    from rich.filesize import decimal
+
     from keras_elmo.vectors.compute import Job
     from keras_elmo.vectors.estimate import estimate_job
     from keras_elmo.vectors.options import Options
+    from keras_elmo.vectors.vectors import embedding_layer
 
+    job_options = Options(**settings)
+    model: Any = source
+    if options is not None:
+        model = embedding_layer(source, job_options.output_mode, options=options)
     try:
         with _as_file(texts, path) as file:
-            job = Job(source, file, path, Options(**options))
+            job = Job(model, file, path, job_options)
             if dry_run:
-                print(_as_text(estimate_job(job)))
+                print_rows(_rows(estimate_job(job)))
                 return
-            job.run(progress=not quiet)
+            has_written = job.run(progress=not quiet)
     except BadLinesError as error:
-        lines = "1 line" if error.n_bad_lines == 1 else f"{error.n_bad_lines:,} lines"
         raise ValueError(  # the lines have been logged
-            f"{lines} of {texts!r} cannot be embedded unchanged. Correct the input, or "
-            "use --on-error repair or --on-error skip."
+            f"{counted(error.n_bad_lines, 'line')} of {texts!r} cannot be embedded "
+            "unchanged. Correct the input, or use --on-error repair or --on-error skip."
         ) from error
     if not quiet:
-        n_sentences, n_tokens = len(job.corpus.n_tokens), int(job.corpus.n_tokens.sum())
-        print(f"{n_sentences:,} sentences of {n_tokens:,} tokens are in {str(path)!r}.")
+        lengths = job.corpus.n_tokens
+        n_sentences, n_tokens = len(lengths), int(lengths.sum())
+        content = f"{counted(n_sentences, 'sentence')}, {counted(n_tokens, 'token')}"
+        if has_written:
+            print(f"Wrote {str(path)!r} ({decimal(path.stat().st_size)}): {content}.")
+        else:
+            print(f"{str(path)!r} is finished ({content}). Nothing was written.")
 
 
 @contextlib.contextmanager
@@ -173,26 +210,26 @@ def _as_file(corpus: str, out: Path) -> Iterator[Path]:
             path.unlink(missing_ok=True)
 
 
-def _as_text(estimate: Estimate) -> str:
-    rows = {
+def _rows(estimate: Estimate) -> dict[str, str]:
+    from rich.filesize import decimal
+
+    return {
         "sentences": f"{estimate.n_sentences:,}",
         "tokens": f"{estimate.n_tokens:,}, {estimate.longest:,} in the longest sentence",
-        "file": readable_size(estimate.n_bytes),
-        "room": f"{readable_size(estimate.n_bytes_needed)} needed, "
-        f"{readable_size(estimate.n_bytes_free)} free",
+        "file": decimal(estimate.n_bytes),
+        "room": f"{decimal(estimate.n_bytes_needed)} needed, "
+        f"{decimal(estimate.n_bytes_free)} free",
         "rate": f"{estimate.tokens_per_second:,.0f} tokens/s, measured on "
         f"{estimate.n_tokens_sampled:,} here and now",
-        "to do": f"{estimate.n_tokens_left:,} tokens",
+        "to do": counted(estimate.n_tokens_left, "token"),
         "time": _duration(estimate.seconds),
     }
-    return "\n".join(f"{name:11}{value}" for name, value in rows.items())
 
 
 def _duration(seconds: float) -> str:
     """A time to read: ``40 seconds``, ``2 hours 5 minutes``."""
-    if seconds < 60:
-        return f"{seconds:.0f} seconds"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} minutes"
-    return f"{minutes // 60:,} hours {minutes % 60} minutes"
+    if round(seconds) < 60:
+        return counted(round(seconds), "second")
+    hours, minutes = divmod(round(seconds / 60), 60)
+    parts = ((hours, "hour"), (minutes, "minute"))
+    return " ".join(counted(number, unit) for number, unit in parts if number)

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_elmo.cli.arguments import (
     add_choice,
+    add_format,
     add_json,
     add_number,
+    add_options,
     add_source,
     add_split,
     add_texts,
 )
+from keras_elmo.cli.terminal import is_terminal, print_rows
 
 if TYPE_CHECKING:
     from keras_elmo.pretraining.windows import SentenceState
-    from keras_elmo.types import Split
 
 SUMMARY = "compute a model's perplexity on text files"
 DETAILS = (
     "The model needs the softmax that it was trained with, as 'keras-elmo train' writes "
-    "it; released models come without one."
+    "it and a checkpoint of bilm-tf has it; released models come without one."
+)
+EXAMPLES = (
+    "my_elmo heldout.txt",
+    "mini 'heldout/*.txt' --split words --json",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="the words that SOURCE predicts, one in a line (default: the file next to it)",
+    )
     add_texts(parser)
-    add_split(parser, "space", "space")
+    add_format(parser, "TEXT")
+    add_split(parser, None, "space, and character for FASTA")
     add_choice(
         parser,
         "--sentence-state",
@@ -47,14 +61,14 @@ def run(
     texts: Sequence[str],
     sentence_state: SentenceState,
     batch_size: int,
-    split: Split,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     from keras_elmo.pretraining import evaluate
 
-    found = evaluate(source, texts, sentence_state, batch_size, split=split)._asdict()
+    settings["verbose"] = is_terminal(sys.stderr)
+    found = evaluate(source, texts, sentence_state, batch_size, **settings)._asdict()
     if as_json:
         print(json.dumps({"source": source, "perplexity": found}, indent=2))
-        return
-    for name, value in found.items():
-        print(f"{name:10}{value:10.2f}")
+    else:
+        print_rows({name: f"{value:10,.2f}" for name, value in found.items()})

@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_elmo.cli.arguments import DOWNLOADS, add_json, add_source, readable_size
+from keras_elmo.cli.arguments import (
+    DOWNLOADS,
+    add_json,
+    add_options,
+    add_source,
+    counted,
+)
+from keras_elmo.cli.terminal import print_rows
 
 if TYPE_CHECKING:
     from keras_elmo.config import ElmoConfig
@@ -18,9 +25,11 @@ if TYPE_CHECKING:
 
 SUMMARY = "describe a model"
 DETAILS = DOWNLOADS
+EXAMPLES = ("mini", "path/to/weights.hdf5", "https://tfhub.dev/google/elmo/3 --json")
 
 # The stage of an array, by the first part of its name; highways are numbered.
 _STAGES = {
+    "embedding": "word_embedding",
     "char_embed": "character_embedding",
     "CNN": "convolutions",
     "CNN_high": "highways",
@@ -31,29 +40,47 @@ _STAGES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
     add_json(parser)
 
 
-def run(source: str, as_json: bool) -> None:
+def run(source: str, options: str | None, as_json: bool) -> None:
     from keras_elmo.hub.sources import load_source
     from keras_elmo.weights.named_models import MODELS
 
-    config, arrays, path = load_source(source)
+    config, arrays, path = load_source(source, options=options)
     named = MODELS.get(source)
     found = {
         "source": source,
         "kind": _kind(path),
         "path": str(path.absolute()),
         "downloaded": (named is not None and named.embedded_path is None)
-        or "://" in source,
+        or "://" in source
+        or source.startswith("nlpl:"),
         "bytes": size_on_disk(path),
-        "configuration": dataclasses.asdict(config),
+        "configuration": _configuration(config),
         "output_dim": config.output_dim,
         "parameters": _parameters(config),
         "scalar_mix": mix_of(arrays),
         "named_model": None if named is None else dataclasses.asdict(named),
     }
-    print(json.dumps(found, indent=2) if as_json else _as_text(found))
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print(found)
+
+
+def _configuration(config: ElmoConfig) -> dict[str, Any]:
+    """The fields; of a lexicon, which only some models have, the numbers of its entries."""
+    entries = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in ("word_dim", "lexicon")
+    }
+    if config.lexicon is None:
+        return entries
+    numbers = {"word_dim": config.word_dim, "n_words": config.n_words}
+    return {**entries, **numbers, "n_characters": config.n_characters}
 
 
 def mix_of(arrays: Arrays) -> dict[str, Any] | None:
@@ -81,50 +108,72 @@ def size_on_disk(path: Path) -> int:
 
 
 def _kind(path: Path) -> str:
+    from keras_elmo.hub.bilm_checkpoint import find_checkpoint
     from keras_elmo.hub.tf_hub import is_tf_hub_module
+    from keras_elmo.weights.manylangs import is_manylangs
+    from keras_elmo.weights.sources import has_weights
 
     if is_tf_hub_module(path):
         return "TF1 Hub module"
-    return "zip archive" if path.suffix.lower() == ".zip" else "HDF5"
+    if path.suffix.lower() == ".zip":
+        return "zip archive"
+    if path.is_dir() and is_manylangs(file.name for file in path.iterdir()):
+        return "ELMoForManyLangs"
+    if not has_weights(path) and find_checkpoint(path) is not None:
+        return "checkpoint of bilm-tf"
+    return "HDF5"
 
 
 def _parameters(config: ElmoConfig) -> dict[str, int]:
     """The number of parameters of each stage, and of all together."""
     counts = dict.fromkeys(_STAGES.values(), 0)
+    if not config.word_dim:
+        del counts["word_embedding"]
     for name, shape in config.array_shapes().items():
         counts[_STAGES[name.split("/")[0].rstrip("_0123456789")]] += math.prod(shape)
     return {**counts, "total": sum(counts.values())}
 
 
-def _as_text(found: Mapping[str, Any]) -> str:
-    where = " (downloaded)" if found["downloaded"] else ""
-    filters = found["configuration"]["filters"]
-    sections = {
+def _print(found: Mapping[str, Any]) -> None:
+    """First what everybody asks, then all the rest."""
+    from rich.filesize import decimal
+
+    shape, named = found["configuration"], found["named_model"] or {}
+    n_parameters = found["parameters"]["total"]
+    n_bytes = shape["max_characters_per_token"] - 2  # the others are the token's ends
+    sections: dict[str, Mapping[str, Any]] = {
         found["source"]: {
+            "size": decimal(found["bytes"]),
+            "parameters": f"{n_parameters / 1e6:,.1f} million"
+            if n_parameters >= 1e6
+            else f"{n_parameters:,}",
+            "vectors": f"{found['output_dim']} numbers for each token, from "
+            f"{counted(shape['n_layers'], 'LSTM layer')}",
+            "language": named.get("language", "not in the files"),
+            "license": named.get("license", "not in the files: check with the authors"),
+            "limits": f"the first {n_bytes} bytes of a token; any number of tokens",
+            "to load it": f"keras_elmo.ElmoEmbeddingLayer({found['source']!r})",
+        },
+        "Files": {
             "kind": found["kind"],
-            "path": found["path"] + where,
-            "size": readable_size(found["bytes"]),
+            "path": found["path"] + " (downloaded)" * found["downloaded"],
+        },
+        "Release": {
+            key: named[key] for key in ("origin", "description", "citation") if named
         },
         "Configuration": {
-            **found["configuration"],
-            "filters": ", ".join(f"{count} of width {width}" for width, count in filters),
+            **shape,
+            "filters": ", ".join(f"{n} of width {width}" for width, n in shape["filters"]),
             "output_dim": found["output_dim"],
         },
         "Parameters": {name: f"{count:,}" for name, count in found["parameters"].items()},
         "Scalar mix": found["scalar_mix"]
         or {"none": "a layer starts with equal shares and the scale 1"},
     }
-    if (named := found["named_model"]) is not None:
-        sections["Release"] = {
-            key: named[key] for key in ("description", "license", "citation")
-        }
-    return "\n\n".join(_section(title, rows) for title, rows in sections.items())
-
-
-def _section(title: str, rows: Mapping[str, Any]) -> str:
-    width = max(map(len, rows)) + 2
-    lines = (f"  {name:{width}}{_value(value)}" for name, value in rows.items())
-    return "\n".join([title, *lines])
+    for i, (title, rows) in enumerate(sections.items()):
+        if rows:
+            print("\n" * bool(i), end="")
+            print_rows({name: _value(value) for name, value in rows.items()}, title)
 
 
 def _value(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The command ``keras-elmo``: each subcommand has a module of its name.
 
-It has ``SUMMARY``, ``DETAILS``, ``add_arguments`` and ``run``. Only ``run`` imports more
-than the standard library, as Keras and TensorFlow take seconds.
+It has ``SUMMARY``, ``DETAILS``, ``EXAMPLES``, ``add_arguments`` and ``run``. Only ``run``
+imports more than the standard library, as Keras and TensorFlow take seconds.
 """
 
 from __future__ import annotations
@@ -15,16 +15,24 @@ import re
 import signal
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from keras_elmo import __version__
+from keras_elmo.cli import terminal
 from keras_elmo.cli.arguments import UsageError
 from keras_elmo.errors import DiskFullError
 from keras_elmo.imports import import_in
 
-COMMANDS = ("list", "info", "convert", "verify", "embed", "train", "evaluate")
+PURPOSES = {
+    "use a model": ("list", "info", "embed"),
+    "convert a model": ("convert", "verify"),
+    "train a model": ("train", "evaluate"),
+    "use the language model": ("substitutes",),
+}
+COMMANDS = tuple(name for names in PURPOSES.values() for name in names)
 
 _EXIT_CODES = (
     "Exit codes: 0, all is well; 1, an error, reported on one line of stderr; 2, the "
@@ -41,16 +49,24 @@ _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code; wrong arguments and help exit."""
-    arguments = vars(_parser().parse_args(argv))
+    main_parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+        import argcomplete
+
+        argcomplete.autocomplete(main_parser)
+    arguments = vars(main_parser.parse_args(argv))
     run, parser = arguments.pop("run"), arguments.pop("parser")
     continues = _CONTINUES.get(parser.prog.split()[-1], "")
     _quiet_tensorflow()
     try:
-        with _signals_as_exceptions():
+        with _signals_as_exceptions(), terminal.bars():
             run(**arguments)
         return 0
     except UsageError as error:
         return parser.error(str(error))
+    except BrokenPipeError:  # the reader has seen enough, as in "keras-elmo list | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
         message = parser.in_options(str(error)) or "there is not enough memory"
         is_full = isinstance(error, DiskFullError) or (
@@ -64,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _ended(code: int, message: str) -> int:
-    print(f"keras-elmo: {message}", file=sys.stderr)
+    terminal.write(f"keras-elmo: {message}\n", sys.stderr)
     return code
 
 
@@ -99,8 +115,26 @@ def _signals_as_exceptions() -> Iterator[None]:
             signal.signal(each, handler)
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Fills paragraphs, and leaves lines that start with a space, or before them, alone."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.split("\n\n")
+        return "\n\n".join(
+            paragraph if "\n " in paragraph else textwrap.fill(paragraph, width)
+            for paragraph in paragraphs
+        )
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports errors on one line, in terms of the options."""
+
+    def __init__(self, prog: str, **more: Any) -> None:
+        super().__init__(prog, formatter_class=_Formatter, **more)
+        self.color = False  # Python 3.14's own; terminal.write has them everywhere
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        terminal.write(message, file or sys.stderr)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -117,20 +151,31 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> _Parser:
+    modules = {name: importlib.import_module(f"keras_elmo.cli.{name}") for name in COMMANDS}
+    listed = [
+        "\n".join(
+            [f"{purpose}:", *(f"  {name:10}{modules[name].SUMMARY}" for name in names)]
+        )
+        for purpose, names in PURPOSES.items()
+    ]
     parser = _Parser(
         "keras-elmo",
-        description="Describes, converts, verifies, trains and uses ELMo models.",
+        usage="%(prog)s [-h] [--version] COMMAND ...",
+        description="\n\n".join(["ELMo models without Python code.", *listed]),
+        epilog="'keras-elmo COMMAND --help' lists a command's arguments, with examples.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        module = importlib.import_module(f"keras_elmo.cli.{name}")
-        summary, details = module.SUMMARY, module.DETAILS
+    commands = parser.add_subparsers(
+        required=True, metavar="COMMAND", prog="keras-elmo", help=argparse.SUPPRESS
+    )
+    for name, module in modules.items():
+        summary = module.SUMMARY
+        examples = "\n".join(f"  keras-elmo {name} {line}" for line in module.EXAMPLES)
         command = commands.add_parser(
             name,
             help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}. {details}",
-            epilog=_EXIT_CODES,
+            description=f"{summary[0].upper()}{summary[1:]}. {module.DETAILS}",
+            epilog=f"examples:\n{examples}\n\n{_EXIT_CODES}",
         )
         command.set_defaults(run=module.run, parser=command)
         module.add_arguments(command)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,18 @@ from keras_elmo.cli.arguments import (
     SOURCE,
     UsageError,
     add_flag,
+    add_format,
+    add_options,
     add_quiet,
+    add_source,
     add_split,
     add_texts,
 )
+from keras_elmo.cli.terminal import Bar, is_terminal
 
 if TYPE_CHECKING:
+    import keras
+
     from keras_elmo.config import ElmoConfig
     from keras_elmo.pretraining import TrainingConfig
 
@@ -26,25 +34,31 @@ DETAILS = (
     "DIR is then a source like any other. It also keeps what is needed to continue after "
     f"an interruption (--resume) or on other texts (--init DIR). {DOWNLOADS}"
 )
+EXAMPLES = (
+    "texts/ --config config.json --out my_elmo",
+    "texts/ --config config.json --out my_elmo --resume",
+    "'law/*.txt' --init mini --split words --out law_elmo",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
-    add_split(parser, "space", "space")
+    add_format(parser, "TEXT")
+    add_split(parser, None, "space, and character for FASTA")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where the model goes"
     )
-    parser.add_argument(
+    model = parser.add_argument_group("the model and its training")
+    model.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
         help="JSON: 'model', the content of an options.json, for a new model, and "
         "'training', the settings of keras_elmo.pretraining.TrainingConfig",
     )
-    parser.add_argument(
-        "--init", metavar="SOURCE", help=f"continue from a trained model: {SOURCE}"
-    )
-    parser.add_argument(
+    add_source(model, "--init", f"continue from a trained model: {SOURCE}")
+    add_options(model, "--init SOURCE")
+    model.add_argument(
         "--vocabulary",
         metavar="FILE",
         help="the words to predict, one in a line (default: those of --init if it has any, "
@@ -79,9 +93,36 @@ def run(
             f"is {'there too' if init else 'missing'}. Choose either a new model or one to "
             "start from."
         )
-    train(texts, out, model, training, verbose=not quiet, **options)
+    if quiet or not is_terminal(sys.stderr):
+        train(texts, out, model, training, verbose=not quiet, **options)
+    else:
+        with contextlib.ExitStack() as stack:
+            bar = _bar(training, stack)
+            train(texts, out, model, training, verbose=False, callbacks=[bar], **options)
     if not quiet:
         print(f"The model is in {str(out)!r}.")
+
+
+def _bar(training: TrainingConfig, stack: contextlib.ExitStack) -> keras.callbacks.Callback:
+    """Shows a bar over all steps until ``stack`` ends."""
+    import keras
+
+    n_tokens = training.batch_size * training.window_steps  # of a step
+    bar = Bar("Training", " tokens", training.n_steps * n_tokens)
+
+    def begin(epoch: int, logs: object) -> None:
+        if earlier := epoch * training.log_steps * n_tokens - bar.n:
+            bar.update(earlier)
+
+    def end(batch: int, logs: dict[str, float]) -> None:
+        bar.set_description(f"Training (perplexity {logs['perplexity']:,.1f})")
+        bar.update(n_tokens)
+
+    return keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: stack.enter_context(bar),
+        on_epoch_begin=begin,
+        on_train_batch_end=end,
+    )
 
 
 def read_config(path: Path) -> tuple[ElmoConfig | None, TrainingConfig]:

@@ -159,6 +159,6 @@ def _inputs(layer: Any) -> Any:
     shapes = {
         "sentences": ((None,), tf.string),
         "tokens": ((None, None), tf.string),
-        "character_ids": ((None, None, layer.max_characters_per_token), tf.int32),
+        "character_ids": ((None, None, layer.character_ids.token_ids.length), tf.int32),
     }
     return tf.TensorSpec(*shapes[layer.input_mode], "inputs")

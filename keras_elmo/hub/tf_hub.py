@@ -14,20 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
-from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.errors import SourceError
 from keras_elmo.hub.checkpoint_index import StoredVariable, read_index
-from keras_elmo.text.characters import N_CHARACTERS
-from keras_elmo.weights.names import (
-    CHAR_EMBEDDING,
-    check_finite,
-    differences,
-    listed,
-    lstm_prefix,
+from keras_elmo.hub.variables import (
+    DAMAGED,
+    LSTM_NAMES,
+    check_variables,
+    read_variables,
+    reading,
 )
+from keras_elmo.weights.names import CHAR_EMBEDDING, lstm_prefix
 
 # The parts of an LSTM, whose names differ from those in HDF5.
 _LSTM_PART = re.compile(r"(.*/Cell\d+)/rnn/lstm_cell/(kernel|bias|projection/kernel)")
-_LSTM_NAMES = {"kernel": "W_0", "bias": "B", "projection/kernel": "W_P_0"}
 # Google's names, and those of modules from bilm-tf code.
 _MIX_NAMES = {
     MIX_WEIGHTS: re.compile(r"(.*/)?(aggregation/weights|[^/]*ELMo_W)"),
@@ -39,9 +38,6 @@ _STATE = re.compile(r"(?:.*/)?Variable(_\d+)?")
 
 _CHECKPOINT = Path("variables", "variables")
 _LISTED = 12
-
-DAMAGED = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""Errors for damaged files, besides TensorFlow's own."""
 
 
 def is_tf_hub_module(path: Path) -> bool:
@@ -59,32 +55,12 @@ def read_tf_hub(
 ) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
     """The configuration and arrays of a module, its mix included; messages use ``name``."""
     name = str(path) if name is None else name
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise SourceError(
-            f"source {name!r}: reading TF1 Hub modules needs TensorFlow, which is not "
-            "installed: pip install tensorflow. Or convert the module to HDF5 on a machine "
-            "that has it, with keras-elmo convert SOURCE OUT, and use the result."
-        ) from error
-    try:
+    with reading(f"the TF-Hub module {name!r}"):
         variables = read_index(path / _CHECKPOINT)
         names = _names(variables)
         config = _config(variables, names, name)
         _check(variables, names, config, name)
-        arrays = _read(path, names)
-    except SourceError:
-        raise
-    except (tf.errors.OpError, *DAMAGED) as error:
-        raise DamagedSourceError(
-            f"Cannot read the variables of the TF-Hub module {name!r} "
-            f"({str(error).partition(chr(10))[0]:.200}). Its files are missing, cut or "
-            "damaged: download or copy it again."
-        ) from error
-    if len(arrays[CHAR_EMBEDDING]) == N_CHARACTERS + 1:
-        arrays[CHAR_EMBEDDING] = arrays[CHAR_EMBEDDING][1:]  # no character uses id 0
-    check_finite(arrays, name)
-    return config, arrays
+        return config, _read(path, names)
 
 
 def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -100,14 +76,7 @@ def read_mix(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _read(path: Path, names: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
-    import tensorflow as tf
-
-    # get_tensor checks each tensor's checksum.
-    reader = tf.train.load_checkpoint(str(path / _CHECKPOINT))
-    arrays = {
-        name: np.asarray(reader.get_tensor(variable), np.float32, order="C")
-        for name, variable in names.items()
-    }
+    arrays = read_variables(path / _CHECKPOINT, names, str(path))
     if MIX_GAMMA in arrays:  # (1,) in some modules
         arrays[MIX_GAMMA] = arrays[MIX_GAMMA].reshape(())
     return arrays
@@ -123,7 +92,7 @@ def _names(variables: Iterable[str]) -> dict[str, str]:
             names.setdefault(mix[0], variable)
         elif inner and not is_state(variable):
             part = _LSTM_PART.fullmatch(inner[1])
-            name = f"{part[1]}/LSTMCell/{_LSTM_NAMES[part[2]]}" if part else inner[1]
+            name = f"{part[1]}/LSTMCell/{LSTM_NAMES[part[2]]}" if part else inner[1]
             names.setdefault(name, variable)
     return names
 
@@ -168,24 +137,11 @@ def _check(
     config: ElmoConfig,
     source: str,
 ) -> None:
-    """Checks all shapes against the configuration, and the dtypes."""
     expected = config.array_shapes()
-    found = {name: variables[variable].shape for name, variable in names.items()}
-    if found.get(CHAR_EMBEDDING) == (N_CHARACTERS + 1, config.char_dim):
-        found[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
-    # The mix may be missing but not misshapen; gamma is () or (1,).
+    # The mix may be missing, as long as it is not misshapen; gamma is () or (1,).
     for name, shape in ((MIX_WEIGHTS, (config.n_layers + 1,)), (MIX_GAMMA, ())):
-        if name in found:
-            expected[name] = (1,) if (name, found[name]) == (MIX_GAMMA, (1,)) else shape
-    if problems := differences(found, expected):
-        raise SourceError(
-            f"The variables of the TF-Hub module {source!r} do not fit together:\n"
-            + listed(problems)
-            + "\nIf it still has ELMo's outputs, use engine='hub', which runs its graph."
-        )
-    for name, variable in names.items():
-        if "float" not in variables[variable].dtype:
-            raise SourceError(
-                f"In the TF-Hub module {source!r}, {name} has dtype "
-                f"{variables[variable].dtype}; expected floating point."
-            )
+        if name in names:
+            found = variables[names[name]].shape
+            expected[name] = (1,) if (name, found) == (MIX_GAMMA, (1,)) else shape
+    advice = "If it still has ELMo's outputs, use engine='hub', which runs its graph."
+    check_variables(variables, names, expected, f"the TF-Hub module {source!r}", advice)

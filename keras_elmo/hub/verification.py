@@ -91,12 +91,12 @@ def verify(source: PathLike) -> Verification:
     return read_located(source, compare)
 
 
-def load_verified(source: PathLike) -> Model:
+def load_verified(source: PathLike, options: PathLike | None = None) -> Model:
     """Finds and reads a model; a TF1 Hub module is verified once per machine.
 
     The environment variable ``KERAS_ELMO_VERIFY=0`` turns verification off.
     """
-    return load_source(source, _verify_once)
+    return load_source(source, _verify_once, options)
 
 
 def _verify_once(model: Model) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elmo import backends
 from keras_elmo.layers.packed_bilm import packed_bilm
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Shape, Tensor, check_positive_integer
@@ -209,7 +210,7 @@ class BidirectionalLM(keras.Layer):
         differentiable: bool = True,
         keep_boundaries: bool = False,
     ) -> Tensor:
-        """Runs all layers without padding, from zero states; on TensorFlow.
+        """Runs all layers without padding, from zero states.
 
         Args:
             vectors: The vectors of the start of a sentence, of the batch's distinct words,
@@ -225,8 +226,6 @@ class BidirectionalLM(keras.Layer):
             The layers (batch, time, n_layers + 1, 2 * projection_dim), or with time + 2
             steps if boundaries are kept.
         """
-        import tensorflow as tf
-
         equations = self.cells[0].equations
         layers_of = packed_bilm(
             equations,
@@ -240,6 +239,10 @@ class BidirectionalLM(keras.Layer):
         kernels = [k for cell in self.cells for k in cell.kernels() if k is not None]
         vectors = ops.cast(vectors, equations.product_dtype)
         layers = layers_of(vectors, places, mask, kernels)
+        if not backends.is_tensorflow():
+            return layers
+        import tensorflow as tf
+
         batch, time = mask.shape
         if keep_boundaries and time is not None:
             time += 2

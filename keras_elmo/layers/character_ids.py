@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import keras
 from keras import ops
 
 from keras_elmo import backends
 from keras_elmo.layers.inputs import checked_inputs
+from keras_elmo.layers.token_lookup import TokenLookup
 from keras_elmo.layers.token_mask import token_mask
-from keras_elmo.text.characters import (
-    BEGIN_WORD_ID,
-    CHARACTER_PADDING_ID,
-    END_WORD_ID,
-    MAX_CHARACTERS_PER_TOKEN,
-    N_CHARACTERS,
-)
+from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
+from keras_elmo.text.lexicon import Lexicon, TokenIds
 from keras_elmo.text.tips import give_tips
 from keras_elmo.text.tokenization import WHITE_SPACE, re2_pattern
 from keras_elmo.types import (
@@ -36,10 +32,10 @@ PAD_TOKEN = "--PAD--"
 class CharacterIds(keras.Layer):
     """Converts sentences or tokens to character ids.
 
-    The ids of a token are its UTF-8 bytes + 1 between the marks for the start and the end
-    of a word, padded or cut to ``max_characters_per_token``; see
-    ``keras_elmo.text.characters``. Any bytes are accepted. Strings need the TensorFlow
-    backend.
+    A token becomes its UTF-8 bytes + 1 between a begin-word and an end-word mark,
+    padded or cut to ``max_characters_per_token``; see ``keras_elmo.text.characters``.
+    Models with a ``lexicon`` have other ids. Any bytes are accepted. Strings need the
+    TensorFlow backend.
 
     Args:
         input_mode: ``"sentences"``, ``"tokens"`` (a token may contain spaces) or
@@ -59,19 +55,23 @@ class CharacterIds(keras.Layer):
               for proteins, or text without spaces between words.
 
             With the last two, a byte that is not UTF-8 is a token.
+        lexicon: The words and Unicode characters of a model that has its own: a token
+            becomes the id of its word, if the model knows words, and those of its
+            characters, if it reads them. ``None`` for bytes.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
         inputs: Strings (batch,) or (batch, 1) for ``"sentences"``, strings (batch,
-            time), dense or ragged, for ``"tokens"``, or integers (batch, time,
-            max_characters_per_token). Lists and NumPy arrays are accepted too.
+            time), dense or ragged, for ``"tokens"``, or integers (batch, time, length).
+            Lists and NumPy arrays are accepted too.
 
     Returns:
-        int32 (batch, time, max_characters_per_token). Rows of zeros are padding. Tokens
-        and ids keep their positions. Time is the length of the longest sentence, and at
-        least 1. If ``max_tokens`` cuts, the time axis ends at ``max_tokens``, or at the
-        last kept token if padding moves it further. On the JAX backend, where shapes cannot
-        depend on values, the time axis keeps its length.
+        int32 (batch, time, length), where length is ``max_characters_per_token``, and one
+        more for the word with a lexicon that has words; 1 with a lexicon of words alone.
+        Rows of zeros are padding. Tokens and ids stay in their positions. Time is that of
+        the longest sentence, and at least 1. If ``max_tokens`` cuts, the time axis ends at
+        ``max_tokens``, or at the last kept token if padding has moved that further back. On
+        the JAX backend, where shapes do not depend on values, it keeps its length.
 
     Raises:
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or
@@ -86,6 +86,7 @@ class CharacterIds(keras.Layer):
         max_tokens: int | None = None,
         max_characters_per_token: int = MAX_CHARACTERS_PER_TOKEN,
         split: Split = "space",
+        lexicon: Lexicon | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -100,6 +101,9 @@ class CharacterIds(keras.Layer):
         self.max_characters_per_token = check_characters_per_token(
             "max_characters_per_token", max_characters_per_token
         )
+        self.lexicon = lexicon
+        self.token_ids = TokenIds(self.max_characters_per_token, lexicon)
+        self.token_lookup = TokenLookup(self.token_ids)
         self.split = check_one_of("split", split, get_args(Split))
         if split != "space" and input_mode != "sentences":
             raise ValueError(
@@ -113,21 +117,21 @@ class CharacterIds(keras.Layer):
         return super().__call__(self.checked(inputs), **kwargs)
 
     def checked(self, inputs: Any) -> Tensor:
-        """Converts lists, arrays and ragged tensors to tensors; raises like the call."""
-        most = self.max_characters_per_token
-        tensor = checked_inputs(inputs, self.input_mode, most)
-        # Lists and arrays come from direct calls of the layer; in a graph, their tensors
-        # have no values yet.
+        """Lists, arrays and ragged tensors as tensors; raises as the call does."""
+        tensor = checked_inputs(inputs, self.input_mode, self.token_ids.largest)
+        # Lists and arrays come from people who call the layer by hand; in a graph, their
+        # tensors have no values yet.
         is_by_hand = tensor is not inputs and hasattr(tensor, "numpy")
         if is_by_hand and self.input_mode == "sentences":
-            give_tips(tensor.numpy().ravel(), self.split, most - 2, stacklevel=3)
+            most = self.max_characters_per_token - 2
+            give_tips(tensor.numpy().ravel(), self.split, most, stacklevel=3)
         return tensor
 
     def call(self, inputs: Tensor) -> Tensor:
         tokens = self.tokens(inputs)
         if self.input_mode == "character_ids":
             return tokens
-        ids = word_ids(tokens, self.max_characters_per_token)
+        ids = self.token_lookup(tokens)  # (batch, time, length)
         return ops.where(token_mask(tokens)[..., None], ids, 0)
 
     def tokens(self, inputs: Tensor) -> Tensor:
@@ -140,9 +144,9 @@ class CharacterIds(keras.Layer):
             Strings (batch, time), where ``""`` is padding; or ids as the call returns them.
         """
         if self.input_mode == "character_ids":
-            # Negative ids are padding too, as in many pipelines. Ids beyond int32 would
-            # wrap: they become the first id that no embedding has.
-            ids = ops.clip(inputs, 0, N_CHARACTERS + 1)  # (batch, time, length)
+            # Below 0 is padding too, as in many pipelines. What no int32 holds would wrap:
+            # it becomes the first id that no embedding has.
+            ids = ops.clip(inputs, 0, self.token_ids.largest + 1)  # (batch, time, length)
             ids = ops.cast(ids, "int32")
             if self.max_tokens is not None:
                 kept, time = _first_tokens(token_mask(ids), self.max_tokens)
@@ -170,7 +174,7 @@ class CharacterIds(keras.Layer):
             is_cut = self.max_tokens is not None and rest[0] > self.max_tokens
             if backends.has_static_shapes() or not is_cut:
                 time = max(rest[0], 1)
-        return (batch, time, self.max_characters_per_token)
+        return (batch, time, self.token_ids.length)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -180,23 +184,15 @@ class CharacterIds(keras.Layer):
             "max_tokens": self.max_tokens,
             "max_characters_per_token": self.max_characters_per_token,
             "split": self.split,
+            "lexicon": None if self.lexicon is None else self.lexicon.to_dict(),
         }
 
-
-def word_ids(words: Tensor, length: int) -> Tensor:
-    """The ids of strings (...), int32 (..., length); ``""`` has no characters."""
-    import tensorflow as tf
-
-    n_bytes = tf.minimum(tf.strings.length(words), length - 2)  # (...)
-    # One byte more than fits, for the end mark after the last byte.
-    data = tf.io.decode_raw(words, tf.uint8, fixed_length=length - 1)
-    ids = tf.cast(data, tf.int32) + 1  # (..., length - 1)
-    positions = tf.range(length - 1)  # (length - 1,)
-    end = n_bytes[..., None]  # (..., 1)
-    ids = tf.where(positions < end, ids, CHARACTER_PADDING_ID)
-    ids = tf.where(positions == end, END_WORD_ID, ids)  # (..., length - 1)
-    before = [[0, 0]] * words.shape.rank + [[1, 0]]
-    return tf.pad(ids, before, constant_values=BEGIN_WORD_ID)  # (..., length)
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        lexicon = config.get("lexicon")
+        if lexicon is not None:
+            lexicon = Lexicon.from_dict(lexicon)
+        return cls(**{**config, "lexicon": lexicon})
 
 
 def _split(sentences: Tensor, split: Split, max_tokens: int | None) -> Tensor:

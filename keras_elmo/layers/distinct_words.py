@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import keras
+from collections.abc import Callable
+
 import numpy as np
+from keras import ops
 
 from keras_elmo import backends
 from keras_elmo.types import Tensor
@@ -12,16 +14,19 @@ from keras_elmo.types import Tensor
 def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
     """The distinct words of strings (batch, time) or character ids (batch, time, length).
 
-    Token vectors do not depend on context, so each word needs to be encoded only once.
-    Returns the words, (words,) or (words, length), and each token's index among them, int32
-    (batch, time). Needs a backend whose shapes can depend on values.
+    Token vectors do not depend on context: each word needs to be encoded only once. Returns
+    the words, (words,) or (words, length), and each token's place among them, int32 (batch,
+    time). Needs shapes that may depend on values, but on JAX: there, words are as many as
+    tokens, in the order of their lengths, the longest first. At the end there are zeros.
     """
+    if backends.has_static_shapes():
+        return _sorted_words(tokens)
     if not backends.is_tensorflow():
-        ids = keras.ops.convert_to_numpy(tokens)  # (batch, time, length)
+        ids = ops.convert_to_numpy(tokens)  # (batch, time, length)
         rows = ids.reshape(-1, ids.shape[-1])  # (batch * time, length)
         words, places = np.unique(rows, axis=0, return_inverse=True)
         places = places.astype(np.int32).reshape(ids.shape[:2])  # (batch, time)
-        return keras.ops.convert_to_tensor(words), keras.ops.convert_to_tensor(places)
+        return ops.convert_to_tensor(words), ops.convert_to_tensor(places)
 
     import tensorflow as tf
 
@@ -33,3 +38,67 @@ def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
         words = tf.ensure_shape(words, (None, tokens.shape[-1]))  # (words, length)
     places = tf.reshape(places, tf.shape(tokens)[:2])  # (batch, time)
     return words, tf.ensure_shape(places, tokens.shape[:2])
+
+
+# Words that are encoded at once on JAX.
+_CHUNK = 256
+
+
+def _sorted_words(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct words of ids (batch, time, length), on JAX."""
+    batch, time, length = ids.shape
+    rows = ops.reshape(ids, (-1, length))  # (tokens, length)
+    # Equal words have equal hashes. If others have too, a word may appear twice.
+    weights = np.random.default_rng(0).integers(1 << 31, size=length, dtype=np.uint32)
+    hashes = ops.sum(ops.cast(rows, "uint32") * (2 * weights + 1), axis=1)  # (tokens,)
+    order = ops.argsort(hashes)  # (tokens,)
+    rows = ops.take(rows, order, axis=0)  # (tokens, length)
+    longest_first = ops.argsort(-lengths(rows) - ops.cast(ops.any(rows, axis=1), "int32"))
+    order, rows = (ops.take(x, longest_first, axis=0) for x in (order, rows))
+    is_new = ops.any(rows != ops.roll(rows, 1, axis=0), axis=1)  # (tokens,)
+    is_new = ops.cast(is_new, "int32")
+    ranks = ops.cumsum(is_new) - is_new[:1]  # (tokens,)
+    places = ops.take(ranks, ops.argsort(order))  # (tokens,)
+    words = ops.segment_max(rows, ranks, batch * time)
+    return ops.maximum(words, 0), ops.reshape(places, (batch, time))
+
+
+def lengths(words: Tensor) -> Tensor:
+    """How many ids of words (..., length) come before all that are alike, int32 (...)."""
+    before = ops.concatenate([words[..., :1], words[..., :-1]], axis=-1)
+    places = ops.arange(words.shape[-1], dtype="int32")  # (length,)
+    return ops.max(ops.where(words != before, places, 0), axis=-1)
+
+
+def encoded_in_chunks(
+    words: Tensor, encode: Callable[[Tensor], Tensor], widest: int
+) -> Tensor:
+    """Encodes what :func:`distinct_words` has found on JAX, without the zeros at the end.
+
+    Each chunk takes one of a few numbers of characters; ``widest`` is the widest
+    convolution.
+    """
+    import jax
+
+    n_words, length = words.shape
+    size = min(_CHUNK, n_words)
+    words = ops.pad(words, [[0, -n_words % size], [0, 0]])
+    chunks = ops.reshape(words, (-1, size, length))  # (chunks, size, length)
+    cuts = [max(widest, -(-length // 3)), length]
+
+    def of_chunk(chunk: Tensor) -> Tensor:
+        def cut(n: int) -> Callable[[Tensor], Tensor]:
+            # Keeping what is in between would need as much memory as all tokens do.
+            return jax.checkpoint(lambda chunk: encode(chunk[:, :n]))
+
+        vectors = jax.eval_shape(encode, chunk)
+        needed = ops.max(lengths(chunk))  # of the first word
+        which = sum(ops.cast(needed + widest > n, "int32") for n in cuts[:-1])
+        return ops.switch(
+            ops.where(ops.any(chunk), which + 1, 0),
+            [lambda _: ops.zeros(vectors.shape, vectors.dtype), *map(cut, cuts)],
+            chunk,
+        )
+
+    vectors = jax.lax.map(of_chunk, chunks)  # (chunks, size, projection_dim)
+    return ops.reshape(vectors, (-1, vectors.shape[-1]))[:n_words]

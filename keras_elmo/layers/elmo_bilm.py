@@ -11,7 +11,7 @@ from keras_elmo import backends
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.carried_state import CarriedState
-from keras_elmo.layers.distinct_words import distinct_words
+from keras_elmo.layers.distinct_words import distinct_words, encoded_in_chunks, lengths
 from keras_elmo.layers.sentence_boundaries import SentenceBoundaries, around_tokens
 from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import token_mask
@@ -37,8 +37,10 @@ class ElmoBiLM(keras.Layer):
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token), 0 for padding.
-        training: Whether the result will be differentiated. The result is the same.
+        character_ids: Integers (batch, time, length), the ids of tokens as
+            ``config.batch_to_ids`` makes them, 0 for padding.
+        training: Whether the result will be differentiated. It changes how it is
+            computed, not what it is.
 
     Returns:
         The layers (batch, time, depth + 1, 2 * projection_dim). Layer 0 holds the token
@@ -67,13 +69,18 @@ class ElmoBiLM(keras.Layer):
                 "piece of a text has a start, and none an end. Leave one of the two out."
             )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.sentence_boundaries = SentenceBoundaries(name="sentence_boundaries")
+        self.sentence_boundaries = SentenceBoundaries(
+            config.token_ids.boundary_words, name="sentence_boundaries"
+        )
         self.token_encoder = TokenEncoder(
             config.projection_dim,
             config.filters,
             config.char_dim,
             config.n_highway,
             config.activation,
+            config.n_characters,
+            config.n_words,
+            config.word_dim,
             name="token_encoder",
             dtype=self.dtype_policy,
         )
@@ -122,8 +129,8 @@ class ElmoBiLM(keras.Layer):
             self.carried_state.build(tuple(input_shape))
 
     def create_weights(self) -> None:
-        """Creates the weights once; they do not depend on the input."""
-        ids_shape = (None, None, self.config.max_characters_per_token)
+        """Creates the weights, which do not depend on the input; once."""
+        ids_shape = (None, None, self.config.token_ids.length)
         with keras.name_scope(self.name, caller=self):
             for stage, shape in (
                 (self.token_encoder, ids_shape),
@@ -135,7 +142,7 @@ class ElmoBiLM(keras.Layer):
 
     def call(self, character_ids: Tensor, training: bool | None = None) -> Tensor:
         mask = token_mask(character_ids)  # (batch, time)
-        if backends.shapes_may_depend_on_values(training):
+        if backends.words_may_be_found(training, character_ids):
             words, places = distinct_words(character_ids)  # (words, length), (batch, time)
             vectors = self.word_vectors(words)  # (1 + words + 1, projection_dim)
             return self.layers_of_words(vectors, places, mask, training)
@@ -147,19 +154,27 @@ class ElmoBiLM(keras.Layer):
         """Runs the first stages on distinct words.
 
         Args:
-            character_ids: The ids of words, integers (words, max_characters_per_token).
+            character_ids: Of words, integers (words, length).
 
         Returns:
             Token vectors (1 + words + 1, projection_dim); the first and the last are those
             of the start and the end of a sentence.
         """
+        if backends.has_static_shapes():
+            boundaries = self._encode(self.sentence_boundaries(character_ids[None, :0]))
+            words = encoded_in_chunks(
+                character_ids,
+                lambda words: self._encode(words[None])[0],
+                self._n_word_ids + self._widest,
+            )
+            return ops.concatenate([boundaries[0, :1], words, boundaries[0, 1:]], axis=0)
         bounded = self.sentence_boundaries(character_ids[None])  # (1, words + 2, length)
         return self._encode(self._cut(bounded))[0]  # (words + 2, projection_dim)
 
     def layers_of_words(
         self, vectors: Tensor, places: Tensor, mask: Tensor, training: bool | None = None
     ) -> Tensor:
-        """Runs the other stages; on TensorFlow without padding.
+        """The other stages. Unless they carry states, no step works on padding.
 
         Args:
             vectors: The result of :meth:`word_vectors`.
@@ -170,9 +185,8 @@ class ElmoBiLM(keras.Layer):
         Returns:
             The layers, as for the call.
         """
-        places = places + 1  # after the start of a sentence
-        is_packed = self.carried_state is None and backends.is_tensorflow()
-        if self.lstms is None or not is_packed:
+        places = places + 1  # after the begin of sentence
+        if self.lstms is None or self.carried_state is not None:
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
             end = ops.shape(vectors)[0] - 1
             ends = ops.full((ops.shape(places)[0], 1), end, "int32")  # (batch, 1)
@@ -189,13 +203,22 @@ class ElmoBiLM(keras.Layer):
         return vectors if self.token_encoder.trainable else ops.stop_gradient(vectors)
 
     def _cut(self, words: Tensor) -> Tensor:
-        """Cuts words (1, words, length) after the first of the equal windows."""
-        # In these, every word only repeats a character.
-        changes = ops.any(words[..., 1:] != words[..., :-1], axis=(0, 1))  # (length - 1,)
-        places = ops.arange(1, ops.shape(words)[-1], dtype="int32")  # (length - 1,)
-        last = ops.max(ops.where(changes, places, 0))  # ()
-        widest = max(width for width, _ in self.config.filters)
-        return words[..., : last + widest]
+        """Cuts words (1, words, length) after the first of the windows that are alike."""
+        if not self.config.filters:
+            return words
+        # Those where every word only repeats a character.
+        last = ops.maximum(ops.max(lengths(words)), self._n_word_ids)  # ()
+        return words[..., : last + self._widest]
+
+    @property
+    def _n_word_ids(self) -> int:
+        """The number of ids of a token before those of its characters."""
+        return int(self.token_encoder.n_words > 0)
+
+    @property
+    def _widest(self) -> int:
+        """The width of the widest convolution."""
+        return max((width for width, _ in self.config.filters), default=1)
 
     def _through_lstms(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """The layers of token vectors (batch, time + 2, projection_dim)."""

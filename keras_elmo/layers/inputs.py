@@ -6,27 +6,28 @@ from typing import Any, NoReturn
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_elmo import backends
-from keras_elmo.text.characters import N_CHARACTERS
-from keras_elmo.text.sources import described, items_of
+from keras_elmo.text.sources import described, items_of, utf8
 from keras_elmo.types import Tensor
 
 _EXPECTED = {
     "sentences": "strings of shape (batch,) or (batch, 1), such as ['One sentence .']",
     "tokens": "strings of shape (batch, time), such as [['One', 'sentence', '.']]",
-    "character_ids": "integers of shape (batch, time, max_characters_per_token), as "
-    "keras_elmo.batch_to_character_ids makes them",
+    "character_ids": "integers of shape (batch, time, ids of a token), as "
+    "keras_elmo.batch_to_character_ids or layer.config.batch_to_ids makes them",
 }
 # Types that can hold 261.
 _INTEGERS = ("int16", "int32", "int64", "uint16", "uint32", "uint64")
 
 
-def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
-    """Converts tensors, arrays and (nested) lists to dense tensors of strings or integers.
+def checked_inputs(inputs: Any, input_mode: str, largest: NDArray[np.int32]) -> Tensor:
+    """Turns tensors, arrays and (nested) lists into dense tensors of strings or integers.
 
-    ``""`` pads ragged rows of strings. Raises ``TypeError`` for values of a type that the
-    mode does not take, and ``ValueError`` for a wrong rank or shape.
+    ``""`` fills up ragged rows of strings. ``largest`` are the largest ids of a token's
+    row. Raises ``TypeError`` for values of another type
+    than the mode takes, ``ValueError`` for a wrong rank or shape.
     """
     if type(inputs).__module__.startswith("tf_keras."):
         raise TypeError(f"inputs: this is a tensor of Keras 2. {backends.KERAS_2}")
@@ -34,14 +35,14 @@ def checked_inputs(inputs: Any, input_mode: str, max_characters: int) -> Tensor:
         inputs = inputs.to_tensor()  # pads a ragged tensor with "" or 0
     elif not (isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)):
         if input_mode == "character_ids":
-            inputs = _integers_from_python(inputs)
+            inputs = _integers_from_python(inputs, largest)
         else:
             inputs = _strings_from_python(inputs, input_mode)
     elif _is_placeholder(inputs):
         inputs = _stand_in(inputs, input_mode)
     else:
-        _check_dtype(inputs, input_mode, max_characters)
-    _check_shape(inputs, input_mode, max_characters)
+        _check_dtype(inputs, input_mode, len(largest))
+    _check_shape(inputs, input_mode, len(largest))
     return inputs
 
 
@@ -97,13 +98,13 @@ def _refuse(
     raise error(f"inputs: {expected}; got {found}.{hint}")
 
 
-def _check_dtype(inputs: Tensor, input_mode: str, characters: int) -> None:
+def _check_dtype(inputs: Tensor, input_mode: str, length: int) -> None:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     ids = input_mode == "character_ids"
     if dtype in (_INTEGERS if ids else ("string",)):
         return
     hint = ""
-    shape = {"sentences": (), "tokens": (None,)}.get(input_mode, (None, characters))
+    shape = {"sentences": (), "tokens": (None,)}.get(input_mode, (None, length))
     right = repr("int32" if ids else "string")
     # Keras assumes numbers if a model's inputs are not declared.
     if isinstance(inputs, keras.KerasTensor) or backends.is_in_tensorflow_graph():
@@ -115,31 +116,30 @@ def _check_dtype(inputs: Tensor, input_mode: str, characters: int) -> None:
     _refuse(input_mode, f"{dtype} of shape {inputs.shape}", hint, TypeError)
 
 
-def _check_shape(inputs: Tensor, input_mode: str, characters: int) -> None:
+def _check_shape(inputs: Tensor, input_mode: str, length: int) -> None:
     try:
         shape = tuple(inputs.shape)
     except ValueError:  # TensorFlow's, for a tensor of unknown rank
         hint = " Set its shape, for example with tf.ensure_shape."
         _refuse(input_mode, "a tensor of unknown rank", hint)
-    match input_mode, len(shape):
-        case ("sentences", 1) | ("tokens", 2):
+    # No match statement: AutoGraph, which comes here from a tf.function, has none.
+    case, hint = (input_mode, len(shape)), ""
+    if case in (("sentences", 1), ("tokens", 2)):
+        return
+    if case == ("sentences", 2):
+        if shape[1] in (1, None):
             return
-        case "sentences", 2:
-            if shape[1] in (1, None):
-                return
-            hint = " For sentences that are split into tokens, use input_mode='tokens'."
-        case "character_ids", 3:
-            if shape[2] in (characters, None):
-                return
-            hint = f" This model has max_characters_per_token = {characters}."
-        case "tokens", 1:
-            hint = " For whole sentences, use input_mode='sentences'."
-        case _:
-            hint = ""
+        hint = " For sentences that are split into tokens, use input_mode='tokens'."
+    elif case == ("character_ids", 3):
+        if shape[2] in (length, None):
+            return
+        hint = f" A token of this model has {length} ids."
+    elif case == ("tokens", 1):
+        hint = " For whole sentences, use input_mode='sentences'."
     _refuse(input_mode, f"shape {shape}", hint)
 
 
-def _integers_from_python(inputs: Any) -> Tensor:
+def _integers_from_python(inputs: Any, largest: NDArray[np.int32]) -> Tensor:
     try:
         ids = np.asarray(inputs)
     except ValueError:
@@ -150,10 +150,13 @@ def _integers_from_python(inputs: Any) -> Tensor:
     if ids.dtype.name not in _INTEGERS:
         found = f"{ids.dtype} of shape {ids.shape}"
         _refuse("character_ids", found, error=TypeError)
-    # Larger ids would wrap. As in tensors, negative ids are padding.
-    if ids.size and ids.max() > N_CHARACTERS:
+    # Larger ones would wrap. As in tensors, below 0 is padding.
+    if ids.size and ids.shape[-1] == len(largest) and (ids > largest).any():
         found = f"{ids.min()} to {ids.max()}"
-        raise ValueError(f"inputs: character ids go from 0 to {N_CHARACTERS}; got {found}.")
+        expected = f"character ids go from 0 to {largest[-1]}"
+        if largest[0] != largest[-1]:
+            expected += f", and a token's first id, its word's, to {largest[0]}"
+        raise ValueError(f"inputs: {expected}; got {found}.")
     return keras.ops.convert_to_tensor(np.maximum(ids, 0).astype(np.int32))
 
 
@@ -167,11 +170,11 @@ def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
         _refuse(input_mode, described(inputs), error=TypeError)
     nested = [None if isinstance(row, str | bytes) else items_of(row) for row in rows]
     if not any(row is not None for row in nested) and (rows or input_mode != "tokens"):
-        return tf.constant(list(map(_encoded, rows)), tf.string, (len(rows),))
+        return tf.constant(_encoded(rows), tf.string, (len(rows),))
     encoded = [
         _refuse(input_mode, "strings and sequences of strings mixed")
         if row is None
-        else list(map(_encoded, row))
+        else _encoded(row)
         for row in nested
     ]
     width = max(map(len, encoded), default=0)
@@ -179,13 +182,5 @@ def _strings_from_python(inputs: Any, input_mode: str) -> Tensor:
     return tf.constant(padded, tf.string, (len(rows), width))
 
 
-def _encoded(value: Any) -> bytes:
-    # Lone surrogates have no UTF-8 form; AllenNLP drops them, TensorFlow raises.
-    if isinstance(value, str):
-        return value.encode("utf-8", "ignore")
-    if isinstance(value, bytes):
-        return bytes(value)
-    raise TypeError(
-        f"inputs: expected strings, got {value!r:.100} of type {type(value).__name__}. "
-        "Replace missing values, for example with '', and convert numbers to strings."
-    )
+def _encoded(strings: list[Any]) -> list[bytes]:
+    return [utf8(value, "inputs: expected strings,") for value in strings]

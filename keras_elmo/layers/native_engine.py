@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.layers.arrays import assign_arrays, collect_arrays, create_from_arrays
-from keras_elmo.layers.character_ids import word_ids
 from keras_elmo.layers.distinct_words import distinct_words
 from keras_elmo.layers.elmo_bilm import ElmoBiLM
 from keras_elmo.layers.output_modes import OUTPUTS
+from keras_elmo.layers.token_lookup import TokenLookup
 from keras_elmo.layers.vocabulary_cache import VocabularyCache
 from keras_elmo.types import Arrays, FineTune, InputMode, OutputMode, Stateful, Tensor
 
@@ -45,6 +45,7 @@ class NativeEngine(keras.Layer):
         self.n_layers = config.n_layers
         self.output_dim = config.output_dim
         self.max_characters_per_token = config.max_characters_per_token
+        self.token_lookup = TokenLookup(config.token_ids)
         self.bilm = ElmoBiLM(
             config,
             depth,
@@ -74,7 +75,7 @@ class NativeEngine(keras.Layer):
         self.built = True
 
     def create_state(self, n_rows: int | None) -> None:
-        self.bilm.build((n_rows, None, self.max_characters_per_token))
+        self.bilm.build((n_rows, None, self.config.token_ids.length))
 
     def call(
         self, tokens: Tensor, is_token: Tensor, training: bool | None = None
@@ -92,7 +93,7 @@ class NativeEngine(keras.Layer):
         return self.vocabulary_cache.word_vectors(words, self._encode)
 
     def _encode(self, words: Tensor) -> Tensor:
-        return self.bilm.word_vectors(word_ids(words, self.max_characters_per_token))
+        return self.bilm.word_vectors(self.token_lookup(words))
 
     def cache_vocabulary(self, words: Iterable[str]) -> None:
         if self.input_mode == "character_ids":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from keras import ops
+
+from keras_elmo import backends
 from keras_elmo.layers.sentence_boundaries import around_tokens
 from keras_elmo.types import Tensor
 
@@ -11,10 +14,11 @@ from keras_elmo.types import Tensor
 class Packing(NamedTuple):
     """The positions of the steps of all sentences when padding is left out.
 
-    Sentences are ordered from longest to shortest. The packed order has the first steps of
-    all sentences, then the second steps of all sentences that have one, and so on. So the
-    sentences of each step are the first ones of the previous step, and their states are a
-    slice.
+    Sentences are ordered from the longest to the shortest. The packed order is step by
+    step: the first steps of all sentences, the second steps of all that have one, and so
+    on. The sentences that take part in a step are then the first of those that took part
+    in the step before, and their states are a slice. On JAX, where shapes do not depend on
+    values, each step has a row for each sentence, and there are steps for all of the time.
 
     The forward direction reads the start of a sentence and its tokens, the backward
     direction its end and its tokens in reverse. No token's vector depends on the boundary
@@ -22,9 +26,9 @@ class Packing(NamedTuple):
     number of steps, in the same order.
 
     Attributes:
-        offsets: The start of each step in the packed order, and the end of the last one,
-            int32 (steps + 1,).
-        places: The index of each packed word among the distinct words of the batch, for
+        starts: Where each step begins in the packed order, int32 (steps,).
+        counts: How many sentences take part in each step, int32 (steps,).
+        places: The place of each packed word among the distinct words of the batch, for
             the forward and the backward direction, int32 (packed,) each.
         positions: The position of each token in the packed order of the forward and of the
             backward direction, int32 (batch, time) each, 0 at padding. If boundaries are
@@ -32,7 +36,8 @@ class Packing(NamedTuple):
         mask: Booleans of that shape, false at padding.
     """
 
-    offsets: Tensor
+    starts: Tensor
+    counts: Tensor
     places: tuple[Tensor, Tensor]
     positions: tuple[Tensor, Tensor]
     mask: Tensor
@@ -45,41 +50,40 @@ def pack(
     end: int | Tensor,
     keep_boundaries: bool = False,
 ) -> Packing:
-    """Packs a batch, in the TensorFlow graph.
+    """Packs a batch.
 
     ``places``, int32 (batch, time), are the tokens' indices among the distinct words, and
     ``begin`` and ``end`` those of the boundaries. ``mask`` is true at tokens.
     """
-    import tensorflow as tf
+    batch, time = ops.shape(places)
+    ones = ops.ones((batch, 1), "int32")
+    places = ops.concatenate([begin * ones, places, end * ones], axis=1)
+    tokens = ops.cast(mask, "int32")  # (batch, time)
+    bounded = ops.concatenate([ones, tokens, ones], axis=1)  # (batch, time + 2)
+    lengths = ops.sum(bounded, axis=1, keepdims=True)  # (batch, 1)
+    n_read = lengths if keep_boundaries else lengths - 1  # (batch, 1)
+    ranks = ops.argsort(ops.argsort(-n_read[:, 0]))[:, None]  # (batch, 1)
 
-    places = tf.pad(places, [[0, 0], [1, 0]], constant_values=begin)
-    places = tf.pad(places, [[0, 0], [0, 1]], constant_values=end)  # (batch, time + 2)
-    bounded = tf.pad(mask, [[0, 0], [1, 1]], constant_values=True)  # (batch, time + 2)
-    lengths = tf.reduce_sum(tf.cast(bounded, tf.int32), axis=1)  # (batch,)
-    n_read = lengths if keep_boundaries else lengths - 1  # (batch,)
-    order = tf.argsort(n_read, direction="DESCENDING", stable=True)  # (batch,)
-    ranks = tf.math.invert_permutation(order)  # (batch,)
-    n_steps = tf.reduce_max(tf.concat([[1], n_read], axis=0))  # also without sentences
-    # (step, rank) of everything that is read, step by step, (packed,) each
-    takes_part = tf.range(n_steps)[:, None] < tf.gather(n_read, order)  # (steps, batch)
-    steps, packed_ranks = tf.unstack(tf.cast(tf.where(takes_part), tf.int32), axis=1)
-    counts = tf.reduce_sum(tf.cast(takes_part, tf.int32), axis=1)  # (steps,)
-    offsets = tf.concat([[0], tf.cumsum(counts)], axis=0)  # (steps + 1,)
+    is_static = backends.has_static_shapes()
+    n_steps = time + 1 + keep_boundaries if is_static else ops.max(n_read, initial=1)
+    steps = ops.arange(n_steps, dtype="int32")  # (steps,)
+    counts = ops.sum(ops.cast(n_read > steps, "int32"), axis=0)  # (steps,)
+    starts = batch * steps if is_static else ops.cumsum(counts) - counts  # (steps,)
+    n_packed = batch * n_steps if is_static else ops.sum(n_read)
 
-    words = tf.boolean_mask(places, bounded)  # (tokens + 2 * batch,)
-    sentences = tf.gather(order, packed_ranks)  # (packed,)
-    first = tf.gather(tf.cumsum(lengths, exclusive=True), sentences)  # (packed,)
-    last = first + tf.gather(lengths, sentences) - 1  # (packed,)
-    read = tf.gather(words, first + steps), tf.gather(words, last - steps)  # (packed,)
-
-    forward_steps = tf.cumsum(tf.cast(bounded, tf.int32), axis=1) - 1  # (batch, time + 2)
-    both_steps = forward_steps, lengths[:, None] - 1 - forward_steps
+    forward_steps = ops.cumsum(bounded, axis=1) - 1  # (batch, time + 2)
+    read, positions = [], []
     if keep_boundaries:
         sources, mask = around_tokens(mask)
-        both_steps = tuple(tf.gather(s, sources, batch_dims=1) for s in both_steps)
-    else:
-        both_steps = tuple(s[:, 1:-1] for s in both_steps)  # (batch, time)
-    positions = tuple(
-        tf.where(mask, tf.gather(offsets, step) + ranks[:, None], 0) for step in both_steps
-    )
-    return Packing(offsets, read, positions, mask)
+    for step in (forward_steps, lengths - 1 - forward_steps):
+        is_read = ops.logical_and(bounded > 0, step < n_read)
+        position = ops.take(starts, ops.where(is_read, step, 0)) + ranks
+        slots = ops.reshape(ops.where(is_read, position, n_packed), [-1])
+        words = ops.segment_sum(ops.reshape(places, [-1]), slots, n_packed + 1)
+        read.append(words[:-1])  # (packed,)
+        if keep_boundaries:
+            position = ops.take_along_axis(position, sources, axis=1)
+        else:
+            position = position[:, 1:-1]  # (batch, time)
+        positions.append(ops.where(mask, position, 0))
+    return Packing(starts, counts, tuple(read), tuple(positions), mask)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_elmo.text.characters import (
-    BEGIN_SENTENCE_ID,
-    END_SENTENCE_ID,
-    boundary_character_ids,
-)
-from keras_elmo.types import Tensor
+from keras_elmo.text.lexicon import boundary_ids
+from keras_elmo.types import Tensor, check_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_elmo")
@@ -21,24 +19,39 @@ class SentenceBoundaries(keras.Layer):
     the LSTMs carry their state unchanged through padding.
 
     Args:
+        boundary_words: The ids of the words begin and end of sentence, if the first id of a
+            token is that of its word; ``None`` for a model of characters alone.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token).
+        character_ids: Integers (batch, time, length), the ids of tokens.
 
     Returns:
-        Integers (batch, time + 2, max_characters_per_token).
+        Integers (batch, time + 2, length).
     """
+
+    def __init__(
+        self, boundary_words: tuple[int, int] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.boundary_words: tuple[int, int] | None = None
+        if boundary_words is not None:
+            begin, end = (
+                check_integer("boundary_words: an id", word, 1) for word in boundary_words
+            )
+            self.boundary_words = begin, end
 
     def call(self, character_ids: Tensor) -> Tensor:
         batch, _, length = ops.shape(character_ids)
 
-        def column(boundary: int) -> Tensor:
-            ids = ops.cast(boundary_character_ids(boundary, length), character_ids.dtype)
-            return ops.broadcast_to(ids, (batch, 1, length))
-
-        begin, end = column(BEGIN_SENTENCE_ID), column(END_SENTENCE_ID)
+        begin, end = (
+            ops.broadcast_to(ops.cast(ids, character_ids.dtype), (batch, 1, length))
+            for ids in boundary_ids(length, self.boundary_words)
+        )
         return ops.concatenate([begin, character_ids, end], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "boundary_words": self.boundary_words}
 
 
 def around_tokens(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,23 +24,30 @@ from keras_elmo.types import (
 class TokenEncoder(keras.Layer):
     """Character convolutions, highway layers and a projection (Kim et al. 2015).
 
-    Each token is encoded by itself: character embeddings, convolutions of several widths
-    without padding, the maximum over positions, an activation, highway layers and a linear
-    projection. The mask of the output is true if a token has any nonzero character id.
-    Initial values follow bilm-tf's trainer.
+    Each token is encoded by itself: character embeddings, convolutions of several
+    widths without padding, the maximum over positions, an activation; then highway
+    layers. Models that know words have a table of their vectors, which precede what the
+    highway layers return, or are all there is. A linear projection follows. The mask of
+    its output is true where a token has any id but 0. Initial values follow bilm-tf's
+    trainer.
 
     Args:
-        projection_dim: The size of a token vector. If it equals the number of filters, the
-            projection is left out.
-        filters: A (width, count) pair for each character convolution.
-        char_dim: The size of a character embedding.
-        n_highway: The number of highway layers, 0 or more.
-        activation: The activation of the convolutions, ``"relu"`` or ``"tanh"``.
+        projection_dim: Size of a token vector. If it equals the number of filters and
+            ``word_dim`` together there is no projection.
+        filters: A (width, count) pair for each character convolution; empty for words
+            alone.
+        char_dim: Size of a character embedding.
+        n_highway: Number of highway layers, 0 or more.
+        activation: Activation of the convolutions, ``"relu"`` or ``"tanh"``.
+        n_characters: Number of character embeddings, 261 for bytes.
+        n_words: Number of word embeddings; 0 for a model of characters alone.
+        word_dim: Size of a word embedding.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
-        character_ids: Integers (batch, time, max_characters_per_token) from 0 to 261; 0
-            means no character.
+        character_ids: Integers (batch, time, length): with words, the word's id from 0 to
+            ``n_words``; then, with filters, those of the characters, from 0 to
+            ``n_characters``. 0 is none.
 
     Returns:
         Token vectors (batch, time, projection_dim) in the compute dtype. They are not
@@ -54,6 +61,9 @@ class TokenEncoder(keras.Layer):
         char_dim: int = 16,
         n_highway: int = 2,
         activation: str = "relu",
+        n_characters: int = N_CHARACTERS,
+        n_words: int = 0,
+        word_dim: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,27 +72,44 @@ class TokenEncoder(keras.Layer):
             tuple(check_integer("filters: a number", number, 1) for number in pair)
             for pair in filters
         ]
-        self.char_dim = check_positive_integer("char_dim", char_dim)
+        self.char_dim = check_integer("char_dim", char_dim, int(bool(self.filters)))
         self.n_highway = check_integer("n_highway", n_highway, 0)
         self.activation = check_one_of("activation", activation, ("relu", "tanh"))
+        self.n_characters = check_integer(
+            "n_characters", n_characters, int(bool(self.filters))
+        )
+        self.n_words = check_integer("n_words", n_words, 0)
+        self.word_dim = check_integer("word_dim", word_dim, int(self.n_words > 0))
         self.n_filters = sum(count for _, count in self.filters)
+        self.n_features = self.word_dim + self.n_filters
         self.highways = [
             _Highway(name=f"highway_{i}", dtype=self.dtype_policy) for i in range(n_highway)
         ]
         self.projection: _Projection | None = None
-        if self.n_filters != projection_dim:
+        if self.n_features != projection_dim:
             self.projection = _Projection(
                 projection_dim,
-                kernel_initializer=RandomNormal(stddev=self.n_filters**-0.5),
+                kernel_initializer=RandomNormal(stddev=self.n_features**-0.5),
                 name="projection",
                 dtype=self.dtype_policy,
             )
 
     def build(self, input_shape: Shape) -> None:
-        # For ids 1 to 261; id 0 has no trained row.
-        self.char_embedding = self.add_weight(
-            (N_CHARACTERS, self.char_dim), RandomUniform(-1.0, 1.0), name="char_embedding"
-        )
+        # Id 0 has no row to train, here and below.
+        if self.n_words:
+            # Cast after a few rows are taken, not as a whole.
+            self.word_embedding = self.add_weight(
+                (self.n_words, self.word_dim),
+                RandomUniform(-1.0, 1.0),
+                name="word_embedding",
+                autocast=False,
+            )
+        if self.filters:
+            self.char_embedding = self.add_weight(
+                (self.n_characters, self.char_dim),
+                RandomUniform(-1.0, 1.0),
+                name="char_embedding",
+            )
         self.convolutions = []
         for i, (width, count) in enumerate(self.filters):
             shape, name = (width, self.char_dim, count), f"convolution_{i}"
@@ -95,7 +122,7 @@ class TokenEncoder(keras.Layer):
         for highway in self.highways:
             highway.build((None, self.n_filters))
         if self.projection is not None:
-            self.projection.build((None, self.n_filters))
+            self.projection.build((None, self.n_features))
 
     def call(self, character_ids: Tensor) -> Tensor:
         batch, time, length = ops.shape(character_ids)
@@ -103,18 +130,35 @@ class TokenEncoder(keras.Layer):
         # One more token, removed at the end: TensorFlow's convolution of zero tokens has a
         # wrong shape.
         ids = ops.pad(ids, [[0, 1], [0, 0]])  # (tokens + 1, length)
-        embedding = ops.cast(self.char_embedding, self.compute_dtype)
-        no_character = ops.zeros((1, self.char_dim), self.compute_dtype)
-        table = ops.concatenate([no_character, embedding], axis=0)  # (262, char_dim)
-        characters = ops.take(table, ids, axis=0)  # (tokens + 1, length, char_dim)
-        x = ops.concatenate(
-            [self._convolve(characters, *weights) for weights in self.convolutions], axis=-1
-        )  # (tokens + 1, n_filters)
-        for highway in self.highways:
-            x = highway(x)  # (tokens + 1, n_filters)
+        features = []
+        if self.n_words:
+            features.append(self._of_words(ids[:, 0]))  # (tokens + 1, word_dim)
+            ids = ids[:, 1:]
+        if self.filters:
+            features.append(self._of_characters(ids))  # (tokens + 1, n_filters)
+        x = features[0] if len(features) == 1 else ops.concatenate(features, axis=-1)
         if self.projection is not None:
             x = self.projection(x)  # (tokens + 1, projection_dim)
         return ops.reshape(x[:-1], (batch, time, self.projection_dim))
+
+    def _of_words(self, ids: Tensor) -> Tensor:
+        """The vectors (n, word_dim) of words' ids (n,), zeros for 0."""
+        vectors = ops.take(self.word_embedding, ops.maximum(ids - 1, 0), axis=0)
+        vectors = ops.cast(vectors, self.compute_dtype)  # (n, word_dim)
+        return ops.where((ids > 0)[:, None], vectors, 0)
+
+    def _of_characters(self, ids: Tensor) -> Tensor:
+        """What the highway layers make (n, n_filters) of characters' ids (n, length)."""
+        embedding = ops.cast(self.char_embedding, self.compute_dtype)
+        no_character = ops.zeros((1, self.char_dim), self.compute_dtype)
+        table = ops.concatenate([no_character, embedding], axis=0)
+        characters = ops.take(table, ids, axis=0)  # (n, length, char_dim)
+        x = ops.concatenate(
+            [self._convolve(characters, *weights) for weights in self.convolutions], axis=-1
+        )  # (n, n_filters)
+        for highway in self.highways:
+            x = highway(x)  # (n, n_filters)
+        return x
 
     def _convolve(self, characters: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
         windows = ops.conv(characters, kernel, padding="valid")  # (tokens, windows, count)
@@ -135,6 +179,9 @@ class TokenEncoder(keras.Layer):
             "char_dim": self.char_dim,
             "n_highway": self.n_highway,
             "activation": self.activation,
+            "n_characters": self.n_characters,
+            "n_words": self.n_words,
+            "word_dim": self.word_dim,
         }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo import backends
-from keras_elmo.text.sources import described, items_of
+from keras_elmo.text.sources import described, items_of, utf8
 from keras_elmo.types import Tensor
 
 _WORDS_AT_ONCE = 2048
@@ -123,11 +123,5 @@ def _distinct(words: Iterable[str]) -> tuple[bytes, ...]:
     items = list(words) if isinstance(words, Set | Iterator) else items_of(words)
     if items is None:
         raise TypeError(f"words must be a list of strings; got {described(words)}.")
-    encoded = []
-    for word in items:
-        if not isinstance(word, str):
-            raise TypeError(
-                f"words must hold strings; got {word!r:.100} of type {type(word).__name__}."
-            )
-        encoded.append(word.encode("utf-8", "ignore"))
+    encoded = (utf8(word, "words must hold strings;") for word in items)
     return tuple(dict.fromkeys(filter(None, encoded)))  # "" is padding

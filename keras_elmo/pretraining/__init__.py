@@ -1,6 +1,7 @@
 """Trains and evaluates bidirectional language models.
 
-:func:`train` and :func:`evaluate` do the complete job; the other names are their parts.
+:func:`train`, :func:`evaluate` and :class:`WordPredictor` do the complete job; the other
+names are their parts.
 """
 
 from keras_elmo.pretraining.evaluation import (
@@ -16,15 +17,19 @@ from keras_elmo.pretraining.training import save_language_model, train
 from keras_elmo.pretraining.training_config import TrainingConfig
 from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
 from keras_elmo.pretraining.windows import Windows
+from keras_elmo.pretraining.word_predictor import Score, Substitutes, WordPredictor
 
 __all__ = [
     "BidirectionalLanguageModel",
     "Perplexities",
     "Perplexity",
     "SampledSoftmax",
+    "Score",
+    "Substitutes",
     "TrainingConfig",
     "Vocabulary",
     "Windows",
+    "WordPredictor",
     "count_words",
     "evaluate",
     "evaluate_windows",

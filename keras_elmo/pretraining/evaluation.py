@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.pretraining.windows import SentenceState, Window, Windows
+from keras_elmo.progress import progress_bar
 from keras_elmo.types import PathLike, Split
 
 
@@ -39,13 +40,19 @@ def evaluate(
     sentence_state: SentenceState = "reset",
     batch_size: int = 32,
     window_steps: int = 64,
-    split: Split = "space",
+    split: Split | None = None,
+    options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
+    verbose: bool = False,
+    input_format: str | None = None,
+    column: str | None = None,
 ) -> Perplexities:
     """Computes the perplexity of a source on text files, with a full softmax.
 
     Args:
         source: The directory that :func:`train` wrote, or any other source that has
-            ``vocabulary.txt`` and ``softmax.npz``.
+            ``vocabulary.txt`` and ``softmax.npz``; a directory with a published softmax; or
+            a checkpoint of bilm-tf, with the vocabulary in its directory.
         texts: Text files, directories or patterns, as for :func:`train`.
         sentence_state: ``"reset"`` starts each sentence in the zero state, like the
             embedding layer. ``"carried"``, as in bilm-tf, starts it in the final state of
@@ -53,6 +60,13 @@ def evaluate(
         batch_size: The number of rows computed at once.
         window_steps: The number of steps computed at once; it does not change the result.
         split: How sentences are split into words, as for :func:`train`.
+        options: The ``options.json`` of a ``source`` that is an ``.hdf5`` file; by default
+            the one next to it.
+        vocabulary: The file of the words that the source predicts, one in a line; by
+            default the one in its directory.
+        verbose: Whether to show a progress bar.
+        input_format: As for :func:`read_sentences`.
+        column: As for :func:`read_sentences`.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -60,11 +74,25 @@ def evaluate(
         ValueError: The texts contain no words.
     """
     paths = expand_paths(texts)
-    if next(read_sentences(paths, split=split), None) is None:
+
+    def sentences() -> Iterator[list[str]]:
+        reading: Any = {"input_format": input_format, "column": column}
+        return read_sentences(paths, split=split, **reading)
+
+    n_tokens = sum(len(words) + 1 for words in sentences())
+    if not n_tokens:
         raise ValueError(f"texts: found no words in {', '.join(paths)}.")
-    model, vocabulary = load_language_model(source, batch_size)
-    windows = Windows(model.config, vocabulary, batch_size, window_steps, sentence_state)
-    return evaluate_windows(model, windows(read_sentences(paths, split=split)))
+    model, known = load_language_model(source, batch_size, options, vocabulary)
+    windows = Windows(model.config, known, batch_size, window_steps, sentence_state)
+    bar = progress_bar("Evaluating", " tokens", n_tokens, shown=verbose)
+
+    def counted() -> Iterator[Window]:
+        for window in windows(sentences()):
+            yield window
+            bar.update(int(np.sum(window["forward_targets"] >= 0)))
+
+    with bar:
+        return evaluate_windows(model, counted())
 
 
 def evaluate_windows(
@@ -98,13 +126,18 @@ def evaluate_windows(
 
 
 def load_language_model(
-    source: PathLike, batch_size: int
+    source: PathLike,
+    batch_size: int,
+    options: PathLike | None = None,
+    vocabulary: PathLike | None = None,
 ) -> tuple[BidirectionalLanguageModel, Vocabulary]:
     """Reads a source as a language model.
 
     Args:
-        source: A source with ``vocabulary.txt`` and ``softmax.npz``.
+        source: A source with a softmax, as for :func:`evaluate`.
         batch_size: The number of rows of the windows that it reads.
+        options: As for :func:`evaluate`.
+        vocabulary: As for :func:`evaluate`.
 
     Returns:
         The model and the words that it predicts.
@@ -112,8 +145,8 @@ def load_language_model(
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
     """
-    config, arrays, path = load_source(source)
-    softmax = load_softmax(path, config.projection_dim)
+    config, arrays, path = load_source(source, options=options)
+    softmax = load_softmax(path, config.projection_dim, vocabulary)
     model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
     assign_arrays(model.bilm, arrays)
     model.softmax.kernel.assign(softmax.kernel)

@@ -74,6 +74,11 @@ class BidirectionalLanguageModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if config.lexicon is not None:
+            raise ValueError(
+                "config: language models are trained and evaluated on bytes; this one has "
+                "words or characters of its own."
+            )
         self.config = config
         self.bilm = ElmoBiLM(config, fine_tune="all", name="bilm", dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)

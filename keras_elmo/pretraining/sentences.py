@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from keras_elmo.text import reader
 from keras_elmo.text.reader import OnError
@@ -50,19 +51,25 @@ def read_sentences(
     paths: Sequence[PathLike],
     shuffle_seed: int | None = None,
     on_error: OnError = "fail",
-    split: Split = "space",
+    split: Split | None = None,
+    input_format: str | None = None,
+    column: str | None = None,
 ) -> Iterator[list[str]]:
-    """Reads sentences, one per line.
+    """Reads sentences, one per line of a text file.
 
     Args:
-        paths: Text files in UTF-8, plain or compressed with gzip.
+        paths: Text files in UTF-8, plain or compressed with gzip; or files of another
+            format that :func:`~keras_elmo.compute_features` reads.
         shuffle_seed: The seed for shuffling the files and, within a buffer of 100,000, the
             sentences of 16 files at a time. ``None`` keeps the order.
         on_error: What to do with bad lines, which are not UTF-8 or longer than 16 MiB:
             ``"fail"``, ``"repair"`` or ``"skip"``, as in
             :func:`~keras_elmo.compute_features`.
         split: How lines are split into words: ``"space"``, at white space; ``"words"``,
-            with :func:`~keras_elmo.tokenize`; or ``"character"``.
+            with :func:`~keras_elmo.tokenize`; or ``"character"``. ``None`` for white space,
+            and for characters in FASTA. Words of CoNLL are not split.
+        input_format: The format of the files, as in :func:`~keras_elmo.compute_features`.
+        column: The field or column of the text, as in :func:`~keras_elmo.compute_features`.
 
     Yields:
         The words of each sentence. Lines without words are skipped.
@@ -73,14 +80,16 @@ def read_sentences(
             file cannot be decompressed.
     """
     files = [Path(path) for path in paths]
+    options: dict[str, Any] = {"on_error": on_error, "split": split}
+    options |= {"input_format": input_format, "column": column}
     if shuffle_seed is None:
-        yield from _words(files, on_error, split)
+        yield from _words(files, options)
         return
     rng = random.Random(check_integer("shuffle_seed", shuffle_seed, at_least=0))
     rng.shuffle(files)
     # Several files at a time, since the lines of one file are often similar.
     buffer: list[list[str]] = []
-    for words in _alternating([_words([file], on_error, split) for file in files]):
+    for words in _alternating([_words([file], options) for file in files]):
         buffer.append(words)
         if len(buffer) > SHUFFLE_BUFFER:
             i = rng.randrange(len(buffer))
@@ -90,10 +99,8 @@ def read_sentences(
     yield from buffer
 
 
-def _words(files: Sequence[Path], on_error: OnError, split: Split) -> Iterator[list[str]]:
-    for sentence in reader.read_sentences(
-        files, input_format="text", on_error=on_error, split=split
-    ):
+def _words(files: Sequence[Path], options: dict[str, Any]) -> Iterator[list[str]]:
+    for sentence in reader.read_sentences(files, **options):
         if sentence.n_tokens:
             yield sentence.tokens.decode("utf-8").split(" ")
 

@@ -1,20 +1,26 @@
-"""The softmax of a language model, in two files next to those of the biLM."""
+"""The softmax of a language model: in files next to its biLM, or in its checkpoint."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.errors import SourceError
+from keras_elmo.hub.bilm_checkpoint import find_checkpoint, read_softmax
 from keras_elmo.pretraining.npz import load_npz, save_npz
 from keras_elmo.pretraining.vocabulary import Vocabulary
-from keras_elmo.weights.names import check_finite
+from keras_elmo.types import PathLike
+from keras_elmo.weights.hdf5 import read_arrays
+from keras_elmo.weights.names import SOFTMAX_FILE_SUFFIX, SOFTMAX_PREFIX, check_finite
 
 VOCABULARY_NAME = "vocabulary.txt"
 SOFTMAX_NAME = "softmax.npz"
+
+_HDF5_NAMES = {"kernel": SOFTMAX_PREFIX + "W", "bias": SOFTMAX_PREFIX + "b"}
 
 
 class SoftmaxWeights(NamedTuple):
@@ -35,30 +41,76 @@ def save_softmax(
 
 
 def has_softmax(path: Path) -> bool:
-    """Whether both files are in a model's directory, or next to its HDF5 file."""
-    return all((_folder(path) / name).is_file() for name in (VOCABULARY_NAME, SOFTMAX_NAME))
+    """Whether there are a softmax and its words, where :func:`load_softmax` looks."""
+    return all(_files(path))
 
 
-def load_softmax(path: Path, features: int) -> SoftmaxWeights:
-    """Reads both files from a model's directory, or next to its HDF5 file."""
-    if not has_softmax(path):
+def load_softmax(
+    path: Path, features: int, vocabulary: PathLike | None = None
+) -> SoftmaxWeights:
+    """Reads the softmax from a model's directory, or next to its file.
+
+    It is ``softmax.npz`` with ``vocabulary.txt``; or, as in AllenNLP and bilm-tf,
+    ``softmax/W`` and ``softmax/b`` in HDF5 or a checkpoint, with the only ``*vocab*.txt``
+    or ``.txt.gz``. ``vocabulary`` names another file of its words.
+    """
+    softmax, words = _files(path)
+    if softmax is None:
         raise SourceError(
-            f"{str(path)!r} has no {VOCABULARY_NAME} and {SOFTMAX_NAME}: it can embed "
-            "words but not predict them, like the released models. First train it further "
-            "on your text (keras-elmo train --init)."
+            f"{str(path)!r} has no softmax. It can embed words but not predict them. If "
+            "its softmax was published, put *_softmax_weights.hdf5 and vocab*.txt next to "
+            "it. Otherwise train one on your text: keras-elmo train --init."
         )
-    folder = _folder(path)
+    if vocabulary is not None:
+        words = Path(vocabulary)
+    if words is None:
+        raise SourceError(
+            f"{str(path)!r} has no vocabulary: expected one vocab*.txt, the words that its "
+            "softmax predicts. Put the one that it was trained with there, or name it."
+        )
     try:
-        vocabulary = Vocabulary.load(folder / VOCABULARY_NAME)
-        n = len(vocabulary)
+        known = Vocabulary.load(words)
+        n = len(known)
         shapes = {"kernel": (n, features), "bias": (n,)}
-        arrays = load_npz(folder / SOFTMAX_NAME, shapes, "f")
+        if softmax.name == SOFTMAX_NAME:
+            arrays = load_npz(softmax, shapes, "f")
+            arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+            check_finite(arrays, str(softmax))
+        elif softmax == find_checkpoint(softmax):
+            arrays = read_softmax(softmax, features)._asdict()
+            if len(arrays["bias"]) != n:
+                raise ValueError(f"it predicts {len(arrays['bias'])} words, not {n}.")
+        else:
+            stored = {_HDF5_NAMES[name]: shape for name, shape in shapes.items()}
+            read = read_arrays(softmax, stored)
+            arrays = {name: read[_HDF5_NAMES[name]] for name in shapes}
     except (OSError, ValueError) as error:
-        raise SourceError(f"Cannot read the softmax in {str(path)!r}: {error}") from error
-    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
-    check_finite(arrays, str(folder / SOFTMAX_NAME))
-    return SoftmaxWeights(vocabulary, **arrays)
+        raise SourceError(
+            f"Cannot read the softmax in {str(path)!r}, for the words in {str(words)!r}: "
+            f"{error}"
+        ) from error
+    return SoftmaxWeights(known, **arrays)
 
 
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
+def _files(path: Path) -> tuple[Path | None, Path | None]:
+    """The files of the softmax and of its words, each if it is there."""
+    folder = path if path.is_dir() else path.parent
+    lists = [*folder.glob("*vocab*.txt"), *folder.glob("*vocab*.txt.gz")]
+    if (ours := folder / VOCABULARY_NAME) in lists:
+        lists = [ours]
+    words = lists[0] if len(lists) == 1 else None
+    softmax = folder / SOFTMAX_NAME
+    if softmax.is_file():
+        return softmax, words
+    own = sorted(folder.glob("*.hdf5")) if path.is_dir() else [path]
+    others = sorted(folder.glob("*" + SOFTMAX_FILE_SUFFIX))
+    found = next(filter(_holds_softmax, [*others, *own]), None)
+    return found or find_checkpoint(path), words
+
+
+def _holds_softmax(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return SOFTMAX_PREFIX.rstrip("/") in file
+    except OSError:  # not HDF5
+        return False

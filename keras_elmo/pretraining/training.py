@@ -7,7 +7,7 @@ import importlib.util
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,11 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     verbose: bool = True,
-    split: Split = "space",
+    split: Split | None = None,
+    options: PathLike | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    input_format: str | None = None,
+    column: str | None = None,
 ) -> BidirectionalLanguageModel:
     """Trains a biLM on text files, from scratch or from a trained one.
 
@@ -62,8 +66,8 @@ def train(
     - ``checkpoint.npz``: the state from which an interrupted run resumes.
 
     Args:
-        texts: Text files, directories or patterns, with one sentence per line. See
-            :func:`expand_paths`.
+        texts: Files, directories or patterns, as for :func:`expand_paths`: text files with
+            one sentence per line, or other formats of :func:`read_sentences`.
         out: The directory to write; created if it does not exist.
         model: The configuration of a new model, or a source to start from: anything that
             the layer takes. If the source has a softmax, its training continues too.
@@ -76,6 +80,11 @@ def train(
         tensorboard: Whether to write logs for TensorBoard to ``out/tensorboard``.
         verbose: Whether to show the progress.
         split: How sentences are split into words, as for :func:`read_sentences`.
+        options: The ``options.json`` of a ``model`` that is an ``.hdf5`` file; by default
+            the one next to it.
+        callbacks: More of Keras's callbacks. An epoch has ``log_steps`` steps.
+        input_format: As for :func:`read_sentences`.
+        column: As for :func:`read_sentences`.
 
     Returns:
         The trained model.
@@ -103,9 +112,14 @@ def train(
     if isinstance(model, ElmoConfig):
         config = model
     else:
-        config, arrays, path = load_source(model)
+        config, arrays, path = load_source(model, options=options)
         known = load_softmax(path, config.projection_dim) if has_softmax(path) else None
-    counts = count_words(read_sentences(paths, split=split))
+    reading: dict[str, Any] = {"input_format": input_format, "column": column}
+
+    def sentences(shuffle_seed: int | None = None) -> Iterator[list[str]]:
+        return read_sentences(paths, shuffle_seed, split=split, **reading)
+
+    counts = count_words(sentences())
     if not counts:
         raise ValueError(f"texts: found no words in {', '.join(paths)}.")
     if vocabulary is not None:
@@ -120,6 +134,7 @@ def train(
         "vocabulary": hashlib.sha256("\n".join(words.words).encode()).hexdigest(),
         "texts": {text: _sha256(text) for text in paths},
         "split": split,
+        **{name: value for name, value in reading.items() if value is not None},
         "training": training.to_dict(),
     }
     _check_same(earlier or settings, settings, folder)
@@ -130,7 +145,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     words.save(folder / VOCABULARY_NAME)
-    _fit(language_model, words, paths, training, folder, tensorboard, verbose, split)
+    more = [*callbacks]
+    if tensorboard:
+        more.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    _fit(language_model, words, sentences, training, folder, more, verbose)
     save_language_model(language_model, words, folder)
     return language_model
 
@@ -230,20 +248,19 @@ def _language_model(
 def _fit(
     model: BidirectionalLanguageModel,
     words: Vocabulary,
-    paths: Sequence[str],
+    sentences: Callable[[int | None], Iterator[list[str]]],
     training: TrainingConfig,
     folder: Path,
-    tensorboard: bool,
+    callbacks: Sequence[keras.callbacks.Callback],
     verbose: bool,
-    split: Split,
 ) -> None:
     steps_done = restore(model, folder)
     if steps_done == training.n_steps:
         return
 
-    def sentences() -> Iterator[list[str]]:
+    def epochs() -> Iterator[list[str]]:
         for epoch in itertools.count():
-            yield from read_sentences(paths, training.seed + epoch, split=split)
+            yield from sentences(training.seed + epoch)
 
     windows = Windows(
         model.config,
@@ -252,18 +269,16 @@ def _fit(
         training.window_steps,
         training.sentence_state,
     )
-    callbacks = [
+    ours = [
         Log(folder, training.log_steps, steps_done),
         Checkpoint(folder, training.log_steps),
     ]
-    if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     model.fit(
-        windows.dataset(sentences, skip=steps_done),
+        windows.dataset(epochs, skip=steps_done),
         initial_epoch=steps_done // training.log_steps,
         epochs=training.n_steps // training.log_steps,
         steps_per_epoch=training.log_steps,
         shuffle=False,  # the sentences are shuffled already
-        callbacks=callbacks,
+        callbacks=[*ours, *callbacks],
         verbose=1 if verbose else 0,
     )

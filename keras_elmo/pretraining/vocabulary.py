@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.text.lines import read_lines
 from keras_elmo.types import PathLike
 from keras_elmo.weights.atomic import replacing
 
@@ -17,17 +18,18 @@ BEGIN_SENTENCE = "<S>"
 END_SENTENCE = "</S>"
 UNKNOWN = "<UNK>"
 SPECIAL_WORDS = (BEGIN_SENTENCE, END_SENTENCE, UNKNOWN)
+_NOT_A_WORD = "!!!MAXTERMID"
 
 
 class Vocabulary:
     """Words and their ids, the most frequent first.
 
     The vocabulary limits what a model predicts, not what it reads: a biLM reads characters.
-    As in bilm-tf, its file has one word per line: ``<S>``, ``</S>``, ``<UNK>``, then the
-    words by frequency. Sampling by rank relies on this order.
+    As in bilm-tf, its file has one word per line, sorted by frequency. Sampling by rank
+    relies on this order.
 
     Args:
-        words: The words, with the three special words first.
+        words: The words, with the three special ones ``<S>``, ``</S>`` and ``<UNK>``.
 
     Raises:
         ValueError: A special word is missing, or a word is empty or repeated.
@@ -35,12 +37,13 @@ class Vocabulary:
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
-        if self.words[:3] != SPECIAL_WORDS:
-            raise ValueError(
-                f"words: expected {', '.join(SPECIAL_WORDS)} first, then the other words, "
-                f"most frequent first; got {list(self.words[:3])}."
-            )
         self._ids = {word: i for i, word in enumerate(self.words)}
+        if missing := [word for word in SPECIAL_WORDS if word not in self._ids]:
+            raise ValueError(
+                f"words: expected {', '.join(SPECIAL_WORDS)} and then the words from the "
+                f"most to the least frequent; {', '.join(missing)} is missing from "
+                f"{len(self.words):,} words that start with {list(self.words[:3])!s:.100}."
+            )
         if len(self._ids) != len(self.words) or "" in self._ids:
             wrong = next((w for w, n in Counter(self.words).items() if n > 1), "")
             raise ValueError(f"words: {wrong!r} is empty or repeated.")
@@ -71,7 +74,10 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads a vocabulary file, with one word per line.
+        """Reads a vocabulary file, with one word per line; gzip is fine.
+
+        A line ``!!!MAXTERMID``, as in the vocabulary of the 1 Billion Word Benchmark, is
+        not a word.
 
         Raises:
             OSError: The file cannot be read.
@@ -79,8 +85,8 @@ class Vocabulary:
         """
         path = Path(path)
         try:
-            lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-            return cls([line.strip("\r") for line in lines])
+            words = [line.data.decode("utf-8") for line in read_lines(path)]
+            return cls([word for word in words if word != _NOT_A_WORD])
         except ValueError as error:
             raise ValueError(f"{str(path)!r} is not a vocabulary: {error}") from error
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.text.sources import described, items_of
+from keras_elmo.text.sources import described, items_of, utf8
 from keras_elmo.types import check_characters_per_token
 
 N_CHARACTERS = 261
@@ -42,9 +42,14 @@ def boundary_character_ids(boundary_id: int, length: int) -> NDArray[np.int32]:
 def token_character_ids(token: bytes, length: int) -> NDArray[np.int32]:
     """The character ids (length,) of a token in UTF-8, cut to ``length - 2`` bytes."""
     characters = np.frombuffer(token[: length - 2], np.uint8)
+    return marked_characters(characters.astype(np.int32) + 1, length)
+
+
+def marked_characters(characters: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    """The ids of at most ``length - 2`` characters between the marks of a word."""
     ids = np.full(length, CHARACTER_PADDING_ID, np.int32)
     ids[0] = BEGIN_WORD_ID
-    ids[1 : 1 + len(characters)] = characters.astype(np.int32) + 1
+    ids[1 : 1 + len(characters)] = characters
     ids[1 + len(characters)] = END_WORD_ID
     return ids
 
@@ -80,7 +85,7 @@ def batch_to_character_ids(
         word: boundary_character_ids(boundary_id, length)
         for word, boundary_id in _BOUNDARY_WORDS.items()
     }
-    sentences = [_encoded_tokens(sentence) for sentence in _items(batch)]
+    sentences = encoded_batch(batch)
     time = max(map(len, sentences), default=0)
     ids = np.zeros((len(sentences), time, length), np.int32)
     for row, tokens in enumerate(sentences):
@@ -91,19 +96,12 @@ def batch_to_character_ids(
     return ids
 
 
-def _encoded_tokens(sentence: Sequence[str]) -> list[bytes]:
-    tokens = []
-    for token in _items(sentence):
-        if isinstance(token, str):
-            tokens.append(token.encode("utf-8", "ignore"))
-        elif isinstance(token, bytes):
-            tokens.append(bytes(token))
-        else:
-            raise TypeError(
-                f"batch must hold tokens of type str or bytes; got {token!r:.100} of type "
-                f"{type(token).__name__}."
-            )
-    return tokens
+def encoded_batch(batch: Sequence[Sequence[str]]) -> list[list[bytes]]:
+    """The tokens of each sentence in UTF-8, or a TypeError for anything else."""
+    expected = "batch must hold tokens of type str or bytes;"
+    return [
+        [utf8(token, expected) for token in _items(sentence)] for sentence in _items(batch)
+    ]
 
 
 def _items(value: Any) -> list[Any]:

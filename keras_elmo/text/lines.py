@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MAX_LINE_BYTES = 1 << 24
+TOO_LONG = "longer than 16 MiB"
 
 # Text compresses to a third or a tenth; a file that unpacks to far more is an attack.
 LARGEST_RATIO = 100

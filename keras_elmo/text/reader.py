@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from keras_elmo.errors import BadLine, BadLinesError
-from keras_elmo.text.records import Record, Records, file_records
+from keras_elmo.text.record import Record, Records
+from keras_elmo.text.records import InputFormat, file_kind, file_records
 from keras_elmo.text.sources import source_values
 from keras_elmo.text.tokenization import split_text
 from keras_elmo.types import Split, check_one_of, check_positive_integer
@@ -30,11 +32,13 @@ class Sentence(NamedTuple):
     text: str  # as found; in files, without surrounding white space
     tokens: bytes  # in UTF-8, joined by single spaces
     n_tokens: int
+    has_id: bool = False  # then that is its text
 
 
 class _Part(NamedTuple):  # a file or a collection
     records: Records
-    is_file: bool
+    split: Split
+    at_any_space: bool  # lines of text, whose white space is of any kind
     place: Callable[[int], str]  # names a text, for messages
 
 
@@ -50,22 +54,20 @@ class Sentences:
         parts: list[_Part],
         on_error: OnError,
         max_tokens: int | None,
-        split: Split,
         report: Callable[[BadLine], object] | None,
     ) -> None:
         self._parts = parts
         self._on_error = on_error
         self._max_tokens = max_tokens
-        self._split = split
         self._report = report or self._log
 
     def __iter__(self) -> Iterator[Sentence]:
         n_bad = 0
         first_bad: list[BadLine] = []
-        for records, is_file, place in self._parts:
+        for records, split, at_any_space, place in self._parts:
             for record in records():
                 sentence, problem = make_sentence(
-                    record, is_file, self._split, self._max_tokens
+                    record, at_any_space, split, self._max_tokens
                 )
                 if problem is not None:
                     n_bad += 1
@@ -91,7 +93,7 @@ def read_sentences(
     column: str | None = None,
     on_error: OnError = "fail",
     max_tokens: int | None = None,
-    split: Split = "space",
+    split: Split | None = None,
     report: Callable[[BadLine], object] | None = None,
 ) -> Sentences:
     r"""Reads texts from all kinds of sources, with the same rules.
@@ -99,6 +101,10 @@ def read_sentences(
     - In files, a byte order mark is dropped, gzip is recognized by its first bytes, only
       ``"\n"`` or ``"\r\n"`` ends a line, and ``split="space"`` splits at any white space.
     - Strings in memory are used unchanged, and split as the layer splits them.
+    - A FASTA file has one text per sequence, named by its id, and split into characters by
+      default; the default limit of tokens is larger.
+    - CoNLL-U and CoNLL files have the words of a column, without CoNLL-U's multi-word
+      ranges and empty nodes; a ``sent_id`` names its sentence. ``split`` has no effect.
     - Empty lines and strings are sentences without tokens. Missing values are errors.
     - A bad line is not UTF-8, longer than 16 MiB or ``max_tokens``, or not JSON or CSV
       with the column. ``on_error="fail"`` raises an error that lists bad lines, ``"skip"``
@@ -109,7 +115,8 @@ def read_sentences(
     bad line; by default the logger ``keras_elmo`` warns about them. Files are streamed.
     """
     check_one_of("on_error", on_error, get_args(OnError))
-    check_one_of("split", split, get_args(Split))
+    if split is not None:
+        check_one_of("split", split, get_args(Split))
     if max_tokens is not None:
         check_positive_integer("max_tokens", max_tokens)
     values = source_values(source, name)
@@ -119,31 +126,68 @@ def read_sentences(
             f"input_format and column apply only to files; {name} is a collection of "
             "texts. Leave them out."
         )
-    parts = [_file(path, name, input_format, column) for path in paths]
-    parts = parts or [_collection(values, name)]
-    return Sentences(parts, on_error, max_tokens, split, report)
+    parts = [_file(path, name, input_format, column, split) for path in paths]
+    parts = parts or [_collection(values, name, split or "space")]
+    return Sentences(parts, on_error, max_tokens, report)
 
 
-def _file(path: Path, name: str, input_format: str | None, column: str | None) -> _Part:
-    records = file_records(path, name, input_format, column)
-    return _Part(records, True, lambda number: f"{str(path)!r}, line {number}")
+def kinds_of(source: Any, input_format: str | None = None) -> set[InputFormat]:
+    """What the files of a source hold; nothing for texts in memory."""
+    values = source if isinstance(source, list | tuple) else [source]
+    return {file_kind(Path(v), input_format) for v in values if isinstance(v, os.PathLike)}
 
 
-def _collection(values: Any, name: str) -> _Part:
+def _file(
+    path: Path,
+    name: str,
+    input_format: str | None,
+    column: str | None,
+    split: Split | None,
+) -> _Part:
+    kind = file_kind(path, input_format)
+    records = file_records(path, name, kind, column)
+    if kind in ("conllu", "conll"):
+        split = "space"  # where the reader of the file puts one
+    split = split or ("character" if kind == "fasta" else "space")
+    at_any_space = kind not in ("conllu", "conll")
+    return _Part(
+        records, split, at_any_space, lambda number: f"{str(path)!r}, line {number}"
+    )
+
+
+def _collection(values: Any, name: str, split: Split) -> _Part:
     def records() -> Iterator[Record]:
         for number, value in enumerate(values, 1):
             is_text = isinstance(value, str)
             text = value if is_text else value.decode("utf-8", "surrogateescape")
             yield Record(number, text)
 
-    return _Part(records, False, lambda number: f"{name}[{number - 1}]")
+    return _Part(records, split, False, lambda number: f"{name}[{number - 1}]")
 
 
 def make_sentence(
-    record: Record, is_file: bool, split: Split, max_tokens: int | None
+    record: Record, at_any_space: bool, split: Split, max_tokens: int | None
 ) -> tuple[Sentence, str | None]:
-    """Splits a text into tokens: the repaired sentence, and its problem, if any."""
-    _, text, problem = record
+    """Splits a text into tokens: the sentence, repaired, and what was wrong with it."""
+    _, text, problem, name = record
+    text, problem = _repaired(text, problem)
+    if name is not None:
+        name, problem = _repaired(name, problem)
+    if at_any_space:
+        text = text.strip()
+    is_at_any_space = at_any_space and split == "space"
+    tokens = text.split() if is_at_any_space else split_text(text, split)
+    if max_tokens is not None and len(tokens) > max_tokens:
+        problem = problem or f"{len(tokens):,} tokens, more than {max_tokens:,}"
+        del tokens[max_tokens:]
+    joined = " ".join(tokens).encode("utf-8")
+    has_id = name is not None
+    text = text if name is None else name
+    return Sentence(record.number, text, joined, len(tokens), has_id), problem
+
+
+def _repaired(text: str, problem: str | None) -> tuple[str, str | None]:
+    """A text that UTF-8 has a form for, and what was wrong with it."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -151,12 +195,4 @@ def make_sentence(
         problem = problem or f"not UTF-8 (byte {n_bytes + 1})"
         # UTF-16 can encode lone surrogates, and its decoder recognizes them.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if is_file:
-        text = text.strip()
-    is_at_any_space = is_file and split == "space"
-    tokens = text.split() if is_at_any_space else split_text(text, split)
-    if max_tokens is not None and len(tokens) > max_tokens:
-        problem = problem or f"{len(tokens):,} tokens, more than {max_tokens:,}"
-        del tokens[max_tokens:]
-    joined = " ".join(tokens).encode("utf-8")
-    return Sentence(record.number, text, joined, len(tokens)), problem
+    return text, problem

@@ -1,36 +1,38 @@
-"""Reads records from files: plain text, JSON Lines, CSV."""
+"""Reads records from files: plain text, JSON Lines, CSV, and what fasta and conll read."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
-from keras_elmo.text.lines import MAX_LINE_BYTES, Line, read_lines
+from keras_elmo.text.conll import column_records, conllu_records
+from keras_elmo.text.fasta import fasta_records
+from keras_elmo.text.lines import MAX_LINE_BYTES, TOO_LONG, Line, read_lines
+from keras_elmo.text.record import Record, Records
 from keras_elmo.types import check_one_of
 
-InputFormat = Literal["text", "jsonl", "csv", "tsv"]
+InputFormat = Literal["text", "jsonl", "csv", "tsv", "fasta", "conllu", "conll"]
 
-_TOO_LONG = "longer than 16 MiB"
-_FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
-
-
-class Record(NamedTuple):
-    """A text as found; bytes that are not UTF-8 become surrogates."""
-
-    number: int  # of its first line, or its position in a collection, from 1
-    text: str
-    problem: str | None = None
+_FORMATS: dict[str, InputFormat] = {
+    **{".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"},
+    **dict.fromkeys((".fasta", ".fa", ".faa", ".fas"), "fasta"),
+    **{".conllu": "conllu", ".conll": "conll"},
+}
 
 
-Records = Callable[[], Iterator[Record]]  # each call reads them from the start
+def file_kind(path: Path, input_format: str | None = None) -> InputFormat:
+    """What a file holds: what the caller says, or its suffix."""
+    if input_format is not None:
+        kind: Any = check_one_of("input_format", input_format, get_args(InputFormat))
+        return kind
+    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    return _FORMATS.get(suffixes[-1], "text") if suffixes else "text"
 
 
-def file_records(
-    path: Path, name: str, input_format: str | None, column: str | None
-) -> Records:
+def file_records(path: Path, name: str, kind: InputFormat, column: str | None) -> Records:
     if not path.exists():
         raise FileNotFoundError(f"{name}: there is no file {str(path)!r:.200}.")
     if not path.is_file():
@@ -38,20 +40,22 @@ def file_records(
             f"{name}: {str(path)!r} is not a regular file, so that it cannot be read more "
             "than once. Pass a file."
         )
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
-    kind = _FORMATS.get(suffixes[-1], "text") if suffixes else "text"
-    if input_format is not None:
-        kind = check_one_of("input_format", input_format, get_args(InputFormat))
-    if column is None and kind != "text":
+    if column is None and kind in ("jsonl", "csv", "tsv"):
         raise ValueError(
             f"column must name the field of the text in {str(path)!r}, which is read as "
             f"{kind}."
         )
-    if column is not None and kind == "text":
+    if column is not None and kind in ("text", "fasta"):
         raise ValueError(
-            f"column={column!r} applies only to JSON Lines and CSV; {str(path)!r} is read "
-            "as plain text. Leave it out, or choose another input_format."
+            f"column={column!r} applies only to JSON Lines, CSV and CoNLL; {str(path)!r} "
+            f"is read as {'plain text' if kind == 'text' else 'FASTA'}. Leave it out, or "
+            "choose another input_format."
         )
+    if kind == "fasta":
+        return lambda: fasta_records(read_lines(path))
+    if kind in ("conllu", "conll"):
+        read = conllu_records if kind == "conllu" else column_records
+        return lambda: read(read_lines(path), column)
     if column is None:
         return lambda: map(_text_record, read_lines(path))
     if kind == "jsonl":
@@ -61,12 +65,12 @@ def file_records(
 
 
 def _text_record(line: Line) -> Record:
-    return Record(line.number, _decoded(line.data), _TOO_LONG if line.is_cut else None)
+    return Record(line.number, _decoded(line.data), TOO_LONG if line.is_cut else None)
 
 
 def _json_record(line: Line, column: str) -> Record:
     if line.is_cut:
-        return Record(line.number, "", _TOO_LONG)
+        return Record(line.number, "", TOO_LONG)
     if not line.data.strip():
         return Record(line.number, "")
     try:
@@ -123,7 +127,7 @@ def _row_lines(path: Path, row_start: list[int]) -> Iterator[str]:
         if is_cut or n_bytes > MAX_LINE_BYTES:
             raise ValueError(
                 f"{str(path)!r}: the row that starts in line {row_start[0]:,} is "
-                f"{_TOO_LONG}. The file is not CSV, or a quote is missing."
+                f"{TOO_LONG}. The file is not CSV, or a quote is missing."
             )
         yield _decoded(data) + "\n"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.text.characters import token_character_ids
+from keras_elmo.text.lexicon import TokenIds
 
 
 class SentenceIds:
@@ -21,7 +21,7 @@ class SentenceIds:
         self,
         texts: Iterable[Sequence[bytes]],
         steps: NDArray[np.int64],
-        max_characters_per_token: int,
+        token_ids: TokenIds,
     ) -> None:
         self.steps = steps
         places: dict[bytes, int] = {}  # 0 is padding
@@ -29,10 +29,11 @@ class SentenceIds:
         for tokens in texts:
             words = [places.setdefault(token, len(places) + 1) for token in tokens]
             self._sentences.append(np.array(words, np.int32))
-        # (1 + words, max_characters_per_token), half as large as int32
-        self._table = np.zeros((len(places) + 1, max_characters_per_token), np.int16)
+        # (1 + words, length), of bytes half as large as what it becomes
+        dtype = np.int16 if token_ids.lexicon is None else np.int32
+        self._table = np.zeros((len(places) + 1, token_ids.length), dtype)
         for token, place in places.items():
-            self._table[place] = token_character_ids(token, max_characters_per_token)
+            self._table[place] = token_ids(token)
 
     def __call__(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
         time = max(1, int(self.steps[rows].max()))
@@ -41,4 +42,4 @@ class SentenceIds:
             sentence = self._sentences[row]
             place[: len(sentence)] = sentence
         ids: NDArray[np.int32] = self._table[places].astype(np.int32)
-        return ids  # (batch, time, max_characters_per_token)
+        return ids  # (batch, time, length)

@@ -91,6 +91,19 @@ def described(source: Any) -> str:
     return f"{source!r:.100} of type {kind}. Convert it to a list"
 
 
+def utf8(value: Any, expected: str) -> bytes:
+    """A string in UTF-8; the error for anything else starts with ``expected``."""
+    if isinstance(value, str):
+        # Lone surrogates have no UTF-8 form; AllenNLP drops them, TensorFlow raises.
+        return value.encode("utf-8", "ignore")
+    if isinstance(value, bytes):
+        return bytes(value)  # NumPy has a type of its own
+    raise TypeError(
+        f"{expected} got {value!r:.100} of type {type(value).__name__}. Replace missing "
+        "values, for example with '', and turn numbers into strings."
+    )
+
+
 def is_missing(value: Any) -> bool:
     """Whether ``value`` is None, NaN, or a missing value of pandas."""
     if isinstance(value, (float, np.floating)):

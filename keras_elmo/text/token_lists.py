@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from keras_elmo.text.sources import described, is_missing, items_of
+from keras_elmo.text.sources import described, is_missing, items_of, utf8
 from keras_elmo.text.tokenization import split_text
 from keras_elmo.types import Split
 
@@ -26,7 +26,7 @@ def read_token_lists(
     generator is read lazily, and its number of texts is ``None``.
     """
     values = _values(texts)
-    padding = {b"", pad_token.encode("utf-8", "ignore")}
+    padding = {b"", utf8(pad_token, "pad_token must be a string;")}
     lists = (
         [token for token in _tokens(value, i, split) if token not in padding][:max_tokens]
         for i, value in enumerate(values)
@@ -54,30 +54,14 @@ def _values(texts: Any) -> Any:
 
 
 def _tokens(value: Any, i: int, split: Split) -> Iterable[bytes]:
+    expected = f"texts[{i}] must be a string or a list of tokens, which are strings;"
     if isinstance(value, (str, bytes)):
-        text = _encoded(value, i).decode("utf-8", "surrogateescape")
+        text = utf8(value, expected).decode("utf-8", "surrogateescape")
         return [t.encode("utf-8", "surrogateescape") for t in split_text(text, split)]
     if is_missing(value):
         raise ValueError(
             f"texts[{i}] is missing ({value!r}). Remove it, or use an empty string."
         )
     tokens = items_of(value)
-    if tokens is None:
-        raise _not_a_string(value, i)
-    return [_encoded(token, i) for token in tokens]
-
-
-def _encoded(value: Any, i: int) -> bytes:
-    # Lone surrogates have no UTF-8 form; AllenNLP drops them.
-    if isinstance(value, str):
-        return value.encode("utf-8", "ignore")
-    if isinstance(value, bytes):
-        return bytes(value)  # NumPy has its own type
-    raise _not_a_string(value, i)
-
-
-def _not_a_string(value: Any, i: int) -> TypeError:
-    return TypeError(
-        f"texts[{i}] must be a string or a list of tokens, which are strings; got "
-        f"{value!r:.100} of type {type(value).__name__}. Convert numbers to strings."
-    )
+    # What is no collection either is refused as the token that it is not.
+    return [utf8(token, expected) for token in ([value] if tokens is None else tokens)]

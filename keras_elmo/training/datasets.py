@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_elmo import backends
+from keras_elmo.config import ElmoConfig
 from keras_elmo.text.batching import BatchPlan
 from keras_elmo.text.characters import MAX_CHARACTERS_PER_TOKEN
+from keras_elmo.text.lexicon import TokenIds
 from keras_elmo.text.reader import OnError, read_sentences
 from keras_elmo.text.sentence_ids import SentenceIds
 from keras_elmo.training.batches import Part, array_part, padded_lengths, planned_dataset
@@ -39,7 +41,8 @@ def text_dataset(
     input_format: str | None = None,
     column: str | None = None,
     on_error: OnError = "fail",
-    split: Split = "space",
+    split: Split | None = None,
+    config: ElmoConfig | None = None,
 ) -> Any:
     """Creates a dataset of texts: shuffled, truncated, and in batches of limited size.
 
@@ -53,7 +56,7 @@ def text_dataset(
         texts: A list, tuple, NumPy array (n,) or (n, 1), pandas or Polars column or string
             tensor of ``str`` or ``bytes``. Or a ``pathlib.Path``, or several, of files in
             UTF-8, plain or compressed with gzip: text files with one text per line, JSON
-            Lines or CSV.
+            Lines, CSV, FASTA, CoNLL-U or CoNLL-2003.
         labels: Numbers (n, ...) in a list, NumPy array, column of a table or tensor, or
             ``None`` for a dataset of texts alone.
         batch_size: The most texts in a batch.
@@ -77,22 +80,24 @@ def text_dataset(
             have no strings.
         max_characters_per_token: For character ids, the number of ids per token; ``None``
             for 50, as in all released models.
-        input_format: The format of files: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``.
-            By default it follows from the suffix.
-        column: The field of the text in JSON Lines and CSV.
+        input_format: The format of files, as in :func:`~keras_elmo.compute_features`.
+        column: The field of the text, or the column of words, likewise.
         on_error: What to do with bad lines, such as lines that are not UTF-8: ``"fail"``,
             ``"repair"`` or ``"skip"``, as in :func:`~keras_elmo.compute_features`.
         split: How texts are split into tokens, as the layer's argument: ``"space"``, in
-            files any white space; ``"words"``, for raw text; or ``"character"``. Strings
-            have single spaces between tokens, so that layers with ``split="space"`` or the
-            same ``split`` find the same tokens.
+            files any white space; ``"words"``, for raw text; or ``"character"``. ``None``
+            for spaces, and for characters in FASTA. Strings have single spaces between
+            tokens, so that layers with ``split="space"`` or the same ``split`` find the
+            same tokens.
+        config: For the ids of a model that has words or characters of its own: the
+            layer's ``config``. ``None`` for bytes.
 
     Returns:
-        A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time,
-        max_characters_per_token), or of pairs of these and the labels (batch, ...). On JAX
-        and PyTorch, a ``keras.utils.PyDataset`` of NumPy arrays. The dataset has a known
-        number of batches. On JAX, which compiles a program for each shape, padding rounds
-        time up to four binary digits, or to the longest text's tokens, and counts in
+        A ``tf.data.Dataset`` of strings (batch,) or character ids (batch, time, ids of a
+        token), or of pairs of these and the labels (batch, ...). On JAX and PyTorch, a
+        ``keras.utils.PyDataset`` of NumPy arrays. The dataset has a known number of
+        batches. On JAX, which compiles a program for each shape, padding rounds time up to
+        four binary digits, or to the longest text's tokens, and counts in
         ``token_budget``.
 
     Raises:
@@ -140,9 +145,10 @@ def text_dataset(
         if max_characters_per_token is not None:
             name = "max_characters_per_token"
             characters = check_characters_per_token(name, max_characters_per_token)
+        token_ids = TokenIds(characters) if config is None else config.token_ids
         tokens = (list(filter(None, text.split(b" "))) for text in encoded)
-        ids = SentenceIds(tokens, steps, characters)
-        parts = [Part(ids, (None, None, characters), np.dtype(np.int32))]
+        ids = SentenceIds(tokens, steps, token_ids)
+        parts = [Part(ids, (None, None, token_ids.length), np.dtype(np.int32))]
     if targets is not None:
         parts.append(array_part(targets))
     plan = BatchPlan(steps, batch_size, token_budget, group_by_length, shuffle, seed)

@@ -6,11 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
 from keras_elmo.errors import NotFiniteError
-from keras_elmo.text.reader import OnError
+from keras_elmo.progress import progress_bar
+from keras_elmo.text.reader import OnError, kinds_of
 from keras_elmo.types import PathLike, Split, check_true_or_false
 from keras_elmo.vectors import corpus
 from keras_elmo.vectors.corpus import Corpus
@@ -20,7 +18,7 @@ from keras_elmo.vectors.files import check_apart, check_path, locked
 from keras_elmo.vectors.fingerprint import fingerprint
 from keras_elmo.vectors.formats import FORMATS, open_embeddings
 from keras_elmo.vectors.hdf5_format import HDF5
-from keras_elmo.vectors.options import OPTIONS_OF_VECTORS, Layers, Options
+from keras_elmo.vectors.options import OPTIONS_OF_VECTORS, Layers, Options, Pooled
 from keras_elmo.vectors.parquet_format import PARQUET, load_pyarrow
 from keras_elmo.vectors.store import Format, Store
 from keras_elmo.vectors.vectors import embedding_layer
@@ -34,13 +32,13 @@ def compute_features(
     path: PathLike,
     *,
     layers: Layers = "all",
-    pooled: bool | None = None,
+    pooled: Pooled = None,
     dtype: str = "float32",
     input_format: str | None = None,
     column: str | None = None,
     on_error: OnError = "fail",
-    max_tokens: int = 10_000,
-    sentence_keys: bool = False,
+    max_tokens: int | None = None,
+    sentence_keys: bool | None = None,
     forget_sentences: bool = False,
     batch_size: int = 128,
     token_budget: int = 16384,
@@ -74,30 +72,35 @@ def compute_features(
         source: The ``source`` of an :class:`~keras_elmo.ElmoEmbeddingLayer`, such a layer,
             or the path of a ``.keras`` file of a model with one.
         texts: As for :func:`~keras_elmo.text_dataset`: strings in any collection; or a
-            ``pathlib.Path``, or several, of text files with one text per line, or of JSON
-            Lines or CSV with ``column``. Files may be compressed with gzip.
+            ``pathlib.Path``, or several, of text files with one text per line, of JSON
+            Lines or CSV with ``column``, of proteins in FASTA, or of words in CoNLL-U or
+            CoNLL-2003. Files may be compressed with gzip.
         path: The file to write.
         layers: ``"all"`` for the vectors of each layer, starting with the token vectors;
-            ``"top"`` for the last layer; ``"average"`` for the mean of the layers;
-            ``"mix"`` for the trained mix of a saved layer or a TF1 Hub module.
-        pooled: Whether to keep the mean over a text's tokens instead of each token. The
-            default follows from a layer as ``source``: true for
-            ``output_mode="pooled_layers"``.
+            ``"top"`` for the last layer; ``"average"`` or ``"sum"`` for the mean or the sum
+            of the layers; ``"mix"`` for the trained mix of a saved layer or a TF1 Hub
+            module.
+        pooled: Whether to keep the mean over a text's tokens instead of each token;
+            ``"sum"`` for their sum. The default follows from a layer as ``source``: true
+            for ``output_mode="pooled_layers"``.
         dtype: ``"float32"``, or ``"float16"`` for half the size and three digits.
-        input_format: The format of files: ``"text"``, ``"jsonl"``, ``"csv"`` or ``"tsv"``.
-            By default it follows from the suffix.
-        column: The field of the text in JSON Lines and CSV.
+        input_format: The format of files: ``"text"``, ``"jsonl"``, ``"csv"``, ``"tsv"``,
+            ``"fasta"``, ``"conllu"`` or ``"conll"``. By default it follows from the suffix.
+        column: The field of the text in JSON Lines and CSV; in CoNLL the name or number of
+            the column of words, ``"FORM"`` or ``"1"`` by default.
         on_error: What to do with bad lines: lines longer than ``max_tokens`` or 16 MiB, not
-            UTF-8, or not JSON or CSV with that column. ``"fail"`` raises an error that
-            lists them, before anything is computed. ``"repair"`` keeps the first
-            ``max_tokens`` tokens, puts U+FFFD for bytes that are not UTF-8, or keeps a text
-            without tokens. ``"skip"`` leaves them out, and later texts move up. The logger
-            ``keras_elmo`` warns about each.
+            UTF-8, or not of the file's format. ``"fail"`` raises an error that lists them,
+            before anything is computed. ``"repair"`` keeps the first ``max_tokens`` tokens,
+            puts U+FFFD for bytes that are not UTF-8, or keeps a text without tokens.
+            ``"skip"`` leaves them out, and later texts move up. The logger ``keras_elmo``
+            warns about each.
         max_tokens: Lines with more tokens are bad, unless the layer's own ``max_tokens`` is
-            not larger: the layer then keeps the first tokens, as always.
-        sentence_keys: Whether sentences name the datasets of an HDF5 file. Equal sentences,
-            and sentences that cannot be such a name, are then bad lines that cannot be
-            repaired.
+            not larger: the layer then keeps the first tokens, as always. ``None`` for
+            10,000, and in FASTA for 50,000 residues.
+        sentence_keys: Whether sentences, or their ids in FASTA and CoNLL-U, name the
+            datasets of an HDF5 file. ``None`` for the ids if there are any. Equal
+            sentences, and sentences that cannot be such a name, are then bad lines that
+            cannot be repaired; so are equal ids in any case.
         forget_sentences: Whether to leave the sentences out of the file.
         batch_size: The most texts in a batch.
         token_budget: The most steps in a batch, padding included, which determines the
@@ -106,7 +109,8 @@ def compute_features(
         progress: Whether to show a progress bar.
         split: How texts are split into tokens: ``"space"``, ``"words"`` or ``"character"``,
             as for :func:`~keras_elmo.text_dataset`. The default is that of a layer as
-            ``source``, otherwise ``"space"``.
+            ``source``, otherwise ``"character"`` for FASTA and ``"space"`` for other files.
+            Words of CoNLL are not split.
 
     Returns:
         The opened file. Texts without tokens have no rows, or zeros if pooled.
@@ -155,6 +159,8 @@ class Job:
         for file in texts if isinstance(texts, (list, tuple)) else [texts]:
             if isinstance(file, Path) and file.exists():
                 check_apart(target, file)
+        kinds = kinds_of(texts, options.input_format)
+        self.options = options = options.for_texts(kinds, kind is HDF5)
         self.layer = embedding_layer(source, options.output_mode)
         split = options.split_for(self.layer.split)
         self.corpus = Corpus(texts, options, self.layer.max_tokens, split)
@@ -174,10 +180,11 @@ class Job:
             ),
         )
 
-    def run(self, progress: bool = False) -> None:
+    def run(self, progress: bool = False) -> bool:
+        """Returns whether there was anything to do: false if the file is complete."""
         with locked(self.store.path):
             if self.store.is_complete():
-                return
+                return False
             n_done = self.store.begin()
             try:
                 self._fill(n_done, progress)
@@ -185,28 +192,24 @@ class Job:
                 self.store.discard()  # resuming would fail again
                 raise
             self.store.complete()
+            return True
 
     def _fill(self, n_done: int, progress: bool) -> None:
         """Embeds the texts chunk by chunk, the longest of each chunk first."""
-        n_tokens, store = self.corpus.n_tokens, self.store
+        store = self.store
         embedder = Embedder(self.layer, self.options)
-        bar = tqdm(
-            total=int(n_tokens.sum()),
-            desc="Embedding",
-            unit=" tokens",
-            unit_scale=True,
-            disable=not progress,
+        bar = progress_bar(
+            "Embedding",
+            " tokens",
+            int(self.corpus.n_tokens.sum()),
+            done=self.corpus.n_tokens_done(n_done),
+            shown=progress,
         )
         recorded = time.monotonic()
         with store.opened(), bar:
             try:
                 for start, chunk in self.corpus.chunks(n_done):
-                    n_before = max(
-                        n_done - start, 0
-                    )  # those of this chunk that an earlier run finished
-                    if bar.n == 0:
-                        longest = np.sort([s.n_tokens for s in chunk])[::-1][:n_before]
-                        bar.initial = bar.n = int(n_tokens[:start].sum() + longest.sum())
+                    n_before = max(n_done - start, 0)  # of this chunk, by an earlier run
                     for rows, arrays in embedder.batches(chunk, n_before):
                         for i, vectors in zip(rows, arrays, strict=True):
                             store.write(start + int(i), vectors)

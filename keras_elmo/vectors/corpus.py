@@ -54,11 +54,13 @@ class Corpus:
         self._is_read = False
         n_tokens = array("i")
         self._chunk_digests: list[bytes] = []
+        self._chunk_sizes: list[int] = []
         self.n_text_bytes = 0
         for chunk in _cut(self._usable()):
             n_tokens.extend(sentence.n_tokens for sentence in chunk)
             self.n_text_bytes += sum(len(s.text.encode("utf-8")) for s in chunk)
             self._chunk_digests.append(_chunk_digest(chunk))
+            self._chunk_sizes.append(len(chunk))
         if not n_tokens:
             raise ValueError("texts: they contain no sentences.")
         self.n_tokens: NDArray[np.int32] = np.array(n_tokens)
@@ -83,6 +85,12 @@ class Corpus:
                 yield start, chunk
             start += len(chunk)
 
+    def n_tokens_done(self, n_done: int) -> int:
+        """Of the first ``n_done`` sentences, in each chunk the longest ones first."""
+        chunks = np.split(self.n_tokens, np.cumsum(self._chunk_sizes)[:-1])
+        longest_first = np.concatenate([-np.sort(-chunk) for chunk in chunks])  # (n,)
+        return int(longest_first[:n_done].sum())
+
     def sentences(self) -> Iterator[Sentence]:
         for _, chunk in self.chunks():
             yield from chunk
@@ -97,8 +105,8 @@ class Corpus:
         is_skipped = self._options.on_error == "skip"
         for sentence in self._sentences:
             text = sentence.text.strip()
-            if self._options.sentence_keys:
-                problem = _why_no_name(text, seen)
+            if self._options.sentence_keys or sentence.has_id:
+                problem = _why_no_name(text, seen, bool(self._options.sentence_keys))
                 seen.add(text)
                 if problem is not None:
                     bad.append(BadLine(sentence.number, problem))
@@ -112,12 +120,12 @@ class Corpus:
             raise BadLinesError(bad[:MAX_BAD_LINES_KEPT], len(bad))
 
 
-def _why_no_name(text: str, others: set[str]) -> str | None:
+def _why_no_name(text: str, others: set[str], of_dataset: bool) -> str | None:
     if not text:
         return "empty, which cannot be the name of a dataset"
-    if "/" in text or "\0" in text or text == ".":
+    if of_dataset and ("/" in text or "\0" in text or text == "."):
         return "with a '/', '.' or NUL that the name of a dataset cannot have"
-    return "the same as an earlier sentence" if text in others else None
+    return f"{text!r:.100} is the same as before" if text in others else None
 
 
 def _cut(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:

@@ -20,6 +20,7 @@ class Embedder:
     def __init__(self, layer: ElmoEmbeddingLayer, options: Options) -> None:
         self._batches = Batches(layer, options.batch_size, options.token_budget)
         self._layers, self._dtype = options.layers, np.dtype(options.dtype)
+        self._is_sum = options.pooled == "sum"
 
     def batches(
         self, sentences: Sequence[Sentence], n_done: int = 0
@@ -39,6 +40,10 @@ class Embedder:
             array = array[..., -1, :]  # ([n_tokens,] D)
         elif self._layers == "average":
             array = array.mean(axis=-2)  # ([n_tokens,] D)
+        elif self._layers == "sum":
+            array = array.sum(axis=-2)  # ([n_tokens,] D)
+        if self._is_sum:
+            array = array * np.float32(sentence.n_tokens)  # its tokens' mean before
         with np.errstate(over="ignore"):
             kept = np.ascontiguousarray(array, self._dtype)
         if not np.isfinite(kept).all():

@@ -44,7 +44,7 @@ def estimate_job(job: Job) -> Estimate:
         store.n_bytes + n_text_bytes,
         store.n_bytes_needed + n_text_bytes,
         shutil.disk_usage(store.path.parent).free,
-        int(n_tokens[n_done:].sum()),
+        int(n_tokens.sum()) - job.corpus.n_tokens_done(n_done),
         rate,
         n_sampled,
     )

@@ -56,10 +56,14 @@ def check_apart(path: Path, source: Path) -> None:
             )
 
 
-def check_free(path: Path, suffixes: Iterable[str], allow_empty: bool = False) -> None:
-    """Checks that the files next to ``path`` would not overwrite the user's files."""
+def check_free(path: Path, suffixes: Iterable[str], ours: bytes | None = None) -> None:
+    """Checks that the files next to ``path`` would not overwrite the user's files.
+
+    A killed process may have left a file with the content ``ours``, or the start of it.
+    """
     for file in (next_to(path, suffix) for suffix in suffixes):
-        if os.path.lexists(file) and not (allow_empty and file.stat().st_size == 0):
+        is_ours = ours is not None and file.is_file() and ours.startswith(file.read_bytes())
+        if os.path.lexists(file) and not is_ours:
             raise FileExistsError(
                 f"path: {str(file)!r} exists and is not from an earlier run, but a file of "
                 f"that name is created next to {str(path)!r}. Move it, or choose another "
@@ -70,7 +74,7 @@ def check_free(path: Path, suffixes: Iterable[str], allow_empty: bool = False) -
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Locks ``path`` for this process, with a ``.lock`` file next to it."""
-    check_free(path, [".lock"], allow_empty=True)
+    check_free(path, [".lock"], b"")
     lock = filelock.FileLock(next_to(path, ".lock"), timeout=0)
     try:
         lock.acquire()

@@ -31,6 +31,9 @@ def fingerprint(layer: ElmoEmbeddingLayer, texts: str, **options: Any) -> Finger
         "compute_dtype": layer.compute_dtype,
         **{k: v for k, v in layer.get_config().items() if k not in _NO_MATTER},
     }
+    if lexicon := result["source"].get("lexicon"):  # which may have megabytes
+        lexicon = digest(f"{name} {text}".encode() for name, text in lexicon.items())
+        result["source"] = {**result["source"], "lexicon": lexicon}
     return json.loads(json.dumps(result))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any, Literal, get_args
 
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
@@ -15,8 +16,15 @@ from keras_elmo.types import (
     check_true_or_false,
 )
 
-Layers = Literal["all", "top", "average", "mix"]
+Layers = Literal["all", "top", "average", "sum", "mix"]
 """Which layers are kept."""
+
+Pooled = bool | Literal["mean", "sum"] | None
+"""Whether one vector is kept for a text: ``True`` is its tokens' mean."""
+
+MAX_TOKENS = 10_000
+MAX_RESIDUES = 50_000
+"""What makes a text too long by default; titin, a protein, has about 35,000 residues."""
 
 OPTIONS_OF_VECTORS = ("layers", "pooled", "dtype", "sentence_keys", "forget_sentences")
 
@@ -26,13 +34,13 @@ class Options:
     """The arguments of :func:`~keras_elmo.compute_features`, checked."""
 
     layers: Layers = "all"
-    pooled: bool | None = None
+    pooled: Pooled = None
     dtype: str = "float32"
     input_format: str | None = None
     column: str | None = None
     on_error: OnError = "fail"
-    max_tokens: int = 10_000
-    sentence_keys: bool = False
+    max_tokens: int | None = None
+    sentence_keys: bool | None = None
     forget_sentences: bool = False
     batch_size: int = 128
     token_budget: int = 16384
@@ -42,14 +50,21 @@ class Options:
         check_one_of("layers", self.layers, get_args(Layers))
         check_one_of("dtype", self.dtype, ("float32", "float16"))
         check_one_of("on_error", self.on_error, get_args(OnError))
-        for name in ("max_tokens", "batch_size", "token_budget"):
+        for name in ("batch_size", "token_budget"):
             check_positive_integer(name, getattr(self, name))
-        for name in ("sentence_keys", "forget_sentences"):
-            check_true_or_false(name, getattr(self, name))
+        if self.max_tokens is not None:
+            check_positive_integer("max_tokens", self.max_tokens)
+        if self.sentence_keys is not None:
+            check_true_or_false("sentence_keys", self.sentence_keys)
+        check_true_or_false("forget_sentences", self.forget_sentences)
         if self.split is not None:
             check_one_of("split", self.split, get_args(Split))
-        if self.pooled is not None:
+        if isinstance(self.pooled, str):
+            check_one_of("pooled", self.pooled, ("mean", "sum"))
+        elif self.pooled is not None:
             check_true_or_false("pooled", self.pooled)
+        if self.pooled == "mean":
+            object.__setattr__(self, "pooled", True)  # the same, by its other name
 
     def for_source(self, source: Any) -> Options:
         """These options, with the default of ``pooled`` for a source."""
@@ -58,6 +73,25 @@ class Options:
         is_layer = isinstance(source, ElmoEmbeddingLayer)
         is_pooled = is_layer and source.output_mode == "pooled_layers"
         return dataclasses.replace(self, pooled=is_pooled)
+
+    def for_texts(self, kinds: Collection[str], can_have_keys: bool) -> Options:
+        """These options, with what is left out as files of these kinds have it."""
+        if "fasta" in kinds and len(kinds) > 1:
+            raise ValueError(
+                "texts: FASTA files have other defaults than others. Give them by "
+                "themselves."
+            )
+        is_fasta = "fasta" in kinds
+        keys = self.sentence_keys
+        if keys is None:
+            names_texts = bool(kinds) and set(kinds) <= {"fasta", "conllu"}
+            keys = can_have_keys and names_texts and not self.forget_sentences
+        return dataclasses.replace(
+            self,
+            sentence_keys=keys,
+            split=self.split or ("character" if is_fasta else None),
+            max_tokens=self.max_tokens or (MAX_RESIDUES if is_fasta else MAX_TOKENS),
+        )
 
     @property
     def output_mode(self) -> OutputMode:
@@ -68,8 +102,9 @@ class Options:
 
     def max_tokens_for(self, layer_max_tokens: int | None) -> int | None:
         """The most tokens of a text; no limit if the layer keeps fewer tokens."""
-        is_cut = layer_max_tokens is not None and layer_max_tokens <= self.max_tokens
-        return None if is_cut else self.max_tokens
+        limit = self.max_tokens or MAX_TOKENS
+        is_cut = layer_max_tokens is not None and layer_max_tokens <= limit
+        return None if is_cut else limit
 
     def split_for(self, layer_split: Split) -> Split:
         if layer_split != "space" and self.split not in (None, layer_split):

@@ -13,7 +13,7 @@ from keras_elmo.config import ElmoConfig
 from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.text.reader import OnError
 from keras_elmo.types import Split, check_positive_integer
-from keras_elmo.vectors.options import Layers, Options
+from keras_elmo.vectors.options import Layers, Options, Pooled
 from keras_elmo.vectors.ray_worker import Worker, check_columns
 from keras_elmo.vectors.vectors import embedding_layer
 from keras_elmo.weights.named_models import MODELS
@@ -31,7 +31,7 @@ def embed_dataset(
     column: str = "text",
     output_column: str = "embedding",
     layers: Layers = "all",
-    pooled: bool | None = None,
+    pooled: Pooled = None,
     dtype: str = "float32",
     on_error: OnError = "fail",
     max_tokens: int = 10_000,

@@ -17,7 +17,7 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.encoding import Floats
 from keras_elmo.text.batching import plan_batches
 from keras_elmo.text.reader import MAX_BAD_LINES_KEPT, Sentence, make_sentence
-from keras_elmo.text.records import Record
+from keras_elmo.text.record import Record
 from keras_elmo.vectors.embedder import Embedder
 from keras_elmo.vectors.options import Options
 from keras_elmo.vectors.vectors import embedding_layer
@@ -72,7 +72,7 @@ class Worker:
             for rows, arrays in self.embedder.batches(chunk):
                 for i, array in zip(rows, arrays, strict=True):
                     vectors[i] = array  # ([tokens,] [n_layers + 1,] D)
-            column = _tensor_column(vectors, pooled)
+            column = _tensor_column(vectors, bool(pooled))
             rows_of_part = table.slice(int(part[0]), len(part))
             yield rows_of_part.append_column(self.output_column, column)
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.filesize import decimal
 
 from keras_elmo.errors import DiskFullError
 from keras_elmo.text.strict_json import parse_json
@@ -107,11 +108,10 @@ class Store:
         n_done = self.n_done()
         if n_done is None:
             self._check_room()
-            if (
-                not self.record.exists()
-            ):  # a record would show that the other files are ours
+            if not self.record.exists():  # it would show that the others are ours
                 unfinished = [f"{suffix}.part" for suffix in ("", *_OTHERS)]
                 files.check_free(self.path, [*unfinished, ".part2", *_OTHERS])
+                files.check_free(self.path, [".json.part"], self._recorded(0))
             # Old records must not describe the new file.
             for suffix in (".json", *_OTHERS):
                 next_to(self.path, suffix).unlink(missing_ok=True)
@@ -196,9 +196,9 @@ class Store:
         free = shutil.disk_usage(self.path.parent).free
         if self.n_bytes_needed > free:
             raise DiskFullError(
-                f"path: {str(self.path)!r} needs {self.n_bytes_needed:,} bytes while it is "
-                f"written; its disk has {free:,} left. Choose a path on another disk, or a "
-                "smaller output."
+                f"path: {str(self.path)!r} needs {decimal(self.n_bytes_needed)} while it "
+                f"is written; its disk has {decimal(free)} left. Choose a path on another "
+                "disk, or a smaller output."
             )
 
     def _check(self, found: Fingerprint, where: Path) -> None:
@@ -210,10 +210,12 @@ class Store:
             )
 
     def _write_record(self, n_done: int) -> None:
-        record = {"n_done": n_done, "fingerprint": self.fingerprint}
-        text = json.dumps(record, indent=2) + "\n"
-        files.write_whole(self.record, [text.encode()])
+        files.write_whole(self.record, [self._recorded(n_done)])
         files.sync_directory(self.record.parent)
+
+    def _recorded(self, n_done: int) -> bytes:
+        record = {"n_done": n_done, "fingerprint": self.fingerprint}
+        return (json.dumps(record, indent=2) + "\n").encode()
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -15,15 +15,23 @@ from keras_elmo.types import InputMode, OutputMode, PathLike
 
 
 def embedding_layer(
-    source: Any, mode: OutputMode, allow_untrained_mix: bool = False
+    source: Any,
+    mode: OutputMode,
+    allow_untrained_mix: bool = False,
+    options: PathLike | None = None,
 ) -> ElmoEmbeddingLayer:
     """A layer with an output mode, for :class:`~keras_elmo.encoding.Batches`."""
     if isinstance(source, (str, Path)) and Path(source).suffix == ".keras":
         source = _layer_of_model(source)
     if isinstance(source, ElmoEmbeddingLayer):
+        if options is not None:
+            raise ValueError(
+                f"options={options!r} is for a source that is an .hdf5 file; got a layer, "
+                "which has its own. Leave options out."
+            )
         return _with_output_mode(source, mode)
     input_mode: InputMode = "sentences" if is_tensorflow() else "character_ids"
-    layer = ElmoEmbeddingLayer(source, mode, input_mode, trainable=False)
+    layer = ElmoEmbeddingLayer(source, mode, input_mode, options=options, trainable=False)
     mix = () if layer.scalar_mix is None else layer.scalar_mix.get_weights()
     # Every layer starts with weights of 0 and a gamma of 1.
     if mix and not (allow_untrained_mix or np.any(mix[0] != 0) or np.any(mix[1] != 1)):

@@ -22,7 +22,7 @@ CHUNK = 1 << 20
 # How much larger than its archive a model may be; weights hardly compress.
 _LARGEST_RATIO = 20
 _SMALLEST_LIMIT = 1 << 26  # bytes
-_LARGEST_DEPTH = 8  # parts of a name; those of modules and models have about three
+LARGEST_DEPTH = 8  # parts of a name; those of modules and models have about three
 
 # What zipfile, tarfile, gzip and their codecs raise for a damaged archive. ValueError:
 # names with zero bytes. RuntimeError: encryption, endless recursion. IndexError,
@@ -49,7 +49,7 @@ def check_member(name: str, is_plain: bool) -> None:
     path = PureWindowsPath(name)
     if path.anchor or not all(part.strip(" .") for part in path.parts):
         raise RefusedMemberError(f"its member {name!r:.200} points out of the archive")
-    if len(path.parts) > _LARGEST_DEPTH:
+    if len(path.parts) > LARGEST_DEPTH:
         raise RefusedMemberError(f"its member {name!r:.200} is nested too deeply")
     if not is_plain:
         problem = "is neither a plain file nor a directory"

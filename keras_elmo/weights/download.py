@@ -22,6 +22,7 @@ import pooch
 import requests
 
 from keras_elmo.errors import SourceError
+from keras_elmo.progress import Bar, progress_bar
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.weights.archive import MOST_BYTES
 from keras_elmo.weights.named_models import NamedModel
@@ -181,19 +182,22 @@ def _downloader(
     """A downloader for pooch, which retries after a ValueError or a failed request."""
     largest = _LARGEST_JSON if name.lower().endswith(".json") else MOST_BYTES
     max_bytes = size or largest
-    http = pooch.HTTPDownloader(
-        progressbar=True,
-        chunk_size=_CHUNK,
-        timeout=_TIMEOUT,
-        headers={"Accept-Encoding": "identity"},
-        hooks={"response": partial(_check_answer, max_bytes)},
-    )
+    shown = largest != _LARGEST_JSON
 
     def download_and_check(url: str, file: str, _: object) -> None:
         # Only the owner can read pooch's temporary file. A new file has the default
         # permissions, which a shared cache needs.
         Path(file).unlink()
-        with _BoundedFile(file, max_bytes) as target:
+        with (
+            progress_bar(f"Downloading {name}", "B", size, shown=shown) as bar,
+            _BoundedFile(file, max_bytes, bar) as target,
+        ):
+            http = pooch.HTTPDownloader(
+                chunk_size=_CHUNK,
+                timeout=_TIMEOUT,
+                headers={"Accept-Encoding": "identity"},
+                hooks={"response": partial(_check_answer, max_bytes, bar)},
+            )
             http(url, target, None)
         found = Path(file).stat().st_size
         if size is not None and found != size:
@@ -204,7 +208,9 @@ def _downloader(
     return download_and_check
 
 
-def _check_answer(max_bytes: int, response: requests.Response, **_: object) -> None:
+def _check_answer(
+    max_bytes: int, bar: Bar, response: requests.Response, **_: object
+) -> None:
     """Ends a download that a retry would not fix: a 404, part of a file, too many bytes."""
     status, length = response.status_code, response.headers.get("Content-Length", "")
     encoding = response.headers.get("Content-Encoding", "identity")
@@ -220,22 +226,26 @@ def _check_answer(max_bytes: int, response: requests.Response, **_: object) -> N
     elif length.isdigit() and int(length) > max_bytes:
         problem = f"the file has {length:.30} bytes; expected at most {max_bytes:,}"
     else:
+        if length.isdigit():
+            bar.total = int(length)
         return
     response.close()
     raise OSError(problem)
 
 
 class _BoundedFile(io.BufferedWriter):
-    """A new file that does not grow beyond a size."""
+    """A new file that does not grow beyond a size, and a bar of how much is in it."""
 
-    def __init__(self, path: str, max_bytes: int) -> None:
+    def __init__(self, path: str, max_bytes: int, bar: Bar) -> None:
         super().__init__(io.FileIO(path, "x"))
         self.left = max_bytes
+        self._bar = bar
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self.left -= len(data)
         if self.left < 0:
             raise OSError("the server sent more bytes than expected")
+        self._bar.update(len(data))
         return super().write(data)
 
 

@@ -13,11 +13,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import Arrays, PathLike
 from keras_elmo.weights.atomic import replacing, reserve
 from keras_elmo.weights.hdf5_safety import dataset_problem, declares_too_much
-from keras_elmo.weights.names import CHAR_EMBEDDING, check_finite, differences, listed
+from keras_elmo.weights.names import (
+    CHAR_EMBEDDING,
+    SOFTMAX_PREFIX,
+    check_finite,
+    differences,
+    listed,
+)
 
 _MOST_OBJECTS = 10_000  # far more than any model has
 _HDF5_STEP = 1 << 19  # bytes reserved for the names and positions of arrays
@@ -30,11 +35,21 @@ _DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, Arithmeti
 def read_hdf5(
     path: PathLike, config: ElmoConfig, name: str | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """Reads all arrays of a model as float32, or lists everything that does not fit it."""
+    """Reads all arrays of a biLM as float32, or lists everything that does not fit it.
+
+    Of a file with a softmax as well, the softmax is left out.
+    """
+    return read_arrays(path, config.array_shapes(), name)
+
+
+def read_arrays(
+    path: PathLike, expected: Mapping[str, tuple[int, ...]], name: str | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Reads the arrays of a biLM or of a softmax as float32, all with these shapes."""
     file_name = os.fspath(path) if name is None else name
     try:
         with h5py.File(path, "r") as file:
-            arrays = _read(file, config.array_shapes(), file_name)
+            arrays = _read(file, expected, file_name)
     except SourceError:
         raise
     except _DAMAGED as error:
@@ -88,9 +103,14 @@ def filling(file: h5py.File) -> Iterator[Callable[[int], None]]:
 def _read(
     file: h5py.File, expected: Mapping[str, tuple[int, ...]], file_name: str
 ) -> dict[str, NDArray[np.float32]]:
-    datasets = dict(_datasets(file, file_name))
+    of_softmax = any(name.startswith(SOFTMAX_PREFIX) for name in expected)
+    datasets = {
+        name: dataset
+        for name, dataset in _datasets(file, file_name)
+        if name.startswith(SOFTMAX_PREFIX) == of_softmax
+    }
     shapes = {name: dataset.shape or () for name, dataset in datasets.items()}
-    rows, *columns = expected[CHAR_EMBEDDING]
+    rows, *columns = expected.get(CHAR_EMBEDDING, (0,))  # not in a model of words
     if shapes.get(CHAR_EMBEDDING) == (rows + 1, *columns):
         shapes[CHAR_EMBEDDING] = expected[CHAR_EMBEDDING]
     if problems := differences(shapes, expected):
@@ -105,7 +125,7 @@ def _read(
     declared = sum(dataset.nbytes for dataset in datasets.values())
     if declares_too_much(declared, file.id.get_filesize()):
         raise _refused(file_name, "/", f"declares {declared:,} bytes in all")
-    return {name: _array(datasets[name], name) for name in expected}
+    return {name: _array(datasets[name], name, expected[name]) for name in expected}
 
 
 def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -134,9 +154,9 @@ def _datasets(file: h5py.File, file_name: str) -> Iterator[tuple[str, h5py.Datas
                 raise _refused(file_name, name, f"is a {type(item).__name__}")
 
 
-def _array(dataset: h5py.Dataset, name: str) -> NDArray[np.float32]:
+def _array(dataset: h5py.Dataset, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     array: NDArray[Any] = dataset[()]
-    if name == CHAR_EMBEDDING and len(array) == N_CHARACTERS + 1:
+    if name == CHAR_EMBEDDING and len(array) == shape[0] + 1:
         array = array[1:]  # no character uses row 0
     return np.ascontiguousarray(array, np.float32)
 

@@ -11,8 +11,11 @@ from keras_elmo.errors import DamagedSourceError
 
 OPTIONS_NAME = "options.json"
 WEIGHTS_NAME = "weights.hdf5"
+SOFTMAX_FILE_SUFFIX = "softmax_weights.hdf5"  # AllenNLP's, next to the biLM's weights
 
 CHAR_EMBEDDING = "char_embed"
+SOFTMAX_PREFIX = "softmax/"
+WORD_EMBEDDING = "embedding"
 
 _MOST_LINES = 100  # of a list of differences
 

@@ -27,14 +27,24 @@ ENVIRONMENT["PYTHONPATH"] = str(ROOT)
 LARGE = {"h5py", "keras", "numpy", "pooch", "requests", "tensorflow"}
 
 
-def test_python_m_keras_elmo_in_half_a_second(report_figure: object) -> None:
+@pytest.mark.parametrize(
+    ("line", "start"),
+    [
+        ("--version", f"keras-elmo {keras_elmo.__version__}\n"),
+        ("embed --help", "usage: keras-elmo embed"),
+        ("list", "mini (English, 8.0 MB, in the package)"),
+        ("embed in.txt", "keras-elmo embed: error: the following arguments"),
+    ],
+)
+def test_answers_in_half_a_second(line: str, start: str, report_figure: Any) -> None:
     begun = os.times()
-    printed = subprocess.check_output([*PROGRAM, "--version"], text=True, env=ENVIRONMENT)
+    command = [*PROGRAM, *line.split()]
+    found = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     ended = os.times()
-    assert printed == f"keras-elmo {keras_elmo.__version__}\n"
+    assert (found.stdout + found.stderr).startswith(start)
     seconds = ended.children_user - begun.children_user
     seconds += ended.children_system - begun.children_system
-    report_figure("processor time of keras-elmo --version", f"{seconds:.2f} s")
+    report_figure(f"processor time of keras-elmo {line}", f"{seconds:.2f} s")
     assert seconds < 0.5
 
 
@@ -112,7 +122,7 @@ def test_interrupted(seconds: float, folder: Path) -> None:
 def test_signals_get_their_handlers_back(
     folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
@@ -189,7 +199,7 @@ def test_choices_are_those_of_the_library() -> None:
         ),
         ("evaluate nowhere in.txt", "source 'nowhere': there is no file"),
         ("evaluate {s} no.txt", "There is no text file 'no.txt'"),
-        ("evaluate {s} in.txt", "it can embed words but not predict them"),
+        ("evaluate {s} in.txt", "It can embed words but not predict them"),
         ("train in.txt --out in.txt/x --init {s}", "Not a directory"),
         ("train in.txt --out . --init {s}", "--out: '.' is not empty. Choose a"),
         ("train in.txt --out o --init {s} --vocabulary in.txt", "is not a vocabulary"),
@@ -206,3 +216,23 @@ def test_errors(arguments: str, message: str, folder: Path, run: Run, source: st
     assert message in error
     assert error.count("\n") == 1
     assert names(folder) == ["in.txt"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("keras-elmo e", {"embed", "evaluate"}),
+        ("keras-elmo info m", {"medium", "mini", "mine/"}),
+        ("keras-elmo embed in.txt o.npy --source sm", {"small "}),
+        ("keras-elmo embed in.txt o.npy --sp", {"--split "}),
+    ],
+)
+def test_completion(line: str, expected: set[str], folder: Path) -> None:
+    pytest.importorskip("argcomplete")
+    Path("mine").mkdir()
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    asked |= {"_ARGCOMPLETE_STDOUT_FILENAME": "found", "_ARGCOMPLETE_IFS": "\n"}
+    subprocess.run(
+        [sys.executable, "-m", "keras_elmo"], env=ENVIRONMENT | asked, check=True
+    )
+    assert set(Path("found").read_text().split("\n")) == expected

@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer, batch_to_character_ids
 from keras_elmo.hub.sources import load_source
+from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.weights.sources import save_model
 from tests.cli.conftest import Run, names
+from tests.hub.bilm_checkpoints import VOCABULARY, write_checkpoint
 from tests.tiny_models import TINY, random_arrays, saved_model
 
 SENTENCES = ["The river bank", "Bank", "and another one , longer"]
@@ -64,6 +66,22 @@ def test_to_hdf5(is_module: bool, source: str, module: Path, run: Run) -> None:
     assert "layer = keras_elmo.ElmoEmbeddingLayer('out')" in printed
     left_out = "Left out: the source's scalar mix (weights [0.3, -0.2, 0.5], scale 1.3)"
     assert (left_out in printed) is is_module
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_checkpoint_with_its_softmax(run: Run) -> None:
+    checkpoint = write_checkpoint(Path("t"))
+    assert "checkpoint of bilm-tf" in run("info", "t")[1]
+    assert run("convert", "t", "plain", "-q") == (0, "", "")
+    assert names(Path("plain")) == ["options.json", "weights.hdf5"]
+    (checkpoint / "vocab.txt").write_text(VOCABULARY)
+    code, printed, _ = run("convert", "t", "plain", "--force")
+    assert (code, "With it: the softmax for 7 words, in soft" in printed) == (0, True)
+    expected, found = load_softmax(checkpoint, 8), load_softmax(Path("plain"), 8)
+    assert found.vocabulary.words == expected.vocabulary.words
+    np.testing.assert_array_equal(found.kernel, expected.kernel)
+    assert run("convert", "plain", "again", "-q")[0] == 0
+    assert names(Path("again")) == names(Path("plain"))
 
 
 def test_to_keras(module: Path, source: str, convert: Run, run: Run) -> None:
@@ -113,7 +131,9 @@ def test_to_a_saved_model_that_takes_ids(source: str, convert: Run) -> None:
 
 def test_models_of_zeros_and_of_one_layer(tmp_path: Path, folder: Path, run: Run) -> None:
     save_model(tmp_path / "zeros", TINY, random_arrays(TINY, scale=0))
-    assert "differ by at most 0.0e+00" in run("convert", tmp_path / "zeros", "out")[1]
+    assert (
+        "for 3 sentences (they are equal)" in run("convert", tmp_path / "zeros", "out")[1]
+    )
     shallow = saved_model(tmp_path / "shallow", dataclasses.replace(TINY, n_layers=1))
     code, _, error = run("convert", shallow, "o.keras", "--output-mode", "lstm_outputs2")
     assert code == 1

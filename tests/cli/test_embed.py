@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from rich.filesize import decimal
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.cli.embed import _duration
@@ -39,12 +40,18 @@ def embed(source: str, folder: Path, run: Run) -> Run:
 def test_writes_what_the_function_writes(embed: Run, source: str) -> None:
     code, out, err = embed("in.txt", "out.hdf5", "--average", "--dtype", "float16")
     assert code == 0
-    assert out == "3 sentences of 10 tokens are in 'out.hdf5'.\n"
+    written = Path("out.hdf5").stat()
+    size = decimal(written.st_size)
+    assert out == f"Wrote 'out.hdf5' ({size}): 3 sentences, 10 tokens.\n"
     assert "Embedding: 100%" in err
     options = {"layers": "average", "dtype": "float16", "progress": False}
     compute_features(source, Path("in.txt"), "same.hdf5", **options)
     assert Path("out.hdf5").read_bytes() == Path("same.hdf5").read_bytes()
-    assert embed("in.txt", "out.hdf5", "-q", "--average", "--dtype", "float16")[0] == 0
+    finished = "'out.hdf5' is finished (3 sentences, 10 tokens). Nothing was written.\n"
+    again = embed("in.txt", "out.hdf5", "--average", "--dtype", "float16")
+    assert again == (0, finished, "")
+    assert Path("out.hdf5").stat().st_mtime_ns == written.st_mtime_ns
+    assert sorted(path.name for path in Path().glob("out*")) == ["out.hdf5"]
     code, _, err = embed("in.txt", "out.hdf5", "--top", "--dtype", "float16")
     assert code == 1
     assert "differ: layers ('average', now 'top')" in err
@@ -82,6 +89,15 @@ def test_sentences_as_keys_or_not_at_all(embed: Run) -> None:
         assert sorted(file) == sorted(TEXT.splitlines())
     with h5py.File("b.hdf5", "r") as file:
         assert sorted(file) == ["0", "1", "2"]
+
+
+def test_proteins(embed: Run) -> None:
+    Path("p.fasta.gz").write_bytes(gzip.compress(b">P1 x\nmkv*\n>P2\nMK\n"))
+    assert embed("p.fasta.gz", "a.h5", "--sum", "--pooled", "-q")[0] == 0
+    with h5py.File("a.h5", "r") as file:
+        assert {name: file[name].shape for name in file} == {"P1": (16,), "P2": (16,)}
+    assert embed("p.fasta.gz", "a.parquet", "--pooled", "sum", "-q")[0] == 0
+    assert open_embeddings("a.parquet").sentences == ["P1", "P2"]
 
 
 def test_bad_lines(embed: Run, caplog: pytest.LogCaptureFixture) -> None:
@@ -129,9 +145,11 @@ def test_dry_run(embed: Run) -> None:
 
 
 def test_durations() -> None:
-    assert _duration(3.2) == "3 seconds"
+    assert _duration(0.2) == "0 seconds"
+    assert _duration(1.2) == "1 second"
+    assert _duration(59.9) == "1 minute"
     assert _duration(600) == "10 minutes"
-    assert _duration(3599) == "1 hours 0 minutes"
+    assert _duration(3599) == "1 hour"
     assert _duration(3600 * 2000 + 300) == "2,000 hours 5 minutes"
 
 

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoConfig
+from keras_elmo.vectors import open_embeddings
 from keras_elmo.weights.named_models import MODELS, NamedModel
 from tests.cli.conftest import Run
 from tests.hub.tf_hub_modules import write_module
@@ -39,7 +40,11 @@ def test_info_of_hdf5(source: str, run: Run) -> None:
         "path": source,
         "downloaded": False,
         "bytes": sum(path.stat().st_size for path in Path(source).iterdir()),
-        "configuration": json.loads(json.dumps(dataclasses.asdict(TINY))),
+        "configuration": {
+            name: json.loads(json.dumps(value))
+            for name, value in dataclasses.asdict(TINY).items()
+            if name not in ("word_dim", "lexicon")
+        },
         "output_dim": 16,
         "parameters": PARAMETERS,
         "scalar_mix": None,
@@ -52,6 +57,22 @@ def test_info_of_hdf5(source: str, run: Run) -> None:
         *("output_dim 16", "lstms 3,648", "total 6,390"),
         "none a layer starts with equal shares and the scale 1",
     }
+
+
+def test_options_of_another_name(source: str, folder: Path, run: Run) -> None:
+    shutil.copy(Path(source, "weights.hdf5"), "w.hdf5")
+    shutil.copy(Path(source, "options.json"), "o.txt")
+    Path("in.txt").write_text("a b\n")
+    options = ("--options", "o.txt")
+    code, printed, _ = run("info", "w.hdf5", *options, "--json")
+    assert (code, json.loads(printed)["output_dim"]) == (0, 16)
+    assert run("convert", "w.hdf5", "out", *options, "-q") == (0, "", "")
+    assert run("embed", "in.txt", "v.h5", "--source", "w.hdf5", *options, "-q")[0] == 0
+    assert open_embeddings("v.h5")[0].shape == (2, 3, 16)
+    code, _, error = run("evaluate", "w.hdf5", "in.txt", *options)
+    assert (code, "'w.hdf5' has no softmax" in error) == (1, True)
+    code, _, error = run("train", "in.txt", "--out", "t", "--init", "w.hdf5")
+    assert (code, "'w.hdf5': its options are not next to it" in error) == (1, True)
 
 
 def test_info_of_an_unusual_model(tmp_path: Path, run: Run) -> None:
@@ -85,6 +106,13 @@ def test_info_of_a_module(module: Path, tmp_path: Path, run: Run) -> None:
     np.testing.assert_allclose(mix["shares"], exponents / exponents.sum(), atol=1e-6)
     assert found["bytes"] > (module / "saved_model.pb").stat().st_size
     text = " ".join(run("info", module)[1].split())
+    loading = f"keras_elmo.ElmoEmbeddingLayer({str(module)!r})"
+    assert text.startswith(f"{module} size ")
+    assert "parameters 6,390 vectors 16 numbers for each token, from 2 LSTM layers" in text
+    assert "license not in the files" in text
+    assert (
+        f"the first 48 bytes of a token; any number of tokens to load it {loading}" in text
+    )
     assert "weights 0.3, -0.2, 0.5 shares 0.353615, 0.214478, 0.431907 scale 1.3" in text
 
     other = tf.Module()
@@ -103,15 +131,23 @@ def test_named_models(
     with serving(Path(source)) as server:
         urls = (f"{server.url}/weights.hdf5", f"{server.url}/options.json")
         text = {"description": "Tiny", "license": "Free", "citation": "Nobody. 2018."}
+        text |= {"language": "Greek", "origin": "Me"}
         model = NamedModel("tiny", *urls, size=size, sha256=None, **text)
         monkeypatch.setitem(MODELS, "tiny", model)
 
         code, printed, _ = run("list")
         assert code == 0
-        assert "original (374.4 MB, not downloaded)\n  93.6 million" in printed
-        assert "medium (size unknown, not downloaded)" in printed
-        assert printed.startswith("mini (8.0 MB, in the package)\n  4.0 million")
-        assert "tiny (54.4 kB, not downloaded)\n  Tiny.\n  License: Free" in printed
+        assert "original (English, 374.4 MB, not downloaded)\n  93.6 million" in printed
+        assert "medium (English, size unknown, not downloaded)" in printed
+        assert printed.startswith("mini (English, 8.0 MB, in the package)\n  4.0 million")
+        tiny = (
+            "tiny (Greek, 54.4 kB, not downloaded)\n  Tiny.\n  From: Me\n  License: Free\n"
+        )
+        assert tiny in printed
+        printed = run("list", "--language", "greek")[1]
+        assert printed.startswith(tiny)
+        code, _, error = run("list", "--language", "Latin")
+        assert (code, "error: --language: no named model" in error) == (1, True)
         assert f"The cache is {str(cache)!r}." in printed
         assert server.requests == []
         found = json.loads(run("info", "tiny", "--json")[1])
@@ -121,7 +157,8 @@ def test_named_models(
 
     printed = run("info", "tiny")[1]
     assert f"{found['path']} (downloaded)" in printed
-    assert "license      Free" in printed
+    assert "license     Free" in printed
+    assert "language    Greek" in printed
     assert "citation     Nobody. 2018." in printed
     cached = {m["name"]: m["cached"] for m in json.loads(run("list", "--json")[1])}
     assert [name for name in MODELS if cached[name]] == ["mini", "tiny"]

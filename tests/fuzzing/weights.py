@@ -35,6 +35,7 @@ from tests.fuzzing.target import (
     same_form,
     taken,
 )
+from tests.hub.bilm_checkpoints import write_checkpoint
 from tests.tiny_models import TINY, random_arrays
 
 _SMALL = dataclasses.replace(
@@ -183,6 +184,7 @@ class Checkpoint(Target):
     """The variables of a TF1 Hub module: all of it has checksums."""
 
     name = "checkpoint"
+    prefix = "variables/variables"
     errors = (SourceError,)
 
     def make(self, folder: Path) -> None:
@@ -206,11 +208,11 @@ class Checkpoint(Target):
         (folder / "saved_model.pb").touch()
 
     def spoil(self, files: Files, rng: Rng) -> Files:
-        index = "variables/variables.index"
+        index = f"{self.prefix}.index"
         self.fits = rng.random() < 0.6
         if self.fits:
             return {**files, index: mutated_index(files[index], rng)}
-        name = rng.choice([name for name in files if name.startswith("variables/")])
+        name = rng.choice([name for name in files if name.startswith(self.prefix)])
         return {**files, name: mutated(files[name], rng)}
 
     def read(self, folder: Path) -> Any:
@@ -223,6 +225,20 @@ class Checkpoint(Target):
         kept = {n: a for n, a in expected[1].items() if n in found[1] or n not in mix}
         is_right = same_form(kept, {n: found[1][n] for n in kept if n in found[1]})
         require(is_right, "arrays are missing, misshapen or not finite")
+
+
+class BilmCheckpoint(Checkpoint):
+    """A checkpoint of bilm-tf's training."""
+
+    name = "bilm-checkpoint"
+    prefix = "model.ckpt-1"
+
+    def make(self, folder: Path) -> None:
+        write_checkpoint(folder, _SMALL, step=1)
+        (folder / "checkpoint").unlink()  # read as text
+
+    def read(self, folder: Path) -> Any:
+        return load_path(folder)
 
 
 class Registry(_Model):
@@ -276,4 +292,4 @@ class Registry(_Model):
                 shutil.rmtree(folder / "cache", ignore_errors=True)
 
 
-TARGETS = (Hdf5, Options, Zip, Tar, Checkpoint, Registry)
+TARGETS = (Hdf5, Options, Zip, Tar, Checkpoint, BilmCheckpoint, Registry)

@@ -245,7 +245,7 @@ STRINGS = "expected strings, got"
         ("character_ids", [[[1.0] * 50]], TypeError, r"got float64 of shape \(1, 1, 50\)"),
         ("character_ids", [["a"]], TypeError, "takes integers of shape"),
         ("character_ids", [[1] * 50], ValueError, r"got shape \(1, 50\)"),
-        ("character_ids", [[[1, 2]]], ValueError, "max_characters_per_token = 50"),
+        ("character_ids", [[[1, 2]]], ValueError, "A token of this model has 50 ids"),
         ("character_ids", [[[1]], [[1], [2]]], ValueError, "rows of different lengths"),
         ("character_ids", [[[262] + [0] * 49]], ValueError, "0 to 261; got 0 to 262"),
         ("character_ids", np.full((1, 1, 50), 1 << 32), ValueError, "to 261; got 42949672"),

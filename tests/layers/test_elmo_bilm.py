@@ -61,7 +61,8 @@ def test_distinct_words_give_the_tokens_back(rows: list[list[bytes]]) -> None:
         for column, token in enumerate(tokens):
             ids[row, column, : len(token)] = [byte + 1 for byte in token]
     words, places = map(to_numpy, distinct_words(to_tensor(ids)))
-    assert len(np.unique(words, axis=0)) == len(words)
+    there = words[np.any(words, axis=1)]  # on JAX, zeros come after them
+    assert len(np.unique(there, axis=0)) == len(there)
     assert places.dtype == np.int32
     np.testing.assert_array_equal(words[places], ids)
     if not backends.is_tensorflow():

@@ -13,9 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keras import ops
 
-from keras_elmo.layers import BidirectionalLM, ProjectedLSTMCell, packed_bilm, packed_lstm
-from tests.any_backend import reloaded, to_numpy, to_tensor
+from keras_elmo.layers import (
+    BidirectionalLM,
+    ProjectedLSTMCell,
+    packed_bilm,
+    packed_lstm,
+    steps,
+)
+from tests.any_backend import BACKEND, reloaded, to_numpy, to_tensor, without_strings
 
 pytestmark = pytest.mark.any_backend
 
@@ -173,6 +180,12 @@ def rows_at_once(
     packed_bilm.packed_bilm.cache_clear()
 
 
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On JAX, steps of fewer rows have programs of their own."""
+    monkeypatch.setattr(steps, "_FEWEST_ROWS", 1)
+
+
 def without_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool) -> Any:
     """Of the words at places (batch, time), where 0 is padding."""
     places = to_tensor(places)
@@ -180,24 +193,22 @@ def without_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool)
 
 
 def masking_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool) -> Any:
-    import tensorflow as tf
+    places = to_tensor(places)
+    column = ops.ones_like(places[:, :1])
+    bounded = ops.concatenate([BEGIN * column, places, END * column], axis=1)
+    mask = ops.pad(ops.cast(places > 0, "int32"), [[0, 0], [1, 1]], constant_values=1)
+    return lstms(ops.take(words, bounded, axis=0), mask=mask > 0)
 
-    bounded = tf.pad(places, [[0, 0], [1, 0]], constant_values=BEGIN)
-    bounded = tf.pad(bounded, [[0, 0], [0, 1]], constant_values=END)
-    mask = tf.pad(to_tensor(places) > 0, [[0, 0], [1, 1]], constant_values=True)
-    return lstms(tf.gather(words, bounded), mask=mask)
 
-
-@pytest.mark.tensorflow
 @pytest.mark.usefixtures("rows_at_once")
 @pytest.mark.parametrize("differentiable", [False, True])
 def test_packed_layers(lstms: BidirectionalLM, differentiable: bool) -> None:
     words = to_tensor(WORDS)
-    found = without_padding(lstms, words, PLACES, differentiable)
-    expected = masking_padding(lstms, words, PLACES)
+    found = to_numpy(without_padding(lstms, words, PLACES, differentiable))
+    expected = to_numpy(masking_padding(lstms, words, PLACES))
     assert np.abs(expected).max() > 0.3  # the clips have something to do
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert not found.numpy()[PLACES == 0].any()
+    assert not found[PLACES == 0].any()
 
 
 def gradients(run: Callable[..., Any], lstms: BidirectionalLM, *how: bool) -> Any:
@@ -238,6 +249,41 @@ def test_packed_gradients_are_tensorflows(units: int, dtype: str, error: float) 
             largest = np.abs(expected).max()
             assert (largest > 0.1) == bool(places.any())
             np.testing.assert_allclose(found, expected, rtol=0, atol=error * largest)
+
+
+@without_strings
+@pytest.mark.usefixtures("rows_at_once", "few_rows")
+@pytest.mark.parametrize("rows_at_once", [4], indirect=True)
+@pytest.mark.parametrize("units", [4, 5], ids=["no projection", "projection"])
+def test_packed_gradients_are_the_backends_own(units: int) -> None:
+    wide = keras.initializers.RandomNormal(stddev=0.7, seed=1)
+    lstms = BidirectionalLM(2, units, 4, 0.5, 0.4, True, wide)
+    lstms.build((None, None, 4))
+    values = [WORDS, *lstms.get_weights()]
+
+    def loss(run: Callable[..., Any], how: bool, values: list[Any]) -> Any:
+        words, *weights = values
+        with keras.StatelessScope(zip(lstms.weights, weights, strict=True)):
+            layers = ops.reshape(run(lstms, words, PLACES, how), [-1])
+        return ops.sum(
+            layers * to_tensor(np.sin(np.arange(layers.shape[0], dtype=np.float32)))
+        )
+
+    def gradient(run: Callable[..., Any], how: bool = True) -> np.ndarray:
+        if BACKEND == "jax":
+            import jax
+
+            found = jax.jit(jax.grad(lambda values: loss(run, how, values)))(values)
+        else:
+            tensors = [to_tensor(value).requires_grad_() for value in values]
+            loss(run, how, tensors).backward()
+            found = [tensor.grad for tensor in tensors]
+        return np.concatenate([to_numpy(each).ravel() for each in found])
+
+    expected = gradient(masking_padding)
+    for how in (False, True):
+        error = np.abs(gradient(without_padding, how) - expected).max()
+        assert error < 1e-6 * np.abs(expected).max()
 
 
 @pytest.mark.tensorflow

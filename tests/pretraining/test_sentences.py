@@ -30,13 +30,27 @@ def numbers(paths: list[Path], seed: int | None) -> list[int]:
 
 
 def test_a_line_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes("Größe 東京\n\n \t\n  b   c  \nno end".encode())
+    (tmp_path / "a.log").write_bytes("Größe 東京\n\n \t\n  b   c  \nno end".encode())
     (tmp_path / "b.txt").write_bytes(b"")
-    paths = [tmp_path / "b.txt", str(tmp_path / "a.csv")]
+    paths = [tmp_path / "b.txt", str(tmp_path / "a.log")]
     expected = [["Größe", "東京"], ["b", "c"], ["no", "end"]]
     assert list(read_sentences(paths)) == expected
     assert sorted(read_sentences(paths, shuffle_seed=0)) == sorted(expected)
     assert list(read_sentences(paths[:1], shuffle_seed=0)) == []
+
+
+def test_other_formats(tmp_path: Path) -> None:
+    (tmp_path / "a.fasta").write_text(">P\nmk\n>Q\nl*\n")
+    (tmp_path / "b.conll").write_text("EU X\nis Y\n\nit Z\n")
+    (tmp_path / "c.jsonl").write_text('{"text": "a b"}\n')
+    for name, options, expected in (
+        ("a.fasta", {}, [["M", "K"], ["L"]]),
+        ("b.conll", {}, [["EU", "is"], ["it"]]),
+        ("b.conll", {"column": "2"}, [["X", "Y"], ["Z"]]),
+        ("b.conll", {"input_format": "text"}, [["EU", "X"], ["is", "Y"], ["it", "Z"]]),
+        ("c.jsonl", {"column": "text"}, [["a", "b"]]),
+    ):
+        assert list(read_sentences([tmp_path / name], **options)) == expected  # type: ignore[arg-type]
 
 
 def test_what_is_not_utf_8(tmp_path: Path) -> None:

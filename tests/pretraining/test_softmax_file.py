@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -18,6 +20,8 @@ from keras_elmo.pretraining.softmax_file import (
     load_softmax,
     save_softmax,
 )
+from keras_elmo.weights.sources import load_path
+from tests.tiny_models import TINY, saved_model
 
 WORDS = Vocabulary(["<S>", "</S>", "<UNK>", "a", "b"])
 RNG = np.random.default_rng(0)
@@ -41,6 +45,32 @@ def test_round_trip(dtype: Any, tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.bias, BIAS.astype(dtype))
 
 
+@pytest.mark.parametrize("name", ["weights.hdf5", "elmo_softmax_weights.hdf5"])
+def test_published_files(name: str, tmp_path: Path) -> None:
+    """Beside the biLM's weights, as AllenNLP's, or among them; words in any vocab*.txt."""
+    saved_model(tmp_path)
+    with h5py.File(tmp_path / name, "a") as file:
+        file["softmax/W"], file["softmax/b"] = KERNEL, BIAS
+    message = "has no vocabulary: expected one vocab"
+    with pytest.raises(SourceError, match=message):
+        load_softmax(tmp_path, 3)
+    words = tmp_path / "vocab-2016-09-10.txt.gz"
+    words.write_bytes(gzip.compress("\n".join(WORDS.words).encode()))
+    for path in (tmp_path, tmp_path / "weights.hdf5"):
+        vocabulary, kernel, bias = load_softmax(path, 3)
+        assert vocabulary.words == WORDS.words
+        np.testing.assert_array_equal(kernel, KERNEL)
+        np.testing.assert_array_equal(bias, BIAS)
+        config, arrays = load_path(path)  # as without a softmax
+        assert config == TINY
+        assert set(arrays) == set(TINY.array_shapes())
+    with pytest.raises(SourceError, match=r"misshapen: softmax/W, expected \(5, 4\)"):
+        load_softmax(tmp_path, 4)
+    Vocabulary([*WORDS.words, "c"]).save(tmp_path / "vocab.txt")
+    with pytest.raises(SourceError, match=message):
+        load_softmax(tmp_path, 3)
+
+
 def arrays(**changes: Any) -> dict[str, Any]:
     return {"kernel": KERNEL, "bias": BIAS, **changes}
 
@@ -51,7 +81,7 @@ OBJECTS = np.array([print] * 5, dtype=object)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"no vocabulary.txt and softmax.npz.*--init"),
+        (None, r"has no softmax. .*\*_softmax_weights.hdf5 and vocab.*--init"),
         (b"PK", "Cannot read the softmax"),
         ({"kernel": KERNEL}, r"Cannot read the softmax .* expected 2 other ones"),
         (arrays(more=BIAS), "it holds 3 arrays; expected 2 other ones"),

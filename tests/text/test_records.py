@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_elmo.errors import BadLine
-from keras_elmo.text import lines
+from keras_elmo.text import conll, fasta, lines
 from keras_elmo.text import records as records_module
 from keras_elmo.text.reader import read_sentences
 
@@ -105,12 +105,11 @@ def test_csv_with_a_quote_that_does_not_end(
         ("a.csv", b"id,text\n", {}, r"column must name the field .* read as csv"),
         ("a.csv", b"", {"column": "t"}, "which is empty; got 't'"),
         ("a.csv", b'"a"b,t\n', {"column": "t"}, "must name the columns; it is not CSV"),
-        (
-            "a.txt",
-            b"x",
-            {"column": "t"},
-            "column='t' applies only to JSON Lines and CSV; .*a.txt",
-        ),
+        ("a.txt", b"x", {"column": "t"}, "applies only to JSON Lines, CSV and CoN.*a.txt"),
+        ("a.fa", b"", {"column": "t"}, "'t' applies only to JSON Lines, CSV and .*FASTA"),
+        ("a.conllu", b"1", {"column": "X"}, "column must be one of ID, FORM, .*; got 'X'"),
+        ("a.conllu", b"1", {"column": "11"}, "or its number; got '11'"),
+        ("a.conll", b"x", {"column": "FORM"}, "column must be a number from 1 on; got 'FO"),
         ("a.txt", b"x", {"input_format": "xml"}, "input_format must be one of 'text', 'js"),
     ],
 )
@@ -128,6 +127,140 @@ def test_the_format_goes_before_the_suffix(tmp_path: Path) -> None:
     assert read(tmp_path / "a.csv", data, input_format="text") == {1: '{"text": "x y"}'}
 
 
+FASTA = b"""\xef\xbb\xbf>sp|P1|A first protein\r
+SEQ wen\r
+cE*
+; a comment
+
+>P2
+>P3
+M1
+> \t
+MM
+>P4 \xff
+M
+>P\xff
+M
+"""
+WORDS = """# newdoc
+# sent_id = a-1
+# text = vamonos al mar
+1-2\tvamonos\t_\t_\t_\t_\t_\t_\t_\t_
+1\tvamos\tir\t_\t_\t_\t_\t_\t_\t_
+2\tnos\tnosotros\t_\t_\t_\t_\t_\t_\t_
+2.1\tfui\tir\t_\t_\t_\t_\t_\t_\t_
+3\t20 000\t20 000\t_\t_\t_\t_\t_\t_\t_
+
+1\t#\t#\t_\t_\t_\t_\t_\t_\t_
+2\tx\t_
+
+# sent_id =
+1\tx\tx\t_\t_\t_\t_\t_\t_\t_
+3\ty\ty\t_\t_\t_\t_\t_\t_\t_
+
+# only a comment
+
+1\t\tx\t_\t_\t_\t_\t_\t_\t_"""
+PLUS = "# global.columns = ID WORD\n1\ta\n\n# sent_id = b\n1\tc\n"
+COLUMNS = """-DOCSTART- -X- O O
+
+EU NNP  I-NP I-ORG
+# # O O
+
+-DOCSTART- -X- O O
+\u3000 X
+20\u00a0000\tCD
+a
+\t
+b B
+"""
+# A file, options, and of each sentence its number, its name, and its tokens or problem.
+NAMED: dict[str, tuple[bytes, dict[str, Any], list[tuple[int, str, str]]]] = {
+    "a.fasta": (
+        FASTA,
+        {},
+        [
+            (1, "sp|P1|A", "S E Q W E N C E"),
+            (6, "P2", ""),
+            (7, "P3", "'1' in the sequence, which is not a residue"),
+            (9, "", "no id after '>'"),
+            (11, "P4", "M"),
+            (13, "P\ufffd", "not UTF-8 (byte 2)"),
+        ],
+    ),
+    "a.faa.gz": (gzip.compress(b">P\nmk\n"), {"split": "space"}, [(1, "P", "MK")]),
+    "a.fa": (b"MK\n>P\nM", {}, [(1, "", "no line with '>' and an id"), (2, "P", "M")]),
+    "a.conllu": (
+        WORDS.encode(),
+        {},
+        [
+            (1, "a-1", "vamos nos 20\xa0000"),
+            (10, "# x", "line 11 has 3 columns, not 10"),
+            (13, "x y", "line 15 has the ID '3', not 2"),
+            (19, "", "word 1 is empty"),
+        ],
+    ),
+    "a.conllu.gz": (
+        gzip.compress(WORDS.split("\n\n")[0].encode()),
+        {"column": "LEMMA", "split": "words"},
+        [(1, "a-1", "ir nosotros 20\xa0000")],
+    ),
+    "plus.conllu": (PLUS.encode(), {"column": "2"}, [(1, "a", "a"), (4, "b", "c")]),
+    "a.conll": (
+        COLUMNS.encode(),
+        {},
+        [(3, "EU #", "EU #"), (6, "", "\u3000 20\xa0000 a"), (11, "b", "b")],
+    ),
+    "b.conll": (
+        COLUMNS.encode(),
+        {"column": "2"},
+        [
+            (3, "NNP #", "NNP #"),
+            (6, "X CD", "line 9 has no column 2"),
+            (11, "B", "B"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_texts(name: str, tmp_path: Path) -> None:
+    data, options, expected = NAMED[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    problems: dict[int, str] = {}
+    sentences = list(
+        read_sentences(
+            path,
+            on_error="repair",
+            report=lambda bad: problems.update({bad.line: bad.problem}),
+            **options,
+        )
+    )
+    found = [(s.number, s.text, s.tokens.decode()) for s in sentences]
+    assert [(n, problems.get(n, tokens)) for n, _, tokens in found] == [
+        (n, tokens) for n, _, tokens in expected
+    ]
+    named = [(number, text) for number, text, _ in expected if text]
+    assert [(n, text) for (n, text, _) in found if (n, text) in named] == named
+    for sentence in sentences:
+        assert sentence.n_tokens == len(sentence.tokens.split(b" ")) * bool(sentence.tokens)
+
+
+@pytest.mark.parametrize("name", ["a.fasta", "a.conll", "a.conllu"])
+def test_what_is_too_long(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (lines, conll, fasta):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 200)
+    row = {"a.fasta": b"MMMMM\n", "a.conll": b"x y\n", "a.conllu": b"1\tx" + b"\t_" * 8}
+    start = b">P\n" if name == "a.fasta" else b""
+    data = start + (row[name].strip() + b"\n") * 60 + b"\n" + start + row[name]
+    problem, good = read(tmp_path / name, data).values()
+    assert problem == "longer than 16 MiB"
+    assert good in ("M M M M M", "x")
+
+
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
 def test_any_text_comes_back(
     texts: list[str], tmp_path_factory: pytest.TempPathFactory
@@ -143,3 +276,5 @@ def test_any_bytes_are_read(data: bytes, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("bytes")
     read(folder / "a.jsonl", b"x" + data, column="text")
     read(folder / "a.csv", b"text\n" + data, column="text")
+    for name in ("a.fasta", "a.conllu", "a.conll"):
+        read(folder / name, b">" + data)

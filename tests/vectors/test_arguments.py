@@ -47,7 +47,7 @@ def test_shows_the_progress(
             "they contain no sentences",
         ),
         ({"texts": ["a"], "column": "b"}, "input_format and column apply only"),
-        ({"layers": "best"}, "layers must be one of 'all', 'top', 'average', 'mix'; got"),
+        ({"layers": "best"}, "layers must be one of 'all', 'top', 'average', 'sum', 'mix'"),
         ({"pooled": 1}, "pooled must be True or False; got 1"),
         ({"dtype": "int8"}, "dtype must be one of 'float32', 'float16'; got"),
         ({"on_error": "ignore"}, "on_error must be one of 'fail', 'repair', 'skip'; got"),

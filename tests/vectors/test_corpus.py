@@ -31,7 +31,7 @@ def test_names_of_datasets(caplog: pytest.LogCaptureFixture) -> None:
     no_name = "with a '/', '.' or NUL that the name of a dataset cannot have; left out"
     assert caplog.messages == [
         f"line 2: {no_name}",
-        "line 3: the same as an earlier sentence; left out",
+        "line 3: 'a' is the same as before; left out",
         f"line 4: {no_name}",
         f"line 5: {no_name}",
         "line 7: empty, which cannot be the name of a dataset; left out",

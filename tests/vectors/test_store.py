@@ -35,7 +35,7 @@ def started(path: Path, of: str = "this") -> Store:
     return result
 
 
-@pytest.mark.parametrize("suffix", sorted({*SUFFIXES} - {".json.part"}))
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_of_the_user(
     layer: ElmoEmbeddingLayer, tmp_path: Path, suffix: str, kind: str
@@ -64,6 +64,11 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
     # Nothing speaks against a new start when the content is gone.
     file.part.unlink()
     assert started(path, "that").n_done() == 0
+    # Nor does what is left of a first record when a process is killed while it writes.
+    for length in (0, 20):
+        file.discard()
+        path.with_name("a.npy.json.part").write_bytes(store(path)._recorded(0)[:length])
+        assert started(path).n_done() == 0
 
 
 DAMAGED = ["{", "[]", "3", "\x00", '{"a": 1, "a": 1}', '{"n_done": 3}', "[" * 100_000]

@@ -27,6 +27,50 @@ from tests.vectors.small_jobs import (
     contents,
 )
 
+PROTEINS = ">sp|P1|A one\nseq\nWENCE*\n>P2\nMK\n"
+
+
+@pytest.mark.parametrize("layers", ["all", "sum"])
+@pytest.mark.parametrize("pooled", [False, "mean", "sum"])
+def test_proteins(
+    layers: Any, pooled: Any, layer: ElmoEmbeddingLayer, tmp_path: Path
+) -> None:
+    path = tmp_path / "p.fa"
+    path.write_text(PROTEINS)
+    options = {"layers": layers, "pooled": pooled, **QUIET}
+    with compute_features(layer, path, tmp_path / "a.h5", **options) as found:
+        assert found.sentences == ["sp|P1|A", "P2"]
+        for name, residues in (("sp|P1|A", "SEQWENCE"), ("P2", "MK")):
+            expected = np.asarray(layer([" ".join(residues)])[0])  # (time, layers, D)
+            expected = expected.sum(axis=1) if layers == "sum" else expected
+            if pooled:
+                expected = (np.mean if pooled == "mean" else np.sum)(expected, axis=0)
+            # A sum is eight times as large.
+            np.testing.assert_allclose(found[name], expected, atol=1e-5)
+    with h5py.File(tmp_path / "a.h5", "r") as file:
+        assert sorted(file) == ["P2", "sp|P1|A"]
+
+
+def test_texts_with_ids(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
+    words = "# sent_id = s{}\n1\ta" + "\t_" * 8 + "\n\n"
+    (tmp_path / "a.conllu").write_text(words.format("/1") + words.format(2))
+    found = compute_features(layer, tmp_path / "a.conllu", tmp_path / "a.npy", **QUIET)
+    np.testing.assert_allclose(found["s/1"], np.asarray(layer(["a"])[0]), atol=1e-6)
+    with pytest.raises(BadLinesError, match=r"with a '/', '.' or NUL that the name of a d"):
+        compute_features(layer, tmp_path / "a.conllu", tmp_path / "a.h5", **QUIET)
+    numbered = {"sentence_keys": False, **QUIET}
+    found = compute_features(layer, tmp_path / "a.conllu", tmp_path / "a.h5", **numbered)
+    assert found["s2"].shape == (1, 3, 16)
+    with h5py.File(tmp_path / "a.h5", "r") as file:
+        assert sorted(file) == ["0", "1", "sentence_to_index"]
+    path = tmp_path / "b.fasta"
+    path.write_text(f"{PROTEINS}>P2 again\nM\n>long\n{'M' * 10_001}\n")
+    for name in ("b.npy", "b.h5"):  # the length is no problem, the name is
+        with pytest.raises(BadLinesError, match=r"\nline 6: 'P2' is the same as before$"):
+            compute_features(layer, path, tmp_path / name, **QUIET)
+    with pytest.raises(ValueError, match="FASTA files have other defaults than others"):
+        compute_features(layer, [path, tmp_path / "a.conllu"], tmp_path / "c.npy", **QUIET)
+
 
 @pytest.mark.parametrize("batch_size", [1, 3, 128])
 def test_the_arrays_of_allennlp(

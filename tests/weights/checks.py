@@ -11,9 +11,9 @@ from keras_elmo.hub.sources import load_source
 from tests.tiny_models import TINY, random_arrays
 
 
-def assert_loads(source: Any) -> Path:
+def assert_loads(source: Any, options: Any = None) -> Path:
     """A source holds the tiny model; returns where it lies."""
-    config, arrays, path = load_source(source)
+    config, arrays, path = load_source(source, options=options)
     assert config == TINY
     for name, expected in random_arrays(TINY).items():
         np.testing.assert_array_equal(arrays[name], expected)

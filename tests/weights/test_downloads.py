@@ -24,6 +24,7 @@ import pytest
 from keras_elmo import ElmoConfig, SourceError
 from keras_elmo.hub.sources import load_source
 from keras_elmo.weights import download as download_module
+from keras_elmo.weights import named_models
 from keras_elmo.weights.download import (
     cache_directory,
     download,
@@ -31,7 +32,7 @@ from keras_elmo.weights.download import (
     forget,
     is_cached,
 )
-from keras_elmo.weights.named_models import MODELS, NamedModel, list_models
+from keras_elmo.weights.named_models import MODELS, NamedModel, address_of, list_models
 from tests.fuzzing.mutations import mutated
 from tests.weights.checks import assert_loads, changed, files_in
 from tests.weights.file_server import Answer, FileServer, serving
@@ -428,6 +429,7 @@ def test_only_the_cache_is_changed(
 # The shape, and the bytes and SHA-256 where they are known.
 ORIGINAL = "a6b92b9ccbb13fe489faacd2221c795d4bebe84b75f8aded9d85ea464fa5c994"
 SMALL = "747ba97abce8a5f446558369e10bb0f7931437a46867476fdd156f5d7f576229"
+LANGUAGES = {"English", "Portuguese", "Japanese", "German", "Basque", "proteins"}
 KNOWN = {
     "original": ("2x4096_512_2048cnn_2xhighway", 374_434_792, ORIGINAL),
     "original-5.5b": ("2x4096_512_2048cnn_2xhighway_5.5B", None, None),
@@ -458,13 +460,37 @@ def test_a_released_model(name: str) -> None:
 
 def test_the_list_of_models() -> None:
     mini, *others = list_models()
-    assert [model.name for model in others] == [*KNOWN]
+    assert [model.name for model in others][: len(KNOWN)] == [*KNOWN]
     assert (mini, *others) == tuple(MODELS.values())
     assert "aclanthology.org/P11-1015" in mini.citation
     assert mini.license.startswith("Apache-2.0")
     assert is_cached(mini)
+    assert len({model.weights_url for model in others}) == len(others)
+    for model in others:
+        for url, end in ((model.weights_url, ".hdf5"), (model.options_url, ".json")):
+            assert str(url).startswith("http")
+            assert str(url).endswith(end)
+    assert {model.language for model in others} == LANGUAGES
+    assert all(m.origin and m.license and m.citation for m in others)
+    found = [model.name for model in list_models("portuguese")]
+    assert found == ["portuguese", "portuguese-brwac"]
+    with pytest.raises(ValueError, match=r"no named model has the language 'Greek'. There"):
+        list_models(language="Greek")
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
         mini.size = 0  # type: ignore[misc]
+
+
+def test_a_model_by_its_number(
+    server: FileServer, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert address_of("nlpl:136") == "http://vectors.nlpl.eu/repository/20/136.zip"
+    assert address_of("nlpl:") == "nlpl:"
+    server.redirect("/20/136.zip", f"{server.url}/model.zip")
+    monkeypatch.setattr(named_models, "_NLPL_URL", f"{server.url}/20/{{}}.zip")
+    path = assert_loads("nlpl:136")
+    assert path.is_relative_to(cache)
+    path.write_bytes(path.read_bytes()[:-9])  # damaged in the cache: downloaded again
+    assert_loads("nlpl:136")
 
 
 @pytest.fixture

@@ -96,13 +96,13 @@ def test_lists_all_that_does_not_fit(path: Path) -> None:
     with h5py.File(path, "a") as file:
         del file["CNN_proj/b_proj"], file["char_embed"], file[NAME]
         file["char_embed"] = np.zeros((100, 4), np.float32)
-        file["softmax/W"] = np.zeros((3, 2), np.float32)
+        file["more/W"] = np.zeros((3, 2), np.float32)
     with pytest.raises(SourceError, match="do not fit its options") as info:
         read_hdf5(path, TINY)
     assert str(info.value).splitlines()[1:-1] == [
         "- missing: CNN/b_cnn_0, shape (4,)",
         "- missing: CNN_proj/b_proj, shape (8,)",
-        "- unexpected: softmax/W, shape (3, 2)",
+        "- unexpected: more/W, shape (3, 2)",
         "- misshapen: char_embed, expected (261, 4), found (100, 4)",
     ]
 

@@ -3,16 +3,20 @@ from __future__ import annotations
 import json
 import time
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, SourceError
 from keras_elmo.hub.sources import load_source
 from keras_elmo.text.strict_json import parse_json
+from keras_elmo.vectors.vectors import embedding_layer
 from tests.tiny_models import TINY, saved_model
 from tests.weights.checks import assert_loads, files_in
+from tests.weights.file_server import FileServer
 
 
 @pytest.fixture
@@ -43,6 +47,51 @@ def test_the_hdf5_file_itself(model: Path) -> None:
     (model / "y_options.json").write_text("{}")
     (model / "b.hdf5").write_bytes(b"")
     assert_loads(model / "x_weights.h5")
+
+
+def test_a_directory_with_only_a_folder_in_it(model: Path, tmp_path: Path) -> None:
+    outer = tmp_path / "unpacked"
+    (outer / "__MACOSX").mkdir(parents=True)
+    model.rename(outer / "uniref50")
+    assert assert_loads(outer) == outer / "uniref50"
+    (outer / "other").mkdir()
+    with pytest.raises(SourceError, match="found 0 options"):
+        load_source(outer)
+
+
+@pytest.mark.parametrize("weights_are", ["path", "url"])
+@pytest.mark.parametrize("options_are", ["path", "url"])
+def test_explicit_options(
+    www: Path, server: FileServer, cache: Path, weights_are: str, options_are: str
+) -> None:
+    model = www / "model"
+    for old, new in (("weights.hdf5", "w.bin"), ("options.json", "o.json")):
+        (model / old).rename(model / new)
+    places = {"path": f"{model}", "url": f"{server.url}/model"}
+    weights, options = f"{places[weights_are]}/w.bin", f"{places[options_are]}/o.json"
+    assert_loads(weights, options)
+    layer = ElmoEmbeddingLayer(weights, options=options)
+    expected = ElmoEmbeddingLayer(www / "model.zip").encode(["a b", "c"], verbose=0)
+    np.testing.assert_array_equal(layer.encode(["a b", "c"], verbose=0), expected)
+    again = ElmoEmbeddingLayer.from_config(layer.get_config())
+    assert again.config == TINY
+
+
+def test_explicit_options_that_do_not_fit(model: Path) -> None:
+    options, archive = model / "options.json", model.parent / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(options, "options.json")
+    for source in (model, archive):
+        with pytest.raises(SourceError, match=r"they are for a source that is an .hdf5 fi"):
+            load_source(source, options=options)
+    with pytest.raises(SourceError, match=r"options 'none.json': there is no file '/"):
+        load_source(model / "weights.hdf5", options="none.json")
+    with pytest.raises(TypeError, match=r"options must be a path or a URL; got {}"):
+        load_source(model / "weights.hdf5", options={})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"is for a source that is an .hdf5 file; got sou"):
+        ElmoEmbeddingLayer(TINY, options=options)
+    with pytest.raises(ValueError, match="got a layer, which has its own"):
+        embedding_layer(ElmoEmbeddingLayer(TINY), "default", options=options)
 
 
 def test_what_save_hdf5_writes(model: Path, tmp_path: Path) -> None:
@@ -82,11 +131,17 @@ def new(model: Path) -> Path:
     return model.parent / "new"
 
 
-NOT_THERE = r"no file or directory '/.*', and no model of that name .* A source"
+NOT_THERE = (
+    r"no file or directory '/.*', and no model of that name. There are mini, .* A source"
+)
 NOTHING = r"found 0 options \(\) and 0 HDF5 files \(\) among 0"
 TWO = r"2 HDF5 files \(b.hdf5, weights.hdf5\).*Pass the .hdf5 file itself"
 ERRORS: list[tuple[Callable[[Path], str | Path], str]] = [
     (lambda model: model / "nowhere", NOT_THERE),
+    (lambda _: "Portugese", "name. Did you mean 'portuguese' or 'portuguese-brwac'\\? A s"),
+    (lambda _: "orginal", "Did you mean 'original' or 'original-5.5b'\\?"),
+    (lambda _: "transformer", "has a Transformer instead of the LSTMs, which is another"),
+    (lambda _: "nlpl:x", "There are mini, original"),
     (lambda _: "", "source '': the name is empty"),
     (lambda _: "~nobody-of-this-name/model", "there is no file or directory"),
     (lambda _: "x" * 300, "there is no file or directory"),

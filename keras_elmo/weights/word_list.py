@@ -1,0 +1,51 @@
+"""The vocabulary of a model of words: a file with one word a line, as bilm-tf's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from keras_elmo.text.lexicon import Lexicon
+
+WORDS_NAME = "vocabulary.txt"
+
+LARGEST_WORDS = 1 << 26  # bytes; a million words have about ten
+
+
+def needs_words(options: Any) -> bool:
+    """Whether an ``options.json`` is that of a model of words alone."""
+    return (
+        isinstance(options, Mapping)
+        and "n_tokens_vocab" in options
+        and not options.keys() & {"char_cnn", "lexicon"}
+    )
+
+
+def is_word_list(name: str) -> bool:
+    """Whether a file is a vocabulary by its name, such as ``vocab-2016-09-10.txt``."""
+    base = PureWindowsPath(name).name.lower()
+    return base.startswith("vocab") and (base.endswith(".txt") or "." not in base)
+
+
+def read_word_list(names: Iterable[Path]) -> Lexicon:
+    """Reads the only vocabulary among files, or raises ``ValueError`` or ``OSError``."""
+    found = sorted(path for path in names if is_word_list(path.name))
+    if len(found) != 1:
+        listed = f" ({', '.join(path.name for path in found)})" if found else ""
+        raise ValueError(
+            "they are those of a model of words, whose vocabulary, a file such as "
+            f"{WORDS_NAME} with one word a line, must be next to them; found "
+            f"{len(found)}{listed}."
+        )
+    [path] = found
+    if path.stat().st_size > LARGEST_WORDS:
+        raise ValueError(f"{path.name!r} has more than {LARGEST_WORDS:,} bytes.")
+    lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    # As bilm-tf reads it: that mark of a list's end is not a word.
+    words = (line.strip() for line in lines)
+    return Lexicon(tuple(word for word in words if word != "!!!MAXTERMID"))
+
+
+def write_word_list(path: Path, lexicon: Lexicon) -> None:
+    path.write_bytes("".join(f"{word}\n" for word in lexicon.words).encode("utf-8"))
