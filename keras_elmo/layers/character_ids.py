@@ -32,10 +32,10 @@ PAD_TOKEN = "--PAD--"
 class CharacterIds(keras.Layer):
     """Converts sentences or tokens to character ids.
 
-    A token becomes its UTF-8 bytes + 1 between a begin-word and an end-word mark,
-    padded or cut to ``max_characters_per_token``; see ``keras_elmo.text.characters``.
-    Models with a ``lexicon`` have other ids. Any bytes are accepted. Strings need the
-    TensorFlow backend.
+    The ids of a token are its UTF-8 bytes + 1 between the marks for the start and the end
+    of a word, padded or cut to ``max_characters_per_token``; see
+    ``keras_elmo.text.characters``. Models with a ``lexicon`` have other ids. Any bytes are
+    accepted. Strings need the TensorFlow backend.
 
     Args:
         input_mode: ``"sentences"``, ``"tokens"`` (a token may contain spaces) or
@@ -68,10 +68,10 @@ class CharacterIds(keras.Layer):
     Returns:
         int32 (batch, time, length), where length is ``max_characters_per_token``, and one
         more for the word with a lexicon that has words; 1 with a lexicon of words alone.
-        Rows of zeros are padding. Tokens and ids stay in their positions. Time is that of
-        the longest sentence, and at least 1. If ``max_tokens`` cuts, the time axis ends at
-        ``max_tokens``, or at the last kept token if padding has moved that further back. On
-        the JAX backend, where shapes do not depend on values, it keeps its length.
+        Rows of zeros are padding. Tokens and ids keep their positions. Time is the length
+        of the longest sentence, and at least 1. If ``max_tokens`` cuts, the time axis ends
+        at ``max_tokens``, or at the last kept token if padding moves it further. On the JAX
+        backend, where shapes cannot depend on values, the time axis keeps its length.
 
     Raises:
         ValueError: An argument is out of its range, or needs the TensorFlow backend; or
@@ -117,10 +117,10 @@ class CharacterIds(keras.Layer):
         return super().__call__(self.checked(inputs), **kwargs)
 
     def checked(self, inputs: Any) -> Tensor:
-        """Lists, arrays and ragged tensors as tensors; raises as the call does."""
+        """Converts lists, arrays and ragged tensors to tensors; raises like the call."""
         tensor = checked_inputs(inputs, self.input_mode, self.token_ids.largest)
-        # Lists and arrays come from people who call the layer by hand; in a graph, their
-        # tensors have no values yet.
+        # Lists and arrays come from direct calls of the layer; in a graph, their tensors
+        # have no values yet.
         is_by_hand = tensor is not inputs and hasattr(tensor, "numpy")
         if is_by_hand and self.input_mode == "sentences":
             most = self.max_characters_per_token - 2
@@ -144,8 +144,8 @@ class CharacterIds(keras.Layer):
             Strings (batch, time), where ``""`` is padding; or ids as the call returns them.
         """
         if self.input_mode == "character_ids":
-            # Below 0 is padding too, as in many pipelines. What no int32 holds would wrap:
-            # it becomes the first id that no embedding has.
+            # Negative ids are padding too, as in many pipelines. Ids beyond int32 would
+            # wrap: they become the first id that no embedding has.
             ids = ops.clip(inputs, 0, self.token_ids.largest + 1)  # (batch, time, length)
             ids = ops.cast(ids, "int32")
             if self.max_tokens is not None:

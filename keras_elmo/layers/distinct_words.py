@@ -14,10 +14,10 @@ from keras_elmo.types import Tensor
 def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
     """The distinct words of strings (batch, time) or character ids (batch, time, length).
 
-    Token vectors do not depend on context: each word needs to be encoded only once. Returns
-    the words, (words,) or (words, length), and each token's place among them, int32 (batch,
-    time). Needs shapes that may depend on values, but on JAX: there, words are as many as
-    tokens, in the order of their lengths, the longest first. At the end there are zeros.
+    Token vectors do not depend on context, so each word needs to be encoded only once.
+    Returns the words, (words,) or (words, length), and each token's index among them, int32
+    (batch, time). On JAX, where shapes cannot depend on values, there are as many words as
+    tokens, the longest first, with zeros at the end.
     """
     if backends.has_static_shapes():
         return _sorted_words(tokens)

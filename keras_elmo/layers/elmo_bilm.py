@@ -129,7 +129,7 @@ class ElmoBiLM(keras.Layer):
             self.carried_state.build(tuple(input_shape))
 
     def create_weights(self) -> None:
-        """Creates the weights, which do not depend on the input; once."""
+        """Creates the weights once; they do not depend on the input."""
         ids_shape = (None, None, self.config.token_ids.length)
         with keras.name_scope(self.name, caller=self):
             for stage, shape in (
@@ -185,7 +185,7 @@ class ElmoBiLM(keras.Layer):
         Returns:
             The layers, as for the call.
         """
-        places = places + 1  # after the begin of sentence
+        places = places + 1  # after the start of a sentence
         if self.lstms is None or self.carried_state is not None:
             places = ops.pad(places, [[0, 0], [1, 0]])  # (batch, time + 1)
             end = ops.shape(vectors)[0] - 1

@@ -150,7 +150,7 @@ def _integers_from_python(inputs: Any, largest: NDArray[np.int32]) -> Tensor:
     if ids.dtype.name not in _INTEGERS:
         found = f"{ids.dtype} of shape {ids.shape}"
         _refuse("character_ids", found, error=TypeError)
-    # Larger ones would wrap. As in tensors, below 0 is padding.
+    # Larger ids would wrap. As in tensors, negative ids are padding.
     if ids.size and ids.shape[-1] == len(largest) and (ids > largest).any():
         found = f"{ids.min()} to {ids.max()}"
         expected = f"character ids go from 0 to {largest[-1]}"

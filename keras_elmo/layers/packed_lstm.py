@@ -85,7 +85,7 @@ def _run(
     at_once = steps.at_once(_ROWS_AT_ONCE if places is None else _WORDS_AT_ONCE)
 
     def part_from(first: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The first step, and the inputs' part in the gates, or where it stands."""
+        """The first step, and the inputs' part of the gates, or its position."""
         begin, some = steps.part(inputs if places is None else places, first, at_once)
         if places is None:
             return begin, equations.sums_of_inputs(some, kernels), None

@@ -14,11 +14,11 @@ from keras_elmo.types import Tensor
 class Packing(NamedTuple):
     """The positions of the steps of all sentences when padding is left out.
 
-    Sentences are ordered from the longest to the shortest. The packed order is step by
-    step: the first steps of all sentences, the second steps of all that have one, and so
-    on. The sentences that take part in a step are then the first of those that took part
-    in the step before, and their states are a slice. On JAX, where shapes do not depend on
-    values, each step has a row for each sentence, and there are steps for all of the time.
+    Sentences are ordered from longest to shortest. The packed order has the first steps of
+    all sentences, then the second steps of all sentences that have one, and so on. So the
+    sentences of each step are the first ones of the previous step, and their states are a
+    slice. On JAX, where shapes cannot depend on values, each step has a row for each
+    sentence, and there are steps for the whole time axis.
 
     The forward direction reads the start of a sentence and its tokens, the backward
     direction its end and its tokens in reverse. No token's vector depends on the boundary
@@ -26,9 +26,9 @@ class Packing(NamedTuple):
     number of steps, in the same order.
 
     Attributes:
-        starts: Where each step begins in the packed order, int32 (steps,).
-        counts: How many sentences take part in each step, int32 (steps,).
-        places: The place of each packed word among the distinct words of the batch, for
+        starts: The start of each step in the packed order, int32 (steps,).
+        counts: The number of sentences in each step, int32 (steps,).
+        places: The index of each packed word among the distinct words of the batch, for
             the forward and the backward direction, int32 (packed,) each.
         positions: The position of each token in the packed order of the forward and of the
             backward direction, int32 (batch, time) each, 0 at padding. If boundaries are

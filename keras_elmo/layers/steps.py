@@ -41,20 +41,20 @@ class Steps:
         self.n_steps: Any = len(self.starts)
 
     def at_once(self, n_rows: int) -> Any:
-        """How many steps, at least one, have about so many rows together."""
+        """The number of steps, at least one, with about ``n_rows`` rows in total."""
         return max(1, n_rows // max(1, self.counts[0]))
 
     def last(self, first: Any, n_steps: Any) -> Any:
-        """The end of so many steps."""
+        """The end of ``n_steps`` steps."""
         return min(first + n_steps, self.n_steps)
 
     def part(self, packed: Tensor, first: Any, n_steps: Any) -> tuple[Any, Tensor]:
-        """The rows of so many steps, and the first of these steps."""
+        """The rows of ``n_steps`` steps, and the first of these steps."""
         last = self.last(first, n_steps) - 1
         return first, packed[self.starts[first] : self.starts[last] + self.counts[last]]
 
     def distinct(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Distinct places, and where among them each one stands."""
+        """Distinct places, and the index of each place among them."""
         words, rows = sys.modules["torch"].unique(places, return_inverse=True)
         return words, rows
 
@@ -95,7 +95,7 @@ class Steps:
         return ops.pad(state, [[0, missing], [0, 0]]) if missing > 0 else state[:n]
 
     def arrays(self, *kinds: tuple[str, int]) -> Tensors:
-        """What all steps will write rows of a dtype and a width to."""
+        """An array to which all steps write rows of a dtype and a width."""
         n = self.starts[-1] + self.counts[-1]
         return tuple(ops.empty((n, width), dtype) for dtype, width in kinds)
 

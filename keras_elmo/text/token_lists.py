@@ -63,5 +63,5 @@ def _tokens(value: Any, i: int, split: Split) -> Iterable[bytes]:
             f"texts[{i}] is missing ({value!r}). Remove it, or use an empty string."
         )
     tokens = items_of(value)
-    # What is no collection either is refused as the token that it is not.
+    # Other values are refused as tokens.
     return [utf8(token, expected) for token in ([value] if tokens is None else tokens)]
