@@ -36,7 +36,6 @@ from tests.tiny_models import TINY
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-pytestmark = pytest.mark.any_backend
 __all__ = ["allennlp"]  # the fixture
 
 IDS = batch_to_character_ids(
@@ -145,6 +144,7 @@ def test_arguments_of_the_layer(
         check(report_error, f"ONNX {arguments}", found[layer.output_mode], expected)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("batch", BATCHES)
 def test_allennlp(
     shared: Path, tmp_path: Path, allennlp: Allennlp, report_error: Report, batch: str
@@ -215,11 +215,10 @@ def layer_of(config: ElmoConfig = TINY, mode: str = "elmo", **arguments: Any) ->
             {"outputs": ["elmo", "default"]},
             "'default' is a mean over tokens",
         ),
-        pytest.param(
+        (
             lambda module: ElmoEmbeddingLayer(module, engine="hub"),
             {},
             "engine='hub' the layer runs",
-            marks=pytest.mark.tensorflow,
         ),
     ],
 )
@@ -251,7 +250,6 @@ def padding_anywhere() -> np.ndarray:
     return ids
 
 
-@pytest.mark.tensorflow
 @pytest.mark.filterwarnings(
     # Keras looks for what NumPy 2 has no more, so that tf2onnx finds it.
     "ignore:In the future `np.(object|bool|float|int)` will be defined:FutureWarning"

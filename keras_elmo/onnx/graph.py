@@ -62,20 +62,19 @@ class Graph:
         given = [next(inside._names) for _ in range(2 + len(states))]
         after, stacked = body(inside, given[0], *given[2:])
         outputs = [inside.Identity(given[1]), *after, *stacked]
-        types = [INT64, BOOL, *[FLOAT] * len(states)]
-        shapes: list[Any] = [[], [], *[None] * len(states)]
+        types = [INT64, BOOL, *[FLOAT] * (len(states) + n_stacked)]
+
+        def infos(names: Sequence[str], types: Sequence[int]) -> list[Any]:
+            return [
+                helper.make_tensor_value_info(name, kind, None if kind == FLOAT else [])
+                for name, kind in zip(names, types, strict=False)
+            ]
+
         graph = helper.make_graph(
             inside.nodes,
             f"loop_{given[0]}",
-            list(map(helper.make_tensor_value_info, given, types, shapes)),
-            [
-                helper.make_tensor_value_info(name, kind, None)
-                for name, kind in zip(
-                    outputs,
-                    [*types[1:], *[FLOAT] * n_stacked],
-                    strict=True,
-                )
-            ],
+            infos(given, types),
+            infos(outputs, types[1:]),
             [*inside._constants.values()],
         )
         n_outputs = len(states) + n_stacked
