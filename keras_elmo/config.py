@@ -259,7 +259,6 @@ class ElmoConfig:
             lexicon = Lexicon.from_dict(options["lexicon"])
         lstm = _section(options, "lstm")
         skips = lstm.get("use_skip_connections")
-        projection_dim = _entry(lstm, "projection_dim")
         encoder: dict[str, Any]
         if "char_cnn" in options or "n_tokens_vocab" not in options:
             encoder = _character_entries(_section(options, "char_cnn"), lexicon)
@@ -271,12 +270,12 @@ class ElmoConfig:
                     "words; its vocabulary is missing."
                 )
         if lexicon is not None and lexicon.words:
-            encoder["word_dim"] = options.get("word_dim", projection_dim)
+            encoder["word_dim"] = options.get("word_dim", lstm.get("projection_dim"))
         return cls(
             **encoder,
             n_layers=lstm.get("n_layers", 1),
             dim=_entry(lstm, "dim"),
-            projection_dim=projection_dim,
+            projection_dim=_entry(lstm, "projection_dim"),
             cell_clip=lstm.get("cell_clip"),
             projection_clip=lstm.get("proj_clip"),
             use_skip_connections=False if skips is None else skips,

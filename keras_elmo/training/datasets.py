@@ -124,6 +124,11 @@ def text_dataset(
             f"max_characters_per_token={max_characters_per_token!r} applies only to "
             "character ids. Leave it out, or use input_mode='character_ids'."
         )
+    if max_characters_per_token is not None and config is not None:
+        raise ValueError(
+            "config says how many ids a token has, as max_characters_per_token does; got "
+            "both. Leave max_characters_per_token out."
+        )
     check_integer("initial_epoch", initial_epoch, at_least=0)
     sentences = read_sentences(
         texts, input_format=input_format, column=column, on_error=on_error, split=split

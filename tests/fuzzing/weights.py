@@ -36,6 +36,7 @@ from tests.fuzzing.target import (
     taken,
 )
 from tests.hub.bilm_checkpoints import write_checkpoint
+from tests.manylangs_models import manylangs_model
 from tests.tiny_models import TINY, random_arrays
 
 _SMALL = dataclasses.replace(
@@ -292,4 +293,29 @@ class Registry(_Model):
                 shutil.rmtree(folder / "cache", ignore_errors=True)
 
 
-TARGETS = (Hdf5, Options, Zip, Tar, Checkpoint, BilmCheckpoint, Registry)
+class ManyLangs(Target):
+    """A folder of ELMoForManyLangs: pickles, lists and configurations."""
+
+    name = "manylangs"
+    errors = (SourceError,)
+
+    def make(self, folder: Path) -> None:
+        manylangs_model(folder)
+
+    def spoil(self, files: Files, rng: Rng) -> Files:
+        names = ["encoder.pkl", "token_embedder.pkl"] * 3 + ["char.dic", "word.dic"]
+        name = rng.choice([*names, "config.json", "configs/network.json"])
+        spoil = mutated_json if name.endswith(".json") else mutated
+        return {**files, name: spoil(files[name], rng)}
+
+    def read(self, folder: Path) -> Any:
+        return load_path(folder)
+
+    def check(self, expected: Any, found: Any) -> None:
+        config, arrays = found
+        shapes = {name: array.shape for name, array in arrays.items()}
+        is_finite = all(np.isfinite(array).all() for array in arrays.values())
+        require(shapes == config.array_shapes() and is_finite, "misshapen, or not finite")
+
+
+TARGETS = (Hdf5, Options, Zip, Tar, Checkpoint, BilmCheckpoint, Registry, ManyLangs)
