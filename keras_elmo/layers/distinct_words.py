@@ -16,10 +16,10 @@ def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
 
     Token vectors do not depend on context: each word needs to be encoded only once. Returns
     the words, (words,) or (words, length), and each token's place among them, int32 (batch,
-    time). Needs shapes that may depend on values, but on JAX: there, words are as many as
-    tokens, in the order of their lengths, the longest first. At the end there are zeros.
+    time). Needs shapes that may depend on values, but in a program of JAX: there, words are
+    as many as tokens, the longest first, with zeros at the end.
     """
-    if backends.has_static_shapes():
+    if backends.is_in_jax_program(tokens):
         return _sorted_words(tokens)
     if not backends.is_tensorflow():
         ids = ops.convert_to_numpy(tokens)  # (batch, time, length)

@@ -154,7 +154,7 @@ class ElmoBiLM(keras.Layer):
             Token vectors (1 + words + 1, projection_dim), the first and the last those of
             the begin and the end of sentence.
         """
-        if backends.has_static_shapes():
+        if backends.is_in_jax_program(character_ids):
             boundaries = self._encode(self.sentence_boundaries(character_ids[None, :0]))
             widest = max(width for width, _ in self.config.filters)
             words = encoded_in_chunks(
