@@ -41,12 +41,18 @@ def is_in_tensorflow_graph() -> bool:
     return not tf.executing_eagerly()
 
 
+def is_in_jax_program(tensor: Any) -> bool:
+    """Whether JAX is tracing a function in which this is computed."""
+    return has_static_shapes() and isinstance(tensor, sys.modules["jax"].core.Tracer)
+
+
 def words_may_be_found(training: bool | None, ids: Any) -> bool:
     """Whether the current call can find the distinct words of ids, and their padding.
 
-    On JAX, if sizes are known and all sentences are on one device. Elsewhere, if shapes may
-    depend on values: not in functions that XLA or PyTorch compiles, and in exports to ONNX,
-    which call layers with ``training=None``, unlike ``fit``, ``evaluate`` and ``predict``.
+    On JAX, in a program of known sizes on one device; by hand, each call would compile one.
+    Elsewhere, if shapes may depend on values: not in functions that XLA or PyTorch
+    compiles, and in exports to ONNX, which call layers with ``training=None``, unlike
+    ``fit``, ``evaluate`` and ``predict``.
     """
     if is_tensorflow():
         import tensorflow as tf
@@ -60,6 +66,7 @@ def words_may_be_found(training: bool | None, ids: Any) -> bool:
         torch = sys.modules["torch"]
         return not (torch.jit.is_tracing() or torch.compiler.is_compiling())
     is_known = all(isinstance(size, int) and size for size in ids.shape)
+    is_known = is_known and is_in_jax_program(ids)
     return is_known and keras.distribution.distribution() is None
 
 

@@ -16,10 +16,10 @@ def distinct_words(tokens: Tensor) -> tuple[Tensor, Tensor]:
 
     Token vectors do not depend on context, so each word needs to be encoded only once.
     Returns the words, (words,) or (words, length), and each token's index among them, int32
-    (batch, time). On JAX, where shapes cannot depend on values, there are as many words as
-    tokens, the longest first, with zeros at the end.
+    (batch, time). In a program of JAX, where shapes cannot depend on values, there are as
+    many words as tokens, the longest first, with zeros at the end.
     """
-    if backends.has_static_shapes():
+    if backends.is_in_jax_program(tokens):
         return _sorted_words(tokens)
     if not backends.is_tensorflow():
         ids = ops.convert_to_numpy(tokens)  # (batch, time, length)

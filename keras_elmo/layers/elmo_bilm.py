@@ -160,7 +160,7 @@ class ElmoBiLM(keras.Layer):
             Token vectors (1 + words + 1, projection_dim); the first and the last are those
             of the start and the end of a sentence.
         """
-        if backends.has_static_shapes():
+        if backends.is_in_jax_program(character_ids):
             boundaries = self._encode(self.sentence_boundaries(character_ids[None, :0]))
             words = encoded_in_chunks(
                 character_ids,
