@@ -10,15 +10,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_elmo.text.lines import read_lines
 from keras_elmo.types import PathLike
 from keras_elmo.weights.atomic import replacing
+from keras_elmo.weights.word_list import read_words
 
 BEGIN_SENTENCE = "<S>"
 END_SENTENCE = "</S>"
 UNKNOWN = "<UNK>"
 SPECIAL_WORDS = (BEGIN_SENTENCE, END_SENTENCE, UNKNOWN)
-_NOT_A_WORD = "!!!MAXTERMID"
 
 
 class Vocabulary:
@@ -85,8 +84,7 @@ class Vocabulary:
         """
         path = Path(path)
         try:
-            words = [line.data.decode("utf-8") for line in read_lines(path)]
-            return cls([word for word in words if word != _NOT_A_WORD])
+            return cls(read_words(path))
         except ValueError as error:
             raise ValueError(f"{str(path)!r} is not a vocabulary: {error}") from error
 

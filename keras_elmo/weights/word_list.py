@@ -7,6 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from keras_elmo.text.lexicon import Lexicon
+from keras_elmo.text.lines import read_lines
 
 WORDS_NAME = "vocabulary.txt"
 
@@ -38,13 +39,16 @@ def read_word_list(names: Iterable[Path]) -> Lexicon:
             f"{WORDS_NAME} with one word a line, must be next to them; found "
             f"{len(found)}{listed}."
         )
-    [path] = found
+    return Lexicon(read_words(found[0]))
+
+
+def read_words(path: Path) -> tuple[str, ...]:
+    """Reads one word per line, plain or gzip, or raises ``ValueError`` or ``OSError``."""
     if path.stat().st_size > LARGEST_WORDS:
         raise ValueError(f"{path.name!r} has more than {LARGEST_WORDS:,} bytes.")
-    lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-    # As bilm-tf reads it: that mark of a list's end is not a word.
-    words = (line.strip() for line in lines)
-    return Lexicon(tuple(word for word in words if word != "!!!MAXTERMID"))
+    words = (line.data.decode("utf-8").strip() for line in read_lines(path))
+    # In the vocabulary of the 1 Billion Word Benchmark, that marks the end of the list.
+    return tuple(word for word in words if word != "!!!MAXTERMID")
 
 
 def write_word_list(path: Path, lexicon: Lexicon) -> None:
