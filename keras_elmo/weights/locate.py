@@ -28,9 +28,10 @@ from keras_elmo.weights.tar_archive import unpack_tar
 WHAT_TO_DO = (
     "A source is the name of a model or its number at NLPL ('nlpl:136'), a directory or a "
     ".zip archive with options.json (or *_options.json) and one .hdf5 file, the path of "
-    "that .hdf5 file, the directory or .tar.gz archive of a TF1 Hub module, the directory "
-    "or .index file of a checkpoint of bilm-tf, the URL of such a file, a handle on TF-Hub "
-    "or Kaggle, or an ElmoConfig for random weights."
+    "that .hdf5 file, the directory or .zip archive of ELMoForManyLangs, the directory or "
+    ".tar.gz archive of a TF1 Hub module, the directory or .index file of a checkpoint of "
+    "bilm-tf, the URL of such a file, a handle on TF-Hub or Kaggle, or an ElmoConfig for "
+    "random weights."
 )
 
 T = TypeVar("T")

@@ -43,7 +43,9 @@ REFUSED["transformer-elmo"] = REFUSED["transformer"]
 # themselves: "The life-time identifier for this model is:
 # http://vectors.nlpl.eu/repository/20/58.zip" (huggingface.co/Word2vec/nlpl_58).
 _NLPL = re.compile(r"nlpl:(\d{1,5})")
-_NLPL_URL = "http://vectors.nlpl.eu/repository/20/{}.zip"
+_NLPL_URL = "http://vectors.nlpl.eu/repository/{}/{}.zip"
+# These are in an older part of it: github.com/HIT-SCIR/ELMoForManyLangs
+_MANYLANGS = range(136, 180)
 
 
 @dataclass(frozen=True)
@@ -326,7 +328,9 @@ def list_models(language: str | None = None) -> tuple[NamedModel, ...]:
 def address_of(name: str) -> str:
     """The URL of a model by its number at NLPL; every other name as it is."""
     number = _NLPL.fullmatch(name)
-    return _NLPL_URL.format(number[1]) if number else name
+    if number is None:
+        return name
+    return _NLPL_URL.format(11 if int(number[1]) in _MANYLANGS else 20, number[1])
 
 
 def near_names(name: str) -> str:
