@@ -483,10 +483,11 @@ def test_the_list_of_models() -> None:
 def test_a_model_by_its_number(
     server: FileServer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert address_of("nlpl:136") == "http://vectors.nlpl.eu/repository/20/136.zip"
+    assert address_of("nlpl:136") == "http://vectors.nlpl.eu/repository/11/136.zip"
+    assert address_of("nlpl:180") == "http://vectors.nlpl.eu/repository/20/180.zip"
     assert address_of("nlpl:") == "nlpl:"
-    server.redirect("/20/136.zip", f"{server.url}/model.zip")
-    monkeypatch.setattr(named_models, "_NLPL_URL", f"{server.url}/20/{{}}.zip")
+    server.redirect("/11/136.zip", f"{server.url}/model.zip")
+    monkeypatch.setattr(named_models, "_NLPL_URL", f"{server.url}/{{}}/{{}}.zip")
     path = assert_loads("nlpl:136")
     assert path.is_relative_to(cache)
     path.write_bytes(path.read_bytes()[:-9])  # damaged in the cache: downloaded again
