@@ -301,7 +301,7 @@ class ElmoEmbeddingLayer(keras.Layer):
 
     @property
     def bilm(self) -> Any:
-        """The :class:`ElmoBiLM`, or the :class:`HubModule` with ``engine="hub"``."""
+        """The biLM: :class:`~keras_elmo.layers.ElmoBiLM`; or the hub engine's module."""
         return self._engine.bilm
 
     @property
