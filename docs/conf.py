@@ -142,7 +142,7 @@ if os.environ.get("KERAS_ELMO_DOCS_ONLINE") or os.environ.get("READTHEDOCS"):
     }
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|keras|numpy|os|pathlib|ray|sklearn|tensorflow|typing)\..*"),
-    ("py:class", r"(bool|dict|float|int|None|object|str|tuple)"),
+    ("py:class", r"(bool|dict|float|int|None|object|str|tuple|NDArray|np\.float32)"),
     ("py:exc", r"(OSError|TypeError|ValueError)"),
 ]
 

@@ -31,7 +31,7 @@ class TokenMask(keras.Layer):
         character_ids: Integers (batch, time, max_characters_per_token).
 
     Returns:
-        Booleans (batch, time), true at tokens: if any id is not 0.
+        Booleans (batch, time), true at tokens, of which some id is not 0.
     """
 
     def call(self, character_ids: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ class Score(NamedTuple):
     """
 
     tokens: list[str]
-    forward: Floats
-    backward: Floats
+    forward: NDArray[np.float32]
+    backward: NDArray[np.float32]
     perplexity: float
 
 
