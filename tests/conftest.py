@@ -52,6 +52,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+# Their bare calls are compiled, as users' are.
+_COMPILED = ("test_bare_calls", "test_recipes")
+
+
+@pytest.fixture(autouse=True)
+def bare_calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling takes a second for each layer that is called: most tests run without."""
+    if not request.module.__name__.endswith(_COMPILED):
+        name = "keras_elmo.backends.runs_operation_by_operation"
+        monkeypatch.setattr(name, lambda: False)
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of oracles and data that are not part of the project."""
