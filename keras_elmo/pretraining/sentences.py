@@ -25,6 +25,9 @@ def expand_paths(patterns: Sequence[PathLike]) -> list[str]:
         patterns: Files, directories (all ``*.txt`` and ``*.txt.gz`` in them) or patterns
             such as ``"news/part-*.txt"``.
 
+    Returns:
+        The paths, sorted.
+
     Raises:
         FileNotFoundError: A pattern matches no file.
     """
