@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.filesize import decimal
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
 from keras_elmo.encoding import Program
@@ -37,7 +38,9 @@ def test_no_room_on_the_disk(
         ("out.hdf5", 2 * n_bytes + 350 * len(SENTENCES)),
         ("out.npy", n_bytes),
     ):
-        with pytest.raises(DiskFullError, match=f"needs {needed:,} bytes .* has 100 left"):
+        with pytest.raises(
+            DiskFullError, match=f"needs {decimal(needed)} .*has 100 bytes left"
+        ):
             compute_features(layer, SENTENCES, tmp_path / name, **QUIET)
     assert contents(tmp_path) == {}
 
