@@ -200,8 +200,8 @@ def test_progress(n_texts: int | None, verbose: Any, shown: list[str], capsys: A
     [
         ({"texts": "a b"}, TypeError, "got the single text 'a b'. Put it into a list"),
         ({"texts": 3}, TypeError, "texts must be a list, array, .*; got 3 of type int"),
-        ({"texts": {"a": "b"}}, TypeError, r"; got a dict. Give .* such as texts\['a'\]"),
-        ({"texts": FRAME}, TypeError, r"got a DataFrame. Give .* such as frame\['text'\]"),
+        ({"texts": {"a": "b"}}, TypeError, r"; got a dict. Pass .* such as texts\['a'\]"),
+        ({"texts": FRAME}, TypeError, r"got a DataFrame. Pass .* such as frame\['text'\]"),
         ({"texts": {"a"}}, TypeError, "got {'a'} of type set. Convert it to a list"),
         ({"texts": [{"a"}]}, TypeError, r"texts\[0\] must be .*; got {'a'} of type set"),
         ({"texts": Path("a")}, TypeError, "For files use keras_elmo.compute_features"),
