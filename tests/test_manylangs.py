@@ -188,6 +188,7 @@ def test_training_changes_words_and_characters(model: Path) -> None:
 
 
 @tensorflow
+@pytest.mark.slow
 def test_served_strings(model: Path, tmp_path: Path) -> None:
     """Exports take strings; a vocabulary cache changes nothing."""
     import tensorflow as tf

@@ -250,6 +250,7 @@ def padding_anywhere() -> np.ndarray:
     return ids
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     # Keras looks for what NumPy 2 has no more, so that tf2onnx finds it.
     "ignore:In the future `np.(object|bool|float|int)` will be defined:FutureWarning"

@@ -104,6 +104,7 @@ def test_to_keras(module: Path, source: str, convert: Run, run: Run) -> None:
     assert names(Path()) == ["out.keras", "tokens.keras"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unverified", "folder")
 def test_to_a_saved_model(module: Path, run: Run) -> None:
     """tests/hub/test_saved_model.py has what is in it."""

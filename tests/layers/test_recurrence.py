@@ -232,7 +232,10 @@ def gradients(run: Callable[..., Any], lstms: BidirectionalLM, *how: bool) -> An
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("rows_at_once", [4], indirect=True)
 @pytest.mark.usefixtures("rows_at_once")
-@pytest.mark.parametrize(("dtype", "error"), [("float32", 5e-7), ("float64", 1e-10)])
+@pytest.mark.parametrize(
+    ("dtype", "error"),
+    [pytest.param("float32", 5e-7, marks=pytest.mark.slow), ("float64", 1e-10)],
+)
 @pytest.mark.parametrize("units", [4, 5], ids=["no projection", "projection"])
 def test_packed_gradients_are_tensorflows(units: int, dtype: str, error: float) -> None:
     """Also of one step, of empty sentences, of no sentence; as shares of the largest."""
