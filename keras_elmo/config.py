@@ -347,10 +347,7 @@ def _character_entries(
 def _section(options: Mapping[str, Any], name: str, prefix: str = "") -> Any:
     section = options.get(name)
     if not isinstance(section, Mapping):
-        raise ValueError(
-            f"The options have no object {prefix + name!r}. They are not the options "
-            "of a character-based ELMo model."
-        )
+        raise ValueError(f"The options have no object {prefix + name!r}.")
     return section
 
 

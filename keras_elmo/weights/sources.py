@@ -171,8 +171,8 @@ def read_options(path: Path, name: str) -> ElmoConfig:
     except (OSError, ValueError) as error:
         is_damaged = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
         raise (DamagedSourceError if is_damaged else SourceError)(
-            f"Cannot use the options {name!r}: {error} Expected the options.json of a "
-            "character-based ELMo model in the format of bilm-tf and AllenNLP."
+            f"Cannot use the options {name!r}: {error} Expected the options.json of an "
+            "ELMo model in the format of bilm-tf and AllenNLP."
         ) from error
 
 
