@@ -123,7 +123,7 @@ def test_the_weights_of_a_model_that_takes_strings(
 
 def test_modules_are_read_with_tensorflow(folder: Path, found: Numbers) -> None:
     message = str(found["module"])
-    assert f"source {str(folder / 'module')!r}: reading TF1 Hub modules needs" in message
+    assert f"Reading the TF-Hub module {str(folder / 'module')!r} needs" in message
     assert "pip install tensorflow" in message
 
 

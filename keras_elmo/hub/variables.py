@@ -29,9 +29,9 @@ def reading(what: str) -> Iterator[None]:
         import tensorflow as tf
     except ImportError as error:
         raise SourceError(
-            f"Cannot read {what}: TensorFlow, which reads it, is not installed: pip "
-            "install tensorflow. Or write it as HDF5 where TensorFlow is, with keras-elmo "
-            "convert SOURCE OUT, and use that as source."
+            f"Reading {what} needs TensorFlow, which is not installed: pip install "
+            "tensorflow. Or convert it to HDF5 on a machine that has it, with keras-elmo "
+            "convert SOURCE OUT, and use the result."
         ) from error
     try:
         yield
