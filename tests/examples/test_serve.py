@@ -136,7 +136,7 @@ def test_each_of_many_clients_gets_its_own(service: Any, source: str) -> None:
         ({"headers": {}}, 415, "Content-Type: application/json"),
         ({"headers": {**JSON, "Content-Encoding": "gzip"}}, 415, "Send plain JSON"),
         ({"body": b'{"sentences": ["a"]'}, 400, "must be JSON in UTF-8"),
-        ({"body": b"x" * 30_000}, 413, "body may have 5000 bytes"),
+        ({"body": b"x" * 30_000}, 413, "too large: at most 5,000 bytes"),
     ],
 )
 def test_wrong_requests(
