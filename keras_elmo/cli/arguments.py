@@ -48,6 +48,14 @@ def add_options(parser: Any, source: str = "SOURCE") -> None:
     )
 
 
+def add_vocabulary(parser: Any) -> None:
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="the words that SOURCE predicts, one in a line (default: the file next to it)",
+    )
+
+
 def add_texts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "texts",

@@ -17,6 +17,7 @@ from keras_elmo.cli.arguments import (
     add_source,
     add_split,
     add_texts,
+    add_vocabulary,
 )
 from keras_elmo.cli.terminal import is_terminal, print_rows
 
@@ -37,11 +38,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_options(parser)
-    parser.add_argument(
-        "--vocabulary",
-        metavar="FILE",
-        help="the words that SOURCE predicts, one in a line (default: the file next to it)",
-    )
+    add_vocabulary(parser)
     add_texts(parser)
     add_format(parser, "TEXT")
     add_split(parser, None, "space, and character for FASTA")

@@ -11,8 +11,10 @@ from keras_elmo.cli.arguments import (
     UsageError,
     add_json,
     add_number,
+    add_options,
     add_source,
     add_split,
+    add_vocabulary,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
+    add_options(parser)
+    add_vocabulary(parser)
     parser.add_argument("sentences", metavar="SENTENCE", nargs="+", help="a text in quotes")
     parser.add_argument("--word", help="only for this word (default: for each)")
     add_number(parser, "-n", 10, "how many words to list")
@@ -45,11 +49,13 @@ def run(
     word: str | None,
     n: int,
     split: Split,
+    options: str | None,
+    vocabulary: str | None,
     as_json: bool,
 ) -> None:
     from keras_elmo.pretraining import WordPredictor
 
-    predictor = WordPredictor(source, split)
+    predictor = WordPredictor(source, split, options, vocabulary)
     found = [
         [token._asdict() for token in sentence if word is None or token.token == word]
         for sentence in predictor.substitutes(sentences, n)

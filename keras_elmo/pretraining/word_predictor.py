@@ -69,6 +69,8 @@ class WordPredictor:
         source: A source with a softmax: ``"mini"``, the directory that :func:`train` wrote,
             or released weights with their softmax and vocabulary next to them.
         split: How strings are split, as in :class:`~keras_elmo.ElmoEmbeddingLayer`.
+        options: As for :func:`evaluate`.
+        vocabulary: As for :func:`evaluate`.
 
     Raises:
         SourceError: The source could not be loaded, or has no softmax.
@@ -81,20 +83,28 @@ class WordPredictor:
         [3, 3, 3, 3, 3]
     """
 
-    def __init__(self, source: PathLike, split: Split = "space") -> None:
-        self._layer, self._softmax = read_located(source, self._read)
-        self._split = split
+    def __init__(
+        self,
+        source: PathLike,
+        split: Split = "space",
+        options: PathLike | None = None,
+        vocabulary: PathLike | None = None,
+    ) -> None:
+        def read(path: Path) -> tuple[ElmoEmbeddingLayer, SoftmaxWeights]:
+            layer = ElmoEmbeddingLayer(
+                path,
+                "layers",
+                "sentences" if is_tensorflow() else "character_ids",
+                trainable=False,
+                keep_sentence_boundaries=True,
+                options=options,
+            )
+            assert layer.config is not None  # engine="hub" alone has none
+            return layer, load_softmax(path, layer.config.projection_dim, vocabulary)
 
-    def _read(self, path: Path) -> tuple[ElmoEmbeddingLayer, SoftmaxWeights]:
-        layer = ElmoEmbeddingLayer(
-            path,
-            "layers",
-            "sentences" if is_tensorflow() else "character_ids",
-            trainable=False,
-            keep_sentence_boundaries=True,
-        )
-        assert layer.config is not None  # engine="hub" alone has none
-        return layer, load_softmax(path, layer.config.projection_dim)
+        found = read_located(source, read, has_options=options is not None)
+        self._layer, self._softmax = found
+        self._split = split
 
     def scores(self, sentences: Any) -> list[Score]:
         """Computes the log-likelihood of each token, and the perplexity of each sentence.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from keras_elmo import SourceError
 from keras_elmo.hub.sources import load_source
 from keras_elmo.pretraining.softmax_file import has_softmax, load_softmax
+from keras_elmo.text.lexicon import Lexicon
 from tests.hub.bilm_checkpoints import (
+    N_WORDS,
     VOCABULARY,
     bilm_variables,
     random_softmax,
@@ -79,6 +82,20 @@ def test_the_softmax(training: Path) -> None:
     with pytest.raises(SourceError, match=r"vocab-train.txt': it predicts 7 words, not 8"):
         load_softmax(training, 8)
     words.unlink()
+
+
+def test_a_model_of_words(tmp_path: Path) -> None:
+    lexicon = Lexicon(tuple(VOCABULARY.split()))
+    sizes = {"char_dim": 0, "filters": (), "n_highway": 0, "word_dim": 8}
+    config = dataclasses.replace(TINY, lexicon=lexicon, **sizes)
+    arrays = random_arrays(config)
+    write_variables(tmp_path / "m.ckpt", bilm_variables(arrays, config.n_layers), 1)
+    options = {"lstm": config.to_options()["lstm"], "n_tokens_vocab": N_WORDS}
+    (tmp_path / "options.json").write_text(json.dumps(options))
+    (tmp_path / "vocab.txt").write_text(VOCABULARY)
+    found = load_source(tmp_path)
+    assert found.config == config
+    np.testing.assert_equal(found.arrays, dict(arrays))
 
 
 def test_a_softmax_that_is_the_embedding(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_elmo import SourceError
 from keras_elmo.cli.main import main
 from keras_elmo.pretraining import Vocabulary, WordPredictor, evaluate
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, save_softmax
@@ -68,6 +69,17 @@ def test_substitutes(source: Path, most_logits: int, monkeypatch: Any) -> None:
             assert p / q == pytest.approx(ratio, rel=1e-4)
     shorter = predictor.substitutes(TEXTS, n=2)
     assert [t.both for s in shorter for t in s] == [t.both[:2] for s in found for t in s]
+
+
+def test_files_in_other_places(source: Path, tmp_path: Path) -> None:
+    for name in ("weights.hdf5", "softmax.npz"):
+        (tmp_path / name).write_bytes((source / name).read_bytes())
+    more = {"options": source / "options.json", "vocabulary": source / "vocabulary.txt"}
+    (score,) = WordPredictor(tmp_path / "weights.hdf5", **more).scores(TEXTS[:1])
+    (expected,) = WordPredictor(source).scores(TEXTS[:1])
+    np.testing.assert_allclose(score.forward, expected.forward, atol=1e-6)
+    with pytest.raises(SourceError, match="has no vocabulary: expected one vocab"):
+        WordPredictor(tmp_path / "weights.hdf5", options=more["options"])
 
 
 def test_refuses(source: Path) -> None:
