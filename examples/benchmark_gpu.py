@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import shutil
 import statistics
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import SMALL_CONFIG
+from benchmarks.machine import SMALL_CONFIG, processor
 from benchmarks.one_backend import measurements
 from benchmarks.results import Results
 from benchmarks.texts import count_tokens, seeded_reviews
@@ -32,7 +34,11 @@ MODES = ("forward", "step")
 def main() -> None:
     args = make_parser().parse_args()
     end = time.monotonic() + 60 * args.minutes
-    settings = {"small": args.small, "words": args.words}
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    found = shutil.which(query[0])
+    machine = subprocess.check_output(query, text=True) if found else processor()
+    print(machine.strip(), flush=True)
+    settings = {"machine": machine, "small": args.small, "words": args.words}
     results = Results(args.output, settings)
     config = SMALL_CONFIG if args.small else ElmoConfig()
     texts = seeded_reviews(max(args.batches), args.words, seed=0)[0].tolist()

@@ -17,7 +17,7 @@ import keras_elmo
 from keras_elmo import ElmoConfig
 
 SMALL_CONFIG = ElmoConfig(
-    char_dim=4, filters=((1, 8), (2, 8)), n_highway=1, dim=32, projection_dim=16
+    char_dim=4, filters=((1, 8), (2, 16)), n_highway=1, dim=32, projection_dim=16
 )
 GEMM_ROWS = (32, 64, 96, 128, 256, 512)
 REPEATS = 3

@@ -71,6 +71,7 @@ def measured(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     config = ElmoConfig.from_options(job["options"])
     model, takes_strings = make_model(config, job["formulation"])
     model.compile("adam", "mse")
+    device = str(keras.ops.ones(1).device).rpartition("/")[2]
     for texts in job["batches"]:
         inputs = np.array(texts, dtype=object)  # (batch,)
         if not takes_strings:  # (batch, time, length)
@@ -81,7 +82,7 @@ def measured(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "step": partial(model.train_on_batch, inputs, targets),
         }
         for mode, run in runs.items():
-            reply = {"rows": len(texts), "mode": mode, "device": device()}
+            reply = {"rows": len(texts), "mode": mode, "device": device}
             try:
                 yield reply | {"seconds": timed(run, job["repeats"], job["seconds"])}
             except Exception as error:  # such as too little memory for so many rows
@@ -105,14 +106,13 @@ def make_model(config: Any, formulation: str) -> tuple[Any, bool]:
     from keras_elmo import ElmoEmbeddingLayer, ScalarMix
     from keras_elmo.layers import MaskedMean, ProjectedLSTMCell, TokenEncoder
 
-    takes_strings = formulation != "plain" and keras.backend.backend() == "tensorflow"
-    if takes_strings:
-        text = keras.Input((), dtype="string")
-        return keras.Model(text, ElmoEmbeddingLayer(config, fine_tune="all")(text)), True
     ids = keras.Input((None, config.max_characters_per_token), dtype="int32")
     if formulation != "plain":
-        layer = ElmoEmbeddingLayer(config, fine_tune="all", input_mode="character_ids")
-        return keras.Model(ids, layer(ids)), False
+        takes_strings = keras.backend.backend() == "tensorflow"
+        mode = "sentences" if takes_strings else "character_ids"
+        inputs = keras.Input((), dtype="string") if takes_strings else ids
+        layer = ElmoEmbeddingLayer(config, fine_tune="all", input_mode=mode)
+        return keras.Model(inputs, layer(inputs)), takes_strings
     size = config.projection_dim
     encoder = TokenEncoder(
         size, config.filters, config.char_dim, config.n_highway, config.activation
@@ -137,26 +137,6 @@ def make_model(config: Any, formulation: str) -> tuple[Any, bool]:
         layers.append(keras.ops.concatenate(pair, axis=-1))
     mixed = ScalarMix()(keras.ops.stack(layers, axis=2), mask=mask)  # (batch, time, D)
     return keras.Model(ids, MaskedMean()(mixed, mask=mask)), False
-
-
-def device() -> str:
-    """The device that this process computes on."""
-    import keras
-
-    name = keras.backend.backend()
-    if name == "torch":
-        import torch
-
-        return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    if name == "jax":
-        import jax
-
-        return str(jax.devices()[0].device_kind)
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    return str(details[0].get("device_name", "gpu")) if details else "cpu"
 
 
 if __name__ == "__main__":
