@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -34,13 +35,16 @@ def measurements(
         text=True,
     )
     with process:
-        timer = threading.Timer(limit or threading.TIMEOUT_MAX, process.kill)
+        timer = threading.Timer(
+            threading.TIMEOUT_MAX if limit is None else limit, process.kill
+        )
         timer.start()
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(json.dumps(job))
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # its end is told below
+                process.stdin.write(json.dumps(job))
+                process.stdin.close()
             yield from map(json.loads, process.stdout)
             if process.wait() != 0:
                 late = limit is not None and not timer.is_alive()
@@ -109,9 +113,12 @@ def make_model(config: Any, formulation: str) -> tuple[Any, bool]:
     ids = keras.Input((None, config.max_characters_per_token), dtype="int32")
     if formulation != "plain":
         takes_strings = keras.backend.backend() == "tensorflow"
-        mode = "sentences" if takes_strings else "character_ids"
         inputs = keras.Input((), dtype="string") if takes_strings else ids
-        layer = ElmoEmbeddingLayer(config, fine_tune="all", input_mode=mode)
+        layer = ElmoEmbeddingLayer(
+            config,
+            input_mode="sentences" if takes_strings else "character_ids",
+            fine_tune="all",
+        )
         return keras.Model(inputs, layer(inputs)), takes_strings
     size = config.projection_dim
     encoder = TokenEncoder(
