@@ -69,7 +69,8 @@ def main() -> None:
                 report(results, name)
         except RuntimeError as error:
             print(
-                f"{policy} {formulation} {missing}: {error}; run again to go on", flush=True
+                f"{policy} {formulation} {missing}: {error}; run again to continue",
+                flush=True,
             )
 
 

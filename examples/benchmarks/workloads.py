@@ -129,7 +129,7 @@ def embed_short_sentences(setting: Setting) -> list[Comparison]:
 
 
 def call_bare(setting: Setting) -> list[Comparison]:
-    """Workload j: calls of the layer outside of a model, which nothing compiles."""
+    """Workload j: calls of the layer outside of a model."""
     bare = Side("a bare call", lambda texts: setting.layer(texts).numpy())
     return _batches_and_singles(setting, "j", [setting.ours, bare])
 

@@ -70,7 +70,7 @@ def test_backends_beside_the_plain_formulation(tmp_path: Path) -> None:
     options = ["--small", "--backends", "torch", "--policies", "float32", "--words", 6]
     options += ["--batches", 2, "--output", tmp_path / "gpu.jsonl"]
     late = run("benchmark_gpu.py", *options, "--minutes", 0)
-    assert late.count("[2]: torch: not done after 0 s; run again to go on") == 2
+    assert late.count("[2]: torch: not done after 0 s; run again to continue") == 2
     printed = run("benchmark_gpu.py", *options)
     for mode in ("forward", "step"):
         number(rf"^float32 torch plain 2 {mode} +([\d.]+) ms +[\d,]+ tokens/s", printed)
