@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -16,7 +16,13 @@ class Kernels(NamedTuple):
     inputs: Tensor  # (features, 4 * units)
     state: Tensor  # (projection_dim, 4 * units)
     bias: Tensor  # (4 * units,), 1 added for the forget gate
-    projection: Tensor | None = None  # (units, projection_dim)
+    projection: Any = None  # (units, projection_dim), or transposed for a gradient
+
+
+class Transposed(NamedTuple):
+    """A matrix that was transposed once for many steps."""
+
+    matrix: Tensor
 
 
 class Gates(NamedTuple):
@@ -61,11 +67,13 @@ class LSTMEquations:
         product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
         return ops.cast(product, self.compute_dtype)
 
-    def product_back(self, d_product: Tensor, kernel: Tensor) -> Tensor:
+    def product_back(self, d_product: Tensor, kernel: Tensor | Transposed) -> Tensor:
         """The gradient of a product's left side.
 
         It transposes the small matrix, which is fast for few rows, and no kernels.
         """
+        if isinstance(kernel, Transposed):
+            return self.product(d_product, kernel.matrix)
         d_product = ops.transpose(ops.cast(d_product, self.product_dtype))
         d = ops.transpose(ops.matmul(kernel, d_product))
         return ops.cast(d, self.compute_dtype)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_elmo.layers.own_gradient import with_gradient
 from keras_elmo.types import Shape, Tensor, check_positive_integer
 
 
@@ -66,10 +67,12 @@ class SampledSoftmax(keras.Layer):
 
     def build(self, input_shape: Shape, *_: Any) -> None:
         features = input_shape[-1]
+        # Cast after a few rows are taken, not as a whole.
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.vocabulary_size, features),
             initializer=keras.initializers.RandomNormal(stddev=features**-0.5),
+            autocast=False,
         )
         # The logarithms of frequencies are too large for half precision.
         self.bias = self.add_weight(
@@ -97,19 +100,23 @@ class SampledSoftmax(keras.Layer):
 
     def _sampled(self, inputs: Tensor, targets: Tensor) -> Tensor:
         sample, log_inclusion = self.draw()  # (samples,) each
-        kernel = ops.cast(self.kernel, self.compute_dtype)  # (vocabulary, features)
-        x = ops.reshape(inputs, (-1, inputs.shape[-1]))  # (tokens, features)
-        target = ops.cast(ops.reshape(targets, (-1,)), "int32")  # (tokens,)
-        products = x * ops.take(kernel, target, axis=0)  # (tokens, features)
+        target = ops.cast(targets, "int32")  # (batch, time)
+        products = inputs * self._rows(target)  # (batch, time, features)
         products = ops.cast(products, "float32")
-        true = ops.sum(products, axis=-1) + ops.take(self.bias, target)  # (tokens,)
-        others = ops.matmul(x, ops.transpose(ops.take(kernel, sample, axis=0)))
-        logits = ops.cast(others, "float32") + ops.take(self.bias, sample) - log_inclusion
-        # The target already has its own term.
-        accidental = target[:, None] == sample  # (tokens, samples)
-        logits = ops.where(accidental, -1e9, logits)  # (tokens, samples)
-        total = ops.logaddexp(true, ops.logsumexp(logits, axis=-1))  # (tokens,)
-        return ops.reshape(total - true, ops.shape(targets))  # (batch, time)
+        true = ops.sum(products, axis=-1) + ops.take(self.bias, target)  # (batch, time)
+        offset = ops.take(self.bias, sample) - log_inclusion  # (samples,)
+        function = with_gradient(_log_sum, _gradient)
+        others = function(
+            (ops.swapaxes(target, 0, 1), sample),
+            ops.swapaxes(inputs, 0, 1),
+            self._rows(sample),
+            offset,
+        )  # (time, batch)
+        return ops.logaddexp(true, ops.swapaxes(others, 0, 1)) - true  # (batch, time)
+
+    def _rows(self, words: Tensor) -> Tensor:
+        """The words' rows (..., features) of the kernel."""
+        return ops.cast(ops.take(self.kernel, words, axis=0), self.compute_dtype)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Draws a sample.
@@ -143,3 +150,44 @@ class SampledSoftmax(keras.Layer):
             "n_samples": self.n_samples,
             "seed": self.seed,
         }
+
+
+def _log_sum(
+    integers: tuple[Tensor, Tensor], inputs: Tensor, rows: Tensor, offset: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The logarithm of the sum over the sample, without the targets, and each term's share.
+
+    Step by step, so that the logits stay in the processor's cache: memory is slower than
+    the arithmetic.
+    """
+    targets, sample = integers  # (time, batch), (samples,)
+    kernel = ops.transpose(rows)  # (features, samples)
+
+    def step(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        x, target = pair  # (batch, features), (batch,)
+        logits = ops.cast(ops.matmul(x, kernel), "float32") + offset  # (batch, samples)
+        # The target already has its own term.
+        logits = ops.where(target[:, None] == sample, -1e9, logits)
+        highest = ops.max(logits, axis=-1, keepdims=True)  # (batch, 1)
+        terms = ops.exp(logits - highest)  # (batch, samples)
+        total = ops.sum(terms, axis=-1, keepdims=True)  # (batch, 1)
+        return (highest + ops.log(total))[:, 0], ops.cast(terms / total, x.dtype)
+
+    log_sums, shares = ops.map(step, (inputs, targets))
+    return log_sums, shares  # (time, batch), (time, batch, samples)
+
+
+def _gradient(
+    integers: Any, tensors: tuple[Tensor, ...], shares: Tensor, d: Tensor
+) -> list[Tensor]:
+    inputs, rows, _ = tensors
+    d_inputs = ops.cast(ops.matmul(shares, rows), d.dtype) * d[..., None]
+    # The shares, the largest of all, are read as they are: instead of them, the inputs and
+    # a one for the offset are multiplied with the sum's gradient.
+    scaled = ops.cast(ops.cast(inputs, d.dtype) * d[..., None], rows.dtype)
+    shares = ops.reshape(shares, (-1, rows.shape[0]))  # (time * batch, samples)
+    scaled = ops.reshape(scaled, (-1, rows.shape[1]))  # (time * batch, features)
+    d_rows = ops.matmul(ops.transpose(shares), scaled)  # (samples, features)
+    d = ops.cast(ops.reshape(d, (1, -1)), rows.dtype)  # (1, time * batch)
+    d_offset = ops.cast(ops.matmul(d, shares)[0], "float32")  # (samples,)
+    return [ops.cast(d_inputs, inputs.dtype), d_rows, d_offset]
