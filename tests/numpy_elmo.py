@@ -45,6 +45,12 @@ class NumpyElmo:
 
     def token_vector(self, word: Sequence[int]) -> Array:
         """The vector (projection_dim,) of one word, given as bytes or as [256], [257]."""
+        if self.config.lexicon is not None:  # of words alone
+            words = self.config.lexicon.words
+            begin, end, unknown = self.config.lexicon.special
+            marks = {(256,): begin, (257,): end}
+            text = marks.get(tuple(word)) or bytes(word).decode()
+            return self.arrays["embedding"][words.index(text if text in words else unknown)]
         length = self.config.max_characters_per_token
         characters = [258, *word[: length - 2], 259]
         characters += [260] * (length - len(characters))

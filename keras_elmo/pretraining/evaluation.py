@@ -146,7 +146,8 @@ def load_language_model(
         SourceError: The source could not be loaded, or has no softmax.
     """
     config, arrays, path = load_source(source, options=options)
-    softmax = load_softmax(path, config.projection_dim, vocabulary)
+    reads_bytes = config.lexicon is None
+    softmax = load_softmax(path, config.projection_dim, vocabulary, reads_bytes)
     model = BidirectionalLanguageModel(config, len(softmax.vocabulary), batch_size)
     assign_arrays(model.bilm, arrays)
     model.softmax.kernel.assign(softmax.kernel)

@@ -74,11 +74,6 @@ class BidirectionalLanguageModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if config.lexicon is not None:
-            raise ValueError(
-                "config: language models are trained and evaluated on bytes; this one has "
-                "words or characters of its own."
-            )
         self.config = config
         self.bilm = ElmoBiLM(config, fine_tune="all", name="bilm", dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
@@ -94,7 +89,7 @@ class BidirectionalLanguageModel(keras.Model):
             Perplexity(name="perplexity"),
             *(Perplexity(name=f"{direction}_perplexity") for direction in DIRECTIONS),
         ]
-        self.bilm.build((None, None, config.max_characters_per_token))
+        self.bilm.build((None, None, config.token_ids.length))
         self.softmax.build((None, None, config.projection_dim))
         batch_size = check_positive_integer("batch_size", batch_size)
         self.training_state.build((batch_size,))

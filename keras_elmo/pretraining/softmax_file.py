@@ -16,8 +16,9 @@ from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.types import PathLike
 from keras_elmo.weights.hdf5 import read_arrays
 from keras_elmo.weights.names import SOFTMAX_FILE_SUFFIX, SOFTMAX_PREFIX, check_finite
+from keras_elmo.weights.word_list import WORDS_NAME, word_lists
 
-VOCABULARY_NAME = "vocabulary.txt"
+VOCABULARY_NAME = WORDS_NAME  # a model of words reads the words that it predicts
 SOFTMAX_NAME = "softmax.npz"
 
 _HDF5_NAMES = {"kernel": SOFTMAX_PREFIX + "W", "bias": SOFTMAX_PREFIX + "b"}
@@ -46,20 +47,29 @@ def has_softmax(path: Path) -> bool:
 
 
 def load_softmax(
-    path: Path, features: int, vocabulary: PathLike | None = None
+    path: Path,
+    features: int,
+    vocabulary: PathLike | None = None,
+    is_trainable: bool = True,
 ) -> SoftmaxWeights:
     """Reads the softmax from a model's directory, or next to its file.
 
     It is ``softmax.npz`` with ``vocabulary.txt``; or, as in AllenNLP and bilm-tf,
     ``softmax/W`` and ``softmax/b`` in HDF5 or a checkpoint, with the only ``*vocab*.txt``
-    or ``.txt.gz``. ``vocabulary`` names another file of its words.
+    or ``.txt.gz``. ``vocabulary`` names another file of its words. ``is_trainable`` says
+    whether a model without a softmax could get one by training.
     """
     softmax, words = _files(path)
     if softmax is None:
         raise SourceError(
             f"{str(path)!r} has no softmax. It can embed words but not predict them. If "
             "its softmax was published, put *_softmax_weights.hdf5 and vocab*.txt next to "
-            "it. Otherwise train one on your text: keras-elmo train --init."
+            "it"
+            + (
+                ". Otherwise train one on your text: keras-elmo train --init."
+                if is_trainable
+                else "; ELMoForManyLangs published none."
+            )
         )
     if vocabulary is not None:
         words = Path(vocabulary)
@@ -95,9 +105,7 @@ def load_softmax(
 def _files(path: Path) -> tuple[Path | None, Path | None]:
     """The files of the softmax and of its words, each if it is there."""
     folder = path if path.is_dir() else path.parent
-    lists = [*folder.glob("*vocab*.txt"), *folder.glob("*vocab*.txt.gz")]
-    if (ours := folder / VOCABULARY_NAME) in lists:
-        lists = [ours]
+    lists = word_lists(folder)
     words = lists[0] if len(lists) == 1 else None
     softmax = folder / SOFTMAX_NAME
     if softmax.is_file():

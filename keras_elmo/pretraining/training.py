@@ -114,6 +114,11 @@ def train(
     else:
         config, arrays, path = load_source(model, options=options)
         known = load_softmax(path, config.projection_dim) if has_softmax(path) else None
+    if config.lexicon is not None:
+        raise ValueError(
+            f"model: training needs one that reads bytes; this one has {config.lexicon} "
+            "of its own. Start from another source, or from a configuration."
+        )
     reading: dict[str, Any] = {"input_format": input_format, "column": column}
 
     def sentences(shuffle_seed: int | None = None) -> Iterator[list[str]]:
@@ -168,6 +173,12 @@ def save_language_model(
         dtype: The stored dtype; float16 takes half the space.
     """
     folder = Path(directory)
+    known = model.config.lexicon
+    if known is not None and known.words and known.words != vocabulary.words:
+        raise ValueError(
+            f"vocabulary: {len(vocabulary):,} words that are not the {len(known.words):,} "
+            "which the model reads; a directory has one list for both."
+        )
     save_model(folder, model.config, collect_arrays(model.bilm), dtype)
     kernel, bias = map(ops.convert_to_numpy, (model.softmax.kernel, model.softmax.bias))
     save_softmax(folder, SoftmaxWeights(vocabulary, kernel, bias), dtype)

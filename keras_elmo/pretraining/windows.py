@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from keras_elmo.config import ElmoConfig
 from keras_elmo.pretraining.vocabulary import BEGIN_SENTENCE, END_SENTENCE, Vocabulary
-from keras_elmo.text.characters import CHARACTER_PADDING_ID, batch_to_character_ids
+from keras_elmo.text.characters import CHARACTER_PADDING_ID
 from keras_elmo.types import check_one_of, check_positive_integer
 
 Window = dict[str, NDArray[Any]]
@@ -64,6 +64,12 @@ class Windows:
         self.sentence_state = check_one_of(
             "sentence_state", sentence_state, get_args(SentenceState)
         )
+        # What the model calls the boundaries that the vocabulary calls <S> and </S>.
+        special = (BEGIN_SENTENCE, END_SENTENCE)
+        self._boundaries = special if config.lexicon is None else config.lexicon.special[:2]
+        self._word_ids = lru_cache(maxsize=1 << 17)(
+            lambda word: config.batch_to_ids([[word]])[0, 0]
+        )
 
     def __call__(
         self, sentences: Iterable[Sequence[str]], skip: int = 0
@@ -77,8 +83,9 @@ class Windows:
         Yields:
             Arrays by name:
 
-            - ``words``: int32 (words, characters), the character ids of the window's
-              distinct words, padded on both axes. The first row is padding.
+            - ``words``: int32 (words, ids), the ids of the window's distinct words, as
+              ``config.batch_to_ids`` makes them, padded on both axes. The first row is
+              padding.
             - ``forward``, ``backward``: int32 (batch_size, steps), the row in ``words``
               of each step, both in reading order. 0 is padding.
             - ``forward_targets``, ``backward_targets``: int32 (batch_size, steps), the
@@ -135,8 +142,9 @@ class Windows:
 
     def _bounded(self, words: Sequence[str]) -> tuple[_Steps, _Steps]:
         """A sentence's steps in both directions: pairs of a word and a word to predict."""
-        bounded = [BEGIN_SENTENCE, *words, END_SENTENCE]
-        ids = self.vocabulary.ids(bounded).tolist()
+        begin, end_word = self._boundaries
+        bounded = [begin, *words, end_word]
+        ids = self.vocabulary.ids([BEGIN_SENTENCE, *words, END_SENTENCE]).tolist()
         forward = list(zip(bounded, [*ids[1:], NO_TARGET], strict=True))
         backward = list(zip(bounded[::-1], [*ids[-2::-1], NO_TARGET], strict=True))
         end = None if self.sentence_state == "carried" else -1
@@ -158,28 +166,24 @@ class Windows:
             order = -1 if name == "backward" else 1
             window[name] = indices[:, ::order]
             window[f"{name}_targets"] = targets[:, ::order]
-        return {"words": self._character_ids(list(words)), **window}
+        return {"words": self._ids(list(words)), **window}
 
-    def _character_ids(self, words: Sequence[str]) -> NDArray[np.int32]:
-        length = self.config.max_characters_per_token
+    def _ids(self, words: Sequence[str]) -> NDArray[np.int32]:
+        length = self.config.token_ids.length
         n_rows = _FEWEST_WORDS
         while n_rows < len(words) + 1:
             n_rows += min(n_rows, _WORDS_STEP)
-        ids = np.zeros((n_rows, length), np.int32)  # (words, max_characters_per_token)
+        ids = np.zeros((n_rows, length), np.int32)  # (words, length)
         for i, word in enumerate(words, start=1):
-            ids[i] = _word_ids(word, length)
+            ids[i] = self._word_ids(word)
         # Keep one window of the widest filter that sees only padding after the longest
         # word: more of them do not change the maximum over positions.
-        longest = int(np.max(np.sum((ids != 0) & (ids != CHARACTER_PADDING_ID), axis=1)))
-        widest = max(width for width, _ in self.config.filters)
+        ends = np.where((ids == 0) | (ids == CHARACTER_PADDING_ID), 0, range(1, length + 1))
+        longest = int(np.max(ends))
+        widest = max((width for width, _ in self.config.filters), default=1)
         n_columns = -(-(longest + widest) // _CHARACTERS_STEP) * _CHARACTERS_STEP
         return ids[:, :n_columns]
 
 
 _Steps = list[tuple[str, int]]
 """Pairs of a word and the id of the word to predict, in processing order."""
-
-
-@lru_cache(maxsize=1 << 17)
-def _word_ids(word: str, length: int) -> NDArray[np.int32]:
-    return batch_to_character_ids([[word]], length)[0, 0]

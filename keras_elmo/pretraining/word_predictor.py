@@ -99,8 +99,11 @@ class WordPredictor:
                 keep_sentence_boundaries=True,
                 options=options,
             )
-            assert layer.config is not None  # engine="hub" alone has none
-            return layer, load_softmax(path, layer.config.projection_dim, vocabulary)
+            config = layer.config
+            assert config is not None  # engine="hub" alone has none
+            reads_bytes = config.lexicon is None
+            softmax = load_softmax(path, config.projection_dim, vocabulary, reads_bytes)
+            return layer, softmax
 
         found = read_located(source, read, has_options=options is not None)
         self._layer, self._softmax = found

@@ -168,7 +168,7 @@ def read_options(path: Path, name: str) -> ElmoConfig:
         if path.stat().st_size > _LARGEST_OPTIONS:
             raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes.")
         options = parse_json(path.read_bytes())
-        words = read_word_list(path.parent.iterdir()) if needs_words(options) else None
+        words = read_word_list(path.parent) if needs_words(options) else None
         return ElmoConfig.from_options(options, words)
     except (OSError, ValueError) as error:
         is_damaged = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -26,12 +26,21 @@ def needs_words(options: Any) -> bool:
 def is_word_list(name: str) -> bool:
     """Whether a file is a vocabulary by its name, such as ``vocab-2016-09-10.txt``."""
     base = PureWindowsPath(name).name.lower()
-    return base.startswith("vocab") and (base.endswith(".txt") or "." not in base)
+    if "vocab" not in base or base.startswith("."):
+        return False
+    return base.endswith((".txt", ".txt.gz")) or "." not in base
 
 
-def read_word_list(names: Iterable[Path]) -> Lexicon:
-    """Reads the only vocabulary among files, or raises ``ValueError`` or ``OSError``."""
-    found = sorted(path for path in names if is_word_list(path.name))
+def word_lists(folder: Path) -> list[Path]:
+    """The vocabularies in a folder; the one with our name goes before all others."""
+    found = [path for path in sorted(folder.iterdir()) if is_word_list(path.name)]
+    found = [path for path in found if path.is_file()]
+    return [path for path in found if path.name == WORDS_NAME] or found
+
+
+def read_word_list(folder: Path) -> Lexicon:
+    """Reads the only vocabulary in a folder, or raises ``ValueError`` or ``OSError``."""
+    found = word_lists(folder)
     if len(found) != 1:
         listed = f" ({', '.join(path.name for path in found)})" if found else ""
         raise ValueError(

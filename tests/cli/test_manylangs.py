@@ -37,3 +37,8 @@ def test_the_command(run: Run) -> None:
     texts = ["die Ufer 北京 <bos> ."]
     np.testing.assert_allclose(*(layer(texts) for layer in layers), atol=1e-6)
     assert run("verify", "model")[0] == 1
+    Path("text.txt").write_text("die Ufer\n")
+    code, _, error = run("evaluate", "model", "text.txt")
+    assert code == 1
+    assert "'model' has no softmax. It can embed words but not predict them." in error
+    assert "ELMoForManyLangs published none" in error

@@ -12,6 +12,7 @@ import pytest
 
 from keras_elmo import SourceError
 from keras_elmo.hub.sources import load_source
+from keras_elmo.pretraining import evaluate, train
 from keras_elmo.pretraining.softmax_file import has_softmax, load_softmax
 from keras_elmo.text.lexicon import Lexicon
 from tests.hub.bilm_checkpoints import (
@@ -22,6 +23,7 @@ from tests.hub.bilm_checkpoints import (
     write_checkpoint,
     write_variables,
 )
+from tests.numpy_elmo import NumpyElmo, State
 from tests.tiny_models import LEAST, TINY, random_arrays, saved_model
 from tests.weights.checks import assert_loads
 
@@ -85,17 +87,41 @@ def test_the_softmax(training: Path) -> None:
 
 
 def test_a_model_of_words(tmp_path: Path) -> None:
-    lexicon = Lexicon(tuple(VOCABULARY.split()))
+    """Read as a model; and its perplexity, in each state, is that of NumPy."""
+    words = VOCABULARY.split()
     sizes = {"char_dim": 0, "filters": (), "n_highway": 0, "word_dim": 8}
-    config = dataclasses.replace(TINY, lexicon=lexicon, **sizes)
-    arrays = random_arrays(config)
-    write_variables(tmp_path / "m.ckpt", bilm_variables(arrays, config.n_layers), 1)
+    config = dataclasses.replace(TINY, lexicon=Lexicon(tuple(words)), **sizes)
+    arrays, softmax = random_arrays(config), random_softmax(8)
+    variables = bilm_variables({**arrays, **softmax}, config.n_layers)
+    write_variables(tmp_path / "m.ckpt", variables, 1)
     options = {"lstm": config.to_options()["lstm"], "n_tokens_vocab": N_WORDS}
     (tmp_path / "options.json").write_text(json.dumps(options))
     (tmp_path / "vocab.txt").write_text(VOCABULARY)
     found = load_source(tmp_path)
     assert found.config == config
     np.testing.assert_equal(found.arrays, dict(arrays))
+    texts = ["the cat of the mat", "größe <S>", "mat the the cat"]
+    (tmp_path / "text").write_text("\n".join(texts), encoding="utf-8")
+    for sentence_state in ("reset", "carried"):
+        state: State = {}
+        losses: tuple[list[float], list[float]] = ([], [])
+        for text in texts:
+            tokens = ["<S>", *text.split(), "</S>"]
+            ids = [words.index(token if token in words else "<UNK>") for token in tokens]
+            start = state if sentence_state == "carried" else {}
+            top = NumpyElmo(config, arrays).layers(
+                [t.encode() for t in text.split()], start
+            )
+            logits = top[:, -1].reshape(-1, 2, 8) @ softmax["softmax/W"].T.astype(float)
+            logits += softmax["softmax/b"]  # (tokens, 2, words)
+            logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+            losses[0].extend(-logits[range(len(ids) - 1), 0, ids[1:]])
+            losses[1].extend(-logits[range(1, len(ids)), 1, ids[:-1]])
+        expected = np.exp([np.mean(each) for each in (losses, *losses)])
+        perplexities = evaluate(tmp_path, [tmp_path / "text"], sentence_state, batch_size=1)
+        np.testing.assert_allclose(perplexities, expected, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"model: training needs .* bytes; .*7 words"):
+        train([tmp_path / "text"], tmp_path / "out", tmp_path)
 
 
 def test_a_softmax_that_is_the_embedding(tmp_path: Path) -> None:

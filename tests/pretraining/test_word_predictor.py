@@ -13,6 +13,7 @@ from keras_elmo import SourceError
 from keras_elmo.cli.main import main
 from keras_elmo.pretraining import Vocabulary, WordPredictor, evaluate
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, save_softmax
+from tests.manylangs_models import manylangs_model
 from tests.tiny_models import TINY, saved_model
 
 pytestmark = pytest.mark.any_backend
@@ -21,17 +22,25 @@ WORDS = ["<S>", "</S>", "<UNK>", "the", "cat", "sat", ".", "mat"]
 TEXTS = ["the cat sat .", "a mat", "sat", "the the the the the the cat ."]
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = saved_model(tmp_path_factory.mktemp("model"))
+def with_softmax(folder: Path, features: int) -> Path:
     rng = np.random.default_rng(0)
-    kernel = 3 * rng.normal(size=(len(WORDS), TINY.projection_dim))
+    kernel = 3 * rng.normal(size=(len(WORDS), features))
     bias = rng.normal(size=len(WORDS))
     save_softmax(folder, SoftmaxWeights(Vocabulary(WORDS), kernel, bias))
     return folder
 
 
-def test_scores_are_those_of_evaluate(source: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = saved_model(tmp_path_factory.mktemp("model"))
+    return with_softmax(folder, TINY.projection_dim)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "ELMoForManyLangs"])
+def test_scores_are_those_of_evaluate(source: Path, kind: str, tmp_path: Path) -> None:
+    """Also if the model has other boundaries, words and characters than the softmax."""
+    if kind != "bytes":
+        source = with_softmax(manylangs_model(tmp_path / "model"), 4)
     scores = WordPredictor(source).scores(TEXTS)
     for text, score in zip(TEXTS, scores, strict=True):
         assert score.tokens == text.split()
