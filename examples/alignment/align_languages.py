@@ -78,7 +78,8 @@ def main() -> None:
             ranks = ranks_of(held_out, side, target, layer)  # (held out,)
             first, five = (ranks < 1).mean(), (ranks < 5).mean()
             print(f"layer {layer} {name:<7}{first:.2f} ({five:.2f})")
-    plot(held_out[:N_POINTS], sides, target, args.output / "alignment.png")
+    names = [path.stem for path in texts]
+    plot(held_out[:N_POINTS], sides, target, names, args.output / "alignment.png")
     print(f"Wrote {args.output / 'alignment.png'}")
 
 
@@ -159,7 +160,13 @@ def units(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.stack(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def plot(pairs: Pairs, sides: Mapping[str, Anchors], target: Anchors, path: Path) -> None:
+def plot(
+    pairs: Pairs,
+    sides: Mapping[str, Anchors],
+    target: Anchors,
+    names: Sequence[str],
+    path: Path,
+) -> None:
     """Draws the top layer of some pairs in their first two principal components."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.5), layout="constrained")
     for axis, (title, source) in zip(axes, sides.items(), strict=True):
@@ -167,9 +174,9 @@ def plot(pairs: Pairs, sides: Mapping[str, Anchors], target: Anchors, path: Path
         left, right = np.split(PCA(2).fit_transform(units(vectors)), 2)  # (pairs, 2) each
         axis.plot(*np.stack([left, right]).transpose(2, 0, 1), c="0.8", lw=0.8, zorder=0)
         for side, points in enumerate((left, right)):
-            axis.scatter(*points.T, s=12, label=("from", "to")[side])
+            axis.scatter(*points.T, s=12, label=names[side])
             for pair, point in zip(pairs[:N_LABELS], points, strict=False):
-                axis.annotate(pair[side], point, (2, 2), textcoords="offset points")
+                axis.annotate(pair[side], point, (3, 2), textcoords="offset points")
         axis.set(title=title, xticks=[], yticks=[])
     axes[0].legend()
     figure.savefig(path, dpi=100)
