@@ -41,11 +41,11 @@ def test_equal_languages(
 
 @pytest.mark.slow
 def test_whole_program(tmp_path: Path) -> None:
-    """A cipher of English, on few reviews and after few steps."""
-    printed = run("alignment/align_languages.py", "--steps", 120, folder=tmp_path)
+    """A cipher of English, on the included reviews."""
+    printed = run("alignment/align_languages.py", folder=tmp_path)
     rows = re.findall(r"layer \d (before|after) +(\S+) \((\S+)\)\n", printed)
     for way, _, among_five in rows:
-        assert float(among_five) < 0.15 if way == "before" else float(among_five) > 0.3
+        assert float(among_five) < 0.15 if way == "before" else float(among_five) > 0.6
     assert len(rows) == 6
-    english, cipher = (tmp_path / "alignment_output").glob("*.txt")
-    assert example.cipher(cipher.read_text()) == english.read_text()
+    english, cipher = sorted((tmp_path / "alignment_output").glob("*.txt"), reverse=True)
+    assert example.cipher(cipher.read_text("utf-8")) == english.read_text("utf-8")
