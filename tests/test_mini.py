@@ -57,7 +57,7 @@ def test_perplexity(tmp_path: Path) -> None:
         assert mean == pytest.approx(math.sqrt(forward * backward), rel=1e-5)
         means.append(mean)
     assert means[0] < 200
-    assert means[1] > 5 * means[0]
+    assert means[1] > 10 * means[0]
 
 
 def test_context_counts() -> None:
@@ -89,4 +89,4 @@ def test_sentiment_of_the_embedded_reviews() -> None:
     targets = 2 * labels - 1
     dual = np.linalg.solve(x @ x.T + 1000 * np.eye(len(x)), targets)
     accuracy = np.mean((test_x @ (x.T @ dual) > 0) == (test_labels == 1))
-    assert accuracy >= 0.7
+    assert accuracy >= 0.67  # 0.7175; a standard error is 0.023

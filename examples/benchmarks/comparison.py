@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 WIDTHS = (36, 10, 10, 7, 24, 10)
-HEADINGS = ("", "median", "tokens/s", "GEMM", "ratio (lowest..highest)", "difference")
+HEADINGS = ("", "median", "tokens/s", "bound", "ratio (lowest..highest)", "difference")
 
 EXPLANATION = """\
 ratio: a side's value relative to the first side's; the median over pairs.
-GEMM: the share of the machine's best float32 matrix-multiply rate, measured before and
-after the workload, that is useful work: the LSTMs and their projections for each token
-and each sentence boundary, the token encoder for each distinct word of a batch.
+bound: the share of the time that this machine needs at least: the larger of the useful
+multiply-adds at its best float32 matrix-multiply rate, and the bytes of weights that the
+steps read at its best bandwidth, both measured before and after the workload.
 difference: the largest absolute difference of outputs (for f, of losses) from the first
 side's.\
 """
@@ -29,13 +29,10 @@ class Comparison:
 
     workload: str  # its letter
     title: str
-    unit: str  # "s" or "GB"
+    unit: str  # "s", "GB" or "us/token"
     values: Mapping[str, Sequence[float]]  # of each side, one per pair
     tokens: Sequence[int] = ()  # of each pair
-    work: Sequence[int] = ()  # useful multiply-adds of each pair
-    gemm: float = (
-        0.0  # best rate of matrix products, in floating-point operations per second
-    )
+    bounds: Sequence[float] = ()  # the least seconds that each pair can take
     differences: Mapping[str, float] = field(default_factory=dict)  # the largest, from ours
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -48,8 +45,8 @@ class Comparison:
         pairs = zip(self.values[side], self.values[self.ours], strict=True)
         return [theirs / ours for theirs, ours in pairs]
 
-    def rate(self, side: str, amounts: Sequence[int]) -> float:
-        """The median of amounts, such as tokens, per second."""
+    def rate(self, side: str, amounts: Sequence[float]) -> float:
+        """The median of amounts, such as tokens or least seconds, per second."""
         pairs = zip(amounts, self.values[side], strict=True)
         return statistics.median(amount / seconds for amount, seconds in pairs)
 
@@ -62,7 +59,7 @@ class Comparison:
             side,
             f"{statistics.median(self.values[side]):.3g} {self.unit}",
             f"{self.rate(side, self.tokens):,.0f}" if self.tokens else "",
-            f"{2 * self.rate(side, self.work) / self.gemm:.1%}" if self.work else "",
+            f"{self.rate(side, self.bounds):.1%}" if self.bounds else "",
             "" if side == self.ours else spread,
             "" if difference is None else f"{difference:.1e}",
         )
@@ -72,19 +69,20 @@ class Comparison:
         about = [f"{len(self.values[self.ours])} pairs"]
         if self.tokens:
             about.append(f"{statistics.median(self.tokens):,.0f} tokens each")
-        if self.gemm:
-            about.append(f"GEMM {self.gemm / 1e9:.0f} GFLOP/s")
         print(f"\n({self.workload}) {self.title} ({', '.join(about)})")
         for cells in (HEADINGS, *map(self.cells, self.values)):
             padded = [cells[0].ljust(WIDTHS[0])]
             padded += [c.rjust(w) for c, w in zip(cells[1:], WIDTHS[1:], strict=True)]
             print(f"  {'  '.join(padded)}".rstrip())
         for name, value in self.details.items():
-            print(f"  {name}: {value}")
+            print(f"  {name}: {value}", flush=True)
 
 
 def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> None:
-    """Draws the ratios, with their spread from lowest to highest, as PNG."""
+    """Draws the ratios, with their spread from lowest to highest, as PNG.
+
+    The color says whether ours took less, or the other side did.
+    """
     from matplotlib.figure import Figure
 
     bars = [(c, side) for c in comparisons for side in list(c.values)[1:]]
@@ -93,7 +91,7 @@ def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> 
     spreads = [medians - [min(r) for r in ratios], [max(r) for r in ratios] - medians]
     figure = Figure(figsize=(10, 1.5 + 0.4 * len(bars)), layout="constrained")
     axes = figure.subplots()
-    colors = [f"C{ord(c.workload) - ord('a')}" for c, _ in bars]
+    colors = np.where(medians > 1, "C0", "C1")
     drawn = axes.barh(range(len(bars)), medians, xerr=spreads, color=colors, capsize=3)
     axes.bar_label(drawn, fmt="%.2f", padding=6, fontsize=8)
     names = [f"({c.workload}) {c.title}: {side}" for c, side in bars]
@@ -101,6 +99,8 @@ def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> 
     axes.invert_yaxis()
     axes.axvline(1, color="black", lw=1)
     axes.set_xlim(0, 1.15 * max(map(max, ratios)))
-    axes.set_xlabel("time or memory relative to keras-elmo (median and spread)")
+    axes.set_xlabel(
+        "time or memory relative to the first side: it took less (blue), more (orange)"
+    )
     figure.suptitle(heading)
     figure.savefig(path, dpi=150)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -15,8 +16,11 @@ import tensorflow as tf
 import keras_elmo
 from keras_elmo import ElmoConfig
 
+SMALL_CONFIG = ElmoConfig(
+    char_dim=4, filters=((1, 8), (2, 16)), n_highway=1, dim=32, projection_dim=16
+)
 GEMM_ROWS = (32, 64, 96, 128, 256, 512)
-GEMM_REPEATS = 3
+REPEATS = 3
 
 
 def description() -> dict[str, Any]:
@@ -40,25 +44,51 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def gemm_rate(config: ElmoConfig) -> float:
-    """The best rate of float32 matrix products, in floating-point operations per second.
+class Rates(NamedTuple):
+    """What the machine can do at best."""
 
-    Measured on the shapes of the model's LSTMs, for several numbers of rows, and on squares
-    of two sizes.
+    gemm: float  # float32 matrix products, in floating-point operations per second
+    bandwidth: float  # reading float32 weights, in bytes per second
+
+    def bound(self, config: ElmoConfig, texts: Sequence[str]) -> float:
+        """The least seconds for a batch."""
+        arithmetic = 2 * useful_work(config, texts) / self.gemm
+        return max(arithmetic, weight_bytes(config, texts) / self.bandwidth)
+
+    def __str__(self) -> str:
+        return f"{self.gemm / 1e9:.0f} GFLOP/s, {self.bandwidth / 1e9:.1f} GB/s"
+
+
+def best_rates(config: ElmoConfig, earlier: Rates | None = None) -> Rates:
+    """The best rates that were ever measured.
+
+    Products of the shapes of the model's LSTMs, for several numbers of rows, and of squares
+    of two sizes; one row times a recurrent kernel, and the sum of such a kernel.
     """
     inner, columns = config.output_dim, 4 * config.dim
     shapes = [(rows, inner, columns) for rows in GEMM_ROWS]
     shapes += [(size, size, size) for size in (inner, 2 * inner)]
-    rates = []
+    rates = [earlier.gemm if earlier else 0.0]
     for rows, inner, columns in shapes:
         a, b = tf.random.normal((rows, inner)), tf.random.normal((inner, columns))
-        tf.matmul(a, b)  # the first time costs more
-        for _ in range(GEMM_REPEATS):
-            start = time.perf_counter()
-            tf.matmul(a, b)
-            seconds = time.perf_counter() - start
-            rates.append(2 * rows * inner * columns / seconds)
-    return max(rates)
+        seconds = _least_seconds(partial(tf.matmul, a, b))
+        rates.append(2 * rows * inner * columns / seconds)
+    kernel = tf.random.normal((config.projection_dim, 4 * config.dim))
+    row = tf.random.normal((1, config.projection_dim))
+    runs = (partial(tf.matmul, row, kernel), partial(tf.reduce_sum, kernel))
+    seconds = min(map(_least_seconds, runs))
+    bandwidth = 4 * config.projection_dim * 4 * config.dim / seconds
+    return Rates(max(rates), max(earlier.bandwidth if earlier else 0.0, bandwidth))
+
+
+def _least_seconds(run: Callable[[], Any]) -> float:
+    run()  # the first time costs more
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        run().numpy()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def lstm_work(config: ElmoConfig) -> int:
@@ -89,12 +119,25 @@ def word_work(config: ElmoConfig, n_characters: int) -> int:
 def useful_work(config: ElmoConfig, texts: Sequence[str]) -> int:
     """The multiply-adds that a batch needs.
 
-    The count includes LSTMs and projections for each token and sentence boundary, and the
-    token encoder for each distinct word. It excludes padding, repeated words, element-wise
-    operations, the mix and the mean.
+    The count includes LSTMs and projections for each token and for the boundary that a
+    direction starts from, and the token encoder for each distinct word. It excludes
+    padding, repeated words, element-wise operations, the mix and the mean.
     """
     sentences = [text.split() for text in texts]
-    steps = sum(len(sentence) + 2 for sentence in sentences)
+    steps = sum(len(sentence) + 1 for sentence in sentences)
     words = {word for sentence in sentences for word in sentence}
     encoder = sum(word_work(config, len(word.encode()) + 2) for word in words)
     return steps * lstm_work(config) + encoder + 2 * word_work(config, 3)
+
+
+def weight_bytes(config: ElmoConfig, texts: Sequence[str]) -> int:
+    """The bytes of weights that a batch reads.
+
+    All weights once; recurrent kernels and projections again at each later step, in both
+    directions of all layers. The first step has no state to multiply.
+    """
+    later = max(len(text.split()) for text in texts)
+    recurrent = config.projection_dim * 4 * config.dim
+    projection = config.dim * config.projection_dim if config.has_lstm_projection else 0
+    again = max(later - 1, 0) * recurrent + later * projection
+    return 4 * (config.n_parameters + 2 * config.n_layers * again)

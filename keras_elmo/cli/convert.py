@@ -173,7 +173,7 @@ def _check_target(out: Path, to: str, force: bool) -> None:
         return
     if not force:
         raise FileExistsError(
-            f"{str(out)!r} exists. Name another place, or replace it by --force."
+            f"{str(out)!r} exists. Choose another path, or --force, which replaces it."
         )
     if to == "keras":
         is_replaceable = out.is_file()

@@ -6,6 +6,7 @@ imports more than the standard library, as Keras and TensorFlow take seconds.
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import errno
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -87,30 +89,56 @@ def _ended(code: int, message: str) -> int:
 class _SignalReceived(BaseException):
     """Replaces a signal's own effect, so that what is open is closed first."""
 
+    last: weakref.ref[_SignalReceived] | None = None
+
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+        _SignalReceived.last = weakref.ref(self)
+
+    @classmethod
+    def is_on_its_way(cls) -> bool:
+        return cls.last is not None and cls.last() is not None
 
 
 @contextlib.contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
+    """Raises each signal, once more where it was swallowed, as by a bare ``except``."""
+
     def receive(number: int, _: object) -> None:
-        # A second one ends the process at once.
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
+        received.append(number)
+        if _SignalReceived.is_on_its_way():  # a second one ends the process at once
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         raise _SignalReceived(number)
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        both = (signal.SIGINT, signal.SIGTERM)
-        # Jobs in the background ignore some from the beginning.
-        handlers = {each: signal.getsignal(each) for each in both}
-        before = {each: old for each, old in handlers.items() if old != signal.SIG_IGN}
+    def insist() -> None:
+        while not ended.wait(0.5):
+            if received and not _SignalReceived.is_on_its_way():
+                _thread.interrupt_main(signal.Signals(received[0]))
+
+    def unraisable(raised: Any) -> None:
+        if raised.exc_type is not _SignalReceived:
+            shown(raised)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    ended = threading.Event()
+    both = (signal.SIGINT, signal.SIGTERM)
+    # Jobs in the background ignore some from the beginning.
+    before = {each: signal.getsignal(each) for each in both}
+    before = {each: old for each, old in before.items() if old != signal.SIG_IGN}
     for each in before:
         signal.signal(each, receive)
+    shown, sys.unraisablehook = sys.unraisablehook, unraisable
+    threading.Thread(target=insist, daemon=True).start()
     try:
         yield
     finally:
+        ended.set()
+        sys.unraisablehook = shown
         for each, handler in before.items():
             signal.signal(each, handler)
 

@@ -148,15 +148,17 @@ def _is_options(name: str) -> bool:
 def _options_of(weights: Path, name: str) -> Path:
     """The options next to an HDF5 file: with the same prefix, or the only ones."""
     same_prefix = weights.with_name(matching_options_name(weights.name))
-    for path in (same_prefix, weights.with_name(OPTIONS_NAME)):
+    candidates = (same_prefix, weights.with_name(OPTIONS_NAME))
+    for path in candidates:
         if path.is_file():
             return path
     others = sorted(path for path in weights.parent.iterdir() if _is_options(path.name))
     if len(others) == 1:
         return others[0]
+    wanted = " or ".join(dict.fromkeys(repr(path.name) for path in candidates))
     raise SourceError(
-        f"source {name!r}: its options are not next to it: no {same_prefix.name!r} or "
-        f"{OPTIONS_NAME!r}, and {len(others)} other *_options.json, in "
+        f"source {name!r}: its options are not next to it: no {wanted}, and "
+        f"{len(others)} other *_options.json, in "
         f"{str(weights.parent.absolute())!r}. Put the model's options.json there."
     )
 

@@ -150,7 +150,7 @@ def test_what_exists_stays(folder: Path, convert: Run) -> None:
         (folder / name).mkdir()
     for name in ("mine", "mine.keras"):
         (folder / name).write_text("mine")
-    exists = "exists. Name another place, or replace it by --force."
+    exists = "exists. Choose another path, or --force, which replaces it."
     for out in ("empty", "mine.keras"):
         assert convert(out)[2] == f"keras-elmo: error: {out!r} {exists}\n"
     for out in ("home", "dir.keras", "mine"):

@@ -123,14 +123,14 @@ def test_any_source(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_whole_program(tmp_path: Path) -> None:
     """What "like" means in the embedded reviews, on "mini"."""
     printed = run("word_senses/group_senses.py", folder=tmp_path)
-    assert printed.startswith("'like' occurs 21 times in 710 sentences.\n")
+    assert printed.startswith("'like' occurs 110 times in 2,701 sentences.\n")
     _, first, second = printed.split("\nCluster ")
-    assert first.startswith("1: 11 occurrences (52%)\n")
-    # The verb in one cluster, and "looks like" in the other.
-    assert "teenagers will [like] it" in first
-    assert "would really [like] to know" in first
-    assert second.startswith("2: 10 occurrences (48%)\n  on the left, here (and elsewhere)")
-    assert "looks 50% (0%)" in second
+    # "looks like" in one cluster, and the verb in the other.
+    assert first.startswith("1: 66 occurrences (60%)\n  on the left, here (and elsewhere)")
+    assert "looks 15% (0%)" in first
+    assert second.startswith("2: 44 occurrences (40%)\n")
+    assert "teenagers will [like] it" in second
+    assert "would really [like] to know" in second
     second, nearest, _ = second.split("\n\n")
     assert nearest.startswith("Nearest to #")
     assert nearest.count("#") == 1 + 5
@@ -143,7 +143,7 @@ def test_whole_program(tmp_path: Path) -> None:
         "word_senses/group_senses.py", "--layer", "0", "--occurrence", "3", folder=tmp_path
     )
     assert (out / "like.npy").stat().st_mtime_ns == before
-    assert "Cluster 1: 21 occurrences (100%)" in printed
+    assert "Cluster 1: 110 occurrences (100%)" in printed
     assert "here (and elsewhere): the same as elsewhere" in printed
     assert "Nearest to #3 (cluster 1)" in printed
 
