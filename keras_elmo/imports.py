@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 CLASSES = {
+    "Alignment": "layers",
     "BidirectionalLM": "layers",
     "CarriedState": "layers.carried_state",
     "CharacterIds": "layers",

@@ -4,6 +4,7 @@ Text -> character ids -> sentence boundaries -> token vectors -> biLM layers -> 
 mix -> pooled. You can also use each layer by itself.
 """
 
+from keras_elmo.layers.alignment import Alignment
 from keras_elmo.layers.bidirectional_lm import BidirectionalLM
 from keras_elmo.layers.character_ids import CharacterIds
 from keras_elmo.layers.elmo_bilm import ElmoBiLM
@@ -15,6 +16,7 @@ from keras_elmo.layers.token_encoder import TokenEncoder
 from keras_elmo.layers.token_mask import TokenMask
 
 __all__ = [
+    "Alignment",
     "BidirectionalLM",
     "CharacterIds",
     "ElmoBiLM",

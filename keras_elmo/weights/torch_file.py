@@ -1,8 +1,9 @@
 """Reads tensors from files of ``torch.save`` without PyTorch, and without running a pickle.
 
-A pickle is a program. This one's instructions are followed for the few that a dictionary of
-tensors is made of; any other instruction, and any other name than those below, is refused.
-Files before PyTorch 1.6 are pickles followed by the numbers; later ones are zip archives.
+A pickle is a program. This one's instructions are followed for the few that tensors and
+NumPy arrays are made of; any other instruction, and any other name than those below, is
+refused. Files before PyTorch 1.6 are pickles followed by the numbers; later ones are zip
+archives. NumPy's numbers are in the pickle itself, as text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import math
 import pickletools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -19,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo.errors import DamagedSourceError, SourceError
+from keras_elmo.types import PathLike
 from keras_elmo.weights.zip_archive import open_zip
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
-# All pickles of a file together; those of real models have some kilobytes.
-_LARGEST_PICKLES = 1 << 20
+# All pickles of a file together. Those of tensors have some kilobytes; a NumPy array of
+# 1024 x 1024 has up to 16 MiB in a few instructions.
+_LARGEST_PICKLES = 1 << 25
+_MOST_INSTRUCTIONS = 1 << 20
 
 _DICT = "collections OrderedDict"
 _TENSORS = ("torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2")
@@ -38,7 +42,13 @@ _STORAGES = {
         ("HalfStorage", np.dtype("<f2")),
     )
 }
-_NAMES = (_DICT, *_TENSORS, _PARAMETER, *_STORAGES)
+_NEW_ARRAYS = tuple(f"numpy.{c}.multiarray _reconstruct" for c in ("core", "_core"))
+_ARRAY, _DTYPE, _BYTES = "numpy ndarray", "numpy dtype", "_codecs encode"
+_DTYPES = {dtype.str[1:]: dtype for dtype in _STORAGES.values()}
+_NAMES = (
+    *(_DICT, *_TENSORS, _PARAMETER, *_STORAGES),
+    *(*_NEW_ARRAYS, _ARRAY, _DTYPE, _BYTES),
+)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -66,7 +76,31 @@ class _Tensor(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """The file holds something else than a dictionary of tensors; ends a sentence."""
+    """The file holds something else than tensors; ends a sentence."""
+
+
+def read_tensor(path: PathLike) -> Floats:
+    """Reads the one tensor of a file of ``torch.save``, without PyTorch.
+
+    Such files are the alignment matrices that AllenNLP calls ``aligning_files``; they hold
+    a NumPy array or a PyTorch tensor. The pickle in the file is not run.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The array, in the file's dtype.
+
+    Raises:
+        SourceError: The file holds something else, or is damaged.
+
+    Example:
+        >>> from keras_elmo.layers import Alignment
+        >>> from keras_elmo.weights.torch_file import read_tensor
+        >>> align = Alignment(read_tensor("fr_best_mapping.pth"))  # doctest: +SKIP
+    """
+    (tensor,) = _read(Path(path), str(path), lambda state: {"": state}).values()
+    return tensor
 
 
 def read_tensors(path: Path, name: str | None = None) -> dict[str, Floats]:
@@ -74,18 +108,22 @@ def read_tensors(path: Path, name: str | None = None) -> dict[str, Floats]:
 
     Raises SourceError for what is refused, DamagedSourceError for a file that is cut.
     """
-    file_name = str(path) if name is None else name
+    return _read(path, str(path) if name is None else name, lambda state: state)
+
+
+def _read(path: Path, file_name: str, named: Callable[[Any], Any]) -> dict[str, Floats]:
+    """The tensors of a file; ``named`` makes a dictionary of what the pickle makes."""
     try:
         with path.open("rb") as file:
             if file.read(4) != b"PK\x03\x04":
-                return _read_legacy(file)
-        return _read_archive(path)
+                return _read_legacy(file, named)
+        return _read_archive(path, named)
     except SourceError as error:
         raise type(error)(f"Cannot read {file_name!r}: {error}") from error
     except _RefusedError as error:
         raise SourceError(
-            f"Refusing to read {file_name!r}: it {error}. Only tensors by name are read, "
-            "as torch.save writes them. Use the file as it was released."
+            f"Refusing to read {file_name!r}: it {error}. Only tensors are read, as "
+            "torch.save writes them. Use the file as it was released."
         ) from error
     except (EOFError, OSError, zipfile.BadZipFile, _DamagedError) as error:
         raise DamagedSourceError(
@@ -98,7 +136,7 @@ class _DamagedError(Exception):
     """The file is not one of torch.save, or is cut."""
 
 
-def _read_legacy(file: IO[bytes]) -> dict[str, Floats]:
+def _read_legacy(file: IO[bytes], named: Callable[[Any], Any]) -> dict[str, Floats]:
     file.seek(0, io.SEEK_END)
     n_bytes = file.tell()
     file.seek(0)
@@ -108,7 +146,7 @@ def _read_legacy(file: IO[bytes]) -> dict[str, Floats]:
     system = _unpickled(pickles)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise _RefusedError("was not written on a little-endian machine")
-    tensors = _tensors(_unpickled(pickles))
+    tensors = _tensors(named(_unpickled(pickles)))
     keys = _unpickled(pickles)
     storages = _storages(tensors)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
@@ -130,7 +168,7 @@ def _read_legacy(file: IO[bytes]) -> dict[str, Floats]:
     return {name: _part(tensor, numbers) for name, tensor in tensors.items()}
 
 
-def _read_archive(path: Path) -> dict[str, Floats]:
+def _read_archive(path: Path, named: Callable[[Any], Any]) -> dict[str, Floats]:
     with open_zip(path) as archive:
         members = {member.filename: member for member in archive.infolist()}
         # Several of them may be of the same bytes, which would multiply.
@@ -146,7 +184,7 @@ def _read_archive(path: Path) -> dict[str, Floats]:
         if members[f"{root}data.pkl"].file_size > _LARGEST_PICKLES:
             raise _RefusedError("has a pickle that is too large")
         pickle = io.BytesIO(archive.read(f"{root}data.pkl"))
-        tensors = _tensors(_unpickled(pickle))
+        tensors = _tensors(named(_unpickled(pickle)))
         numbers = {}
         for key, storage in _storages(tensors).items():
             member = members.get(f"{root}data/{key}")
@@ -161,18 +199,23 @@ def _is_pickle(name: str) -> bool:
     return name == "data.pkl" or name.endswith("/data.pkl")
 
 
-def _tensors(state: object) -> dict[str, _Tensor]:
+def _tensors(state: object) -> dict[str, _Tensor | Floats]:
     """The dictionary that the pickle makes, checked."""
     if not isinstance(state, dict):
         raise _RefusedError("is not a dictionary")
     for name, value in state.items():
-        if not isinstance(value, _Tensor):
-            raise _RefusedError(f"holds {name!r:.100}, which is not a tensor")
+        if not isinstance(value, (_Tensor, np.ndarray)):
+            raise _RefusedError(
+                f"holds {name!r:.100}, which is not a tensor"
+                if name
+                else "is not a single tensor"
+            )
     return state
 
 
-def _storages(tensors: Mapping[str, _Tensor]) -> dict[str, _Storage]:
+def _storages(state: Mapping[str, _Tensor | Floats]) -> dict[str, _Storage]:
     """The storages by key. Tensors together have no more numbers than these."""
+    tensors = {n: tensor for n, tensor in state.items() if isinstance(tensor, _Tensor)}
     storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     if any(storages[t.storage.key] != t.storage for t in tensors.values()):
         raise _RefusedError("has two storages of one name")
@@ -182,7 +225,9 @@ def _storages(tensors: Mapping[str, _Tensor]) -> dict[str, _Storage]:
     return storages
 
 
-def _part(tensor: _Tensor, numbers: Mapping[str, Floats]) -> Floats:
+def _part(tensor: _Tensor | Floats, numbers: Mapping[str, Floats]) -> Floats:
+    if not isinstance(tensor, _Tensor):
+        return tensor
     storage = numbers[tensor.storage.key]
     n = math.prod(tensor.shape)
     return storage[tensor.offset : tensor.offset + n].reshape(tensor.shape)
@@ -198,7 +243,9 @@ def _unpickled(data: io.BytesIO) -> Any:
 
 def _instructions(data: io.BytesIO) -> Iterator[tuple[str, Any]]:
     try:
-        for opcode, argument, _ in pickletools.genops(data):
+        for n, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+            if n == _MOST_INSTRUCTIONS:
+                raise _RefusedError("has a pickle that is too large")
             yield opcode.name, argument
     except (ValueError, OverflowError) as error:
         raise _DamagedError(f"{error!s:.200}") from error
@@ -263,9 +310,9 @@ class _Machine:
             stack.append(_called(_checked(function, _Name).name, arguments))
         elif name == "BINPERSID":
             stack.append(_storage(stack.pop()))
-        elif name == "BUILD":  # OrderedDict's attribute _metadata
-            _checked(stack.pop(), dict)
-            _checked(stack[-1], dict)
+        elif name == "BUILD":
+            state = stack.pop()
+            stack[-1] = _with_state(stack[-1], state)
         elif name != "PROTO" or argument != 2:
             raise _RefusedError(f"has the pickle instruction {name}")
 
@@ -299,7 +346,30 @@ def _called(name: str, arguments: Any) -> Any:
     if name == _PARAMETER:
         tensor, _, _ = arguments
         return _checked(tensor, _Tensor)
+    if name in _NEW_ARRAYS:
+        return _checked(arguments[0], _Name)  # which _with_state makes an array
+    if name == _DTYPE:
+        return _DTYPES[arguments[0]]
+    if name == _BYTES and arguments[1:] == ("latin1",):
+        return _checked(arguments[0], str).encode("latin1")
     raise TypeError(f"a call of {name}")
+
+
+def _with_state(value: Any, state: Any) -> Any:
+    """What BUILD makes of a value: of an array all, of others nothing new."""
+    if isinstance(value, dict):  # OrderedDict's attribute _metadata
+        _checked(state, dict)
+    elif isinstance(value, np.dtype):
+        if _checked(state, tuple)[1] != "<":
+            raise _RefusedError("was not written on a little-endian machine")
+    elif value == _Name(_ARRAY):
+        _, shape, dtype, is_fortran, numbers = _checked(state, tuple)
+        array = np.frombuffer(_checked(numbers, bytes), _checked(dtype, np.dtype))
+        sizes = tuple(map(_count, _checked(shape, tuple)))
+        return array.reshape(sizes, order="F" if is_fortran else "C")
+    else:
+        raise TypeError(f"a state of {type(value).__name__}")
+    return value
 
 
 def _storage(values: Any) -> _Storage:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.examples.running import load_example, run
+from tests.examples.running import PNG, load_example, run
+from tests.manylangs_models import manylangs_model
 
 text = load_example("word_senses/occurrences")
 clusters = load_example("word_senses/clusters")
@@ -34,10 +36,15 @@ def test_occurrences() -> None:
     assert len(text.find_occurrences(["a " * 60, "a " * 61], "a")) == 60
 
 
-def test_vectors_are_those_of_the_layer(source: str, tmp_path: Path) -> None:
+@pytest.fixture(params=["HDF5", "ELMoForManyLangs"])
+def model(request: pytest.FixtureRequest, source: str, tmp_path: Path) -> str:
+    return source if request.param == "HDF5" else str(manylangs_model(tmp_path / "136"))
+
+
+def test_vectors_are_those_of_the_layer(model: str, tmp_path: Path) -> None:
     sentences = ["a b a", "c a d e"]
     occurrences = text.find_occurrences(sentences, "a")
-    layer = ElmoEmbeddingLayer(source, "layers")
+    layer = ElmoEmbeddingLayer(model, "layers")
     found = clusters.word_vectors(layer, occurrences, tmp_path / "a.npy", progress=False)
     expected = np.asarray(layer(np.array(sentences, dtype=object)))  # (2, 4, layers, D)
     expected = expected[[0, 0, 1], [0, 2, 1]]  # (3, layers, D)
@@ -47,7 +54,8 @@ def test_vectors_are_those_of_the_layer(source: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(of_layer(found, "top"), found[:, 2])
     np.testing.assert_array_equal(of_layer(found, "1"), found[:, 1])
     np.testing.assert_allclose(of_layer(found, "average"), found.mean(axis=1), atol=1e-6)
-    np.testing.assert_array_equal(of_layer(found, "all")[:, 16:32], found[:, 1])
+    second = slice(found.shape[2], 2 * found.shape[2])
+    np.testing.assert_array_equal(of_layer(found, "all")[:, second], found[:, 1])
     # Without context the occurrences cannot be distinguished.
     assert not clusters.to_directions(of_layer(found, "0")).any()
     assert clusters.to_directions(of_layer(found, "1")).any()
@@ -102,6 +110,13 @@ def test_labeled_sets() -> None:
     for senses in rules.RULES.values():
         first, second = (set(cues.split()) for cues in senses.values())
         assert not first & second
+
+
+def test_any_source(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["like", "--source", model, "--limit", "6", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["group_senses.py", *arguments])
+    load_example("word_senses/group_senses").main()
+    assert (tmp_path / "like.png").read_bytes().startswith(PNG)
 
 
 @pytest.mark.slow

@@ -8,9 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_elmo import ElmoConfig, ScalarMix, batch_to_character_ids
 from keras_elmo.layers import (
+    Alignment,
     BidirectionalLM,
     CharacterIds,
     ElmoBiLM,
@@ -31,6 +33,7 @@ IDS = batch_to_character_ids(TOKENS)
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(2, 6, 4)).astype(np.float32)
 LAYERS = RNG.normal(size=(2, 4, 3, 5)).astype(np.float32)
+MATRICES = RNG.normal(size=(3, 2, 5))  # (layers, outputs, inputs)
 
 Case = tuple[keras.Layer, Any, Any]
 
@@ -88,6 +91,12 @@ CASES = {
         LAYERS,
         scalar_mix(LAYERS, [0.7, -1.3, 2.1], 1.7),
     ),
+    "alignment": lambda: (Alignment(MATRICES[0]), LAYERS, LAYERS @ MATRICES[0].T),
+    "alignment of each layer": lambda: (
+        Alignment(list(MATRICES)),
+        LAYERS,
+        np.stack([LAYERS[:, :, i] @ MATRICES[i].T for i in range(3)], axis=2),
+    ),
     "mean": lambda: (MaskedMean(), VECTORS, VECTORS.mean(axis=1)),
     "mean of layers": lambda: (MaskedMean(), LAYERS, LAYERS.mean(axis=1)),
 }
@@ -97,3 +106,22 @@ CASES = {
 def test_layer(name: str, tmp_path: Path) -> None:
     layer, inputs, expected = CASES[name]()
     check_layer(layer, inputs, tmp_path, expected)
+
+
+def test_alignment_keeps_the_mask_and_trains_nothing() -> None:
+    masked = keras.layers.Masking()(VECTORS * (np.arange(6) < 4)[:, None])
+    layer = Alignment(np.eye(4)[::-1])
+    aligned = layer(masked)
+    mask = ops.convert_to_numpy(keras.src.backend.get_keras_mask(aligned))
+    assert mask.tolist() == [[True] * 4 + [False] * 2] * 2
+    assert not ops.convert_to_numpy(aligned)[~mask].any()
+    assert layer.trainable_weights == []
+    assert [weight.shape for weight in layer.weights] == [(4, 4)]
+
+
+def test_alignment_that_does_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"matrix: expected .* got the shape \(4,\)"):
+        Alignment(np.ones(4))
+    for matrix, end in ((MATRICES[0], r"\(5,\)"), (MATRICES, r"\(3, 5\)")):
+        with pytest.raises(ValueError, match=rf"ends in {end}; got \(2, 6, 4\)"):
+            Alignment(matrix)(VECTORS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_elmo.errors import DamagedSourceError, SourceError
-from keras_elmo.weights.torch_file import read_tensors
+from keras_elmo.weights.torch_file import read_tensor, read_tensors
 from tests.manylangs_models import (
     Call,
     Name,
@@ -25,16 +26,18 @@ from tests.manylangs_models import (
 
 NUMBERS = np.arange(6, dtype=np.float32)
 ARRAYS = {"a": NUMBERS.reshape(2, 3), "b.c": np.float32([[7]])}
+STORAGES = {"0": NUMBERS}
 GOOD = saved_tensors(ARRAYS)
 
 
 def of(state: Any) -> bytes:
-    return torch_file(state, {"0": NUMBERS})
+    return torch_file(state, STORAGES)
 
 
-def raw(state: bytes) -> bytes:
+def raw(state: bytes, storages: Any = STORAGES) -> bytes:
     """A file whose state is made by these instructions."""
-    return of("STATE").replace(pickled("STATE"), b"\x80\x02" + state)
+    content = torch_file("STATE", storages)
+    return content.replace(pickled("STATE"), b"\x80\x02" + state)
 
 
 def archive(**changed: bytes) -> bytes:
@@ -67,6 +70,41 @@ def test_reads_both_kinds(tmp_path: Path) -> None:
         state = {"a": tensor("0", (6,), type=Name(module, name))}
         path.write_bytes(torch_file(state, {"0": NUMBERS.astype(dtype)}))
         np.testing.assert_array_equal(read_tensors(path)["a"], NUMBERS.astype(dtype))
+
+
+@pytest.mark.parametrize("code", ["<f2", "<f4", "<f8"])
+def test_reads_one_tensor_or_array(tmp_path: Path, code: str) -> None:
+    """As AllenNLP's aligning_files, which are NumPy arrays."""
+    matrix = np.random.default_rng(0).normal(size=(7, 7)).astype(code)
+    path = tmp_path / "fr_best_mapping.pth"
+    contents = [torch_file(tensor("0", (2, 3)), {"0": NUMBERS})]
+    for array in (matrix, matrix.T):
+        packed = pickle.dumps(array, protocol=2)
+        contents += [raw(packed[2:], {}), archive(**{"data.pkl": packed})]
+    expected = [ARRAYS["a"], matrix, matrix, matrix.T, matrix.T]
+    for content, array in zip(contents, expected, strict=True):
+        path.write_bytes(content)
+        np.testing.assert_array_equal(read_tensor(path), array)
+    path.write_bytes(GOOD)
+    with pytest.raises(SourceError, match=r"fr_best.*: it is not a single tensor"):
+        read_tensor(path)
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_reads_what_torch_writes(tmp_path: Path, is_zip: bool) -> None:
+    torch = pytest.importorskip("torch")
+    matrix = torch.rand(9, 9, generator=torch.Generator().manual_seed(0))
+    for value in (matrix, matrix.numpy(), torch.nn.Parameter(matrix)):
+        path = tmp_path / "x.pth"
+        torch.save(value, path, _use_new_zipfile_serialization=is_zip)
+        np.testing.assert_array_equal(read_tensor(str(path)), matrix)
+
+
+def array_file(old: bytes, new: bytes) -> bytes:
+    """A NumPy array of which something is changed."""
+    packed = pickle.dumps({"a": np.float32([1, 2, 3])}, protocol=2)
+    assert packed.count(old) == 1
+    return raw(packed[2:].replace(old, new), {})
 
 
 HOSTILE = {
@@ -118,6 +156,15 @@ HOSTILE = {
         "no sense",
     ),
     "integers": (of({"a": tensor("0", (6,), type=Name("torch", "LongStorage"))}), "calls"),
+    "an array's call": (array_file(b"cnumpy\nndarray", b"cnumpy\nload"), "calls 'numpy lo"),
+    "integers in an array": (array_file(b"f4", b"i4"), "no sense"),
+    "objects in an array": (array_file(b"f4", b"O8"), "no sense"),
+    "a big-endian array": (array_file(b"<", b">"), "little-endian"),
+    "an array too long": (array_file(b"K\x03\x85", b"K\x04\x85"), "no sense"),
+    "another encoding": (array_file(b"latin1", b"idna\0\0"), "no sense"),
+    "a state of a number": (raw(b"NNb."), "no sense"),
+    "an array without a state": (raw(b"cnumpy\nndarray\n."), "is not a dictionary"),
+    "too many instructions": (raw(b"N" * (1 << 20) + b"."), "pickle that is too large"),
     "big-endian": (torch_file({}, {}, {"little_endian": False}), "little-endian"),
     "cut": (GOOD[:-1], "is cut"),
     "more": (GOOD + b"x", "follow the numbers"),

@@ -1,0 +1,55 @@
+"""The example that aligns two languages: on two models that are the same, and trained."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.examples.running import PNG, load_example, run
+
+example = load_example("alignment/align_languages")
+
+
+def test_equal_languages(
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A language is aligned to itself."""
+    words = [a + b + c for a in "aei" for b in "lmnr" for c in "bdkpt"]
+    text = "\n".join(" ".join(words[i::7]) for i in range(7))
+    (tmp_path / "text.txt").write_text(text)
+    (tmp_path / "words.txt").write_text("".join(f"{w} {w}\n" for w in [*words, "ff"]))
+    texts = [str(tmp_path / "text.txt")] * 2
+    pairs = ["--dictionary", str(tmp_path / "words.txt"), "--min-count", "1"]
+    arguments = ["--models", source, source, "--texts", *texts, *pairs]
+    arguments += ["--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["align_languages.py", *arguments])
+    example.main()
+    printed = capsys.readouterr().out
+    assert "Learned from 48 pairs; the words of 12 others\n" in printed
+    assert "find their translations among 60 " in printed
+    found = re.findall(r"layer (\d) (before|after) +(\S+) \((\S+)\)\n", printed)
+    ways = [(str(layer), way) for layer in range(3) for way in ("before", "after")]
+    assert found == [(*way, "1.00", "1.00") for way in ways]
+    assert (tmp_path / "alignment.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.slow
+def test_whole_program(tmp_path: Path) -> None:
+    """A cipher of English, on the included reviews."""
+    printed = run("alignment/align_languages.py", folder=tmp_path)
+    rows = re.findall(r"layer \d (before|after) +(\S+) \((\S+)\)\n", printed)
+    for way, _, among_five in rows:
+        assert float(among_five) < 0.15 if way == "before" else float(among_five) > 0.3
+    assert len(rows) == 6
+    lines = [
+        (tmp_path / "alignment_output" / f"{name}.txt").read_text("utf-8").splitlines()
+        for name in ("cipher", "english")
+    ]
+    assert [len(part) for part in lines] == [400, 400]
+    assert not {*map(example.cipher, lines[0])} & {*lines[1]}
