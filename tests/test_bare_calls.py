@@ -19,6 +19,8 @@ from keras_elmo.layers import CharacterIds
 from tests.any_backend import fed
 from tests.tiny_models import LEAST
 
+pytestmark = pytest.mark.compiled
+
 TOKENS = [["the", "cat", "sat", "on", "it"], ["a"], [], ["so", "bad"]]
 IT = tf.constant(["the cat sat on it", "a", "", "so bad"])
 

@@ -23,6 +23,8 @@ from keras_elmo.training import unpadded
 from tests.any_backend import symbolic
 from tests.tiny_models import LEAST, random_arrays
 
+pytestmark = pytest.mark.compiled
+
 # Small, and with numbers from which a head learns fast.
 SMALL = dataclasses.replace(LEAST, filters=((1, 24),))
 ARRAYS = random_arrays(SMALL, 0)
@@ -100,6 +102,7 @@ def test_the_loss_is_that_of_tokens(tagger: keras.Model, weights: str | None) ->
         assert loss == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 class LinearChain(keras.layers.Layer):
     """The log-likelihood of tags under a linear-chain CRF, at the tokens alone."""
 
@@ -180,7 +183,8 @@ def pooled() -> keras.Model:
     return keras.Model(text, probability()(elmo()(text)))
 
 
-@pytest.mark.parametrize("build", [attention, pooled])
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [pytest.param(attention, marks=pytest.mark.slow), pooled])
 def test_a_text_has_its_vector_in_any_batch_and_learns(
     build: Callable[[], keras.Model],
 ) -> None:
