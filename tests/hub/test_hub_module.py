@@ -39,6 +39,7 @@ def test_both_engines_agree(module: Path, mode: str) -> None:
     assert layer.compute_output_shape((4,))[-1] == ours.shape[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", [GOOGLE, BILM_TF], ids=["google", "bilm-tf"])
 def test_the_layer_is_the_module(tmp_path: Path, style: Style) -> None:
     """Whichever signature is asked, and whatever was before."""

@@ -250,6 +250,7 @@ def test_the_module_of_the_oracle(
             assert error < 1e-5, f"{title}/{name}"
 
 
+@pytest.mark.slow
 # ----------------------------------------------------------------------- files and errors
 
 
@@ -279,6 +280,7 @@ def test_a_length_and_boundaries(tmp_path: Path) -> None:
     assert found["sequence_len"].numpy().tolist() == [3, 1, 0, 3]
 
 
+@pytest.mark.slow
 def test_its_weights_are_stored_once(tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(dataclasses.replace(LEAST, dim=200))
     export_saved_model(layer, tmp_path / "out")

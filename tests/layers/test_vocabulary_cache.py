@@ -82,6 +82,7 @@ def test_any_vocabulary(word_layer: ElmoEmbeddingLayer, words: set[str]) -> None
     np.testing.assert_allclose(word_layer(SENTENCES), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_traced_model_follows_the_cache(layer: ElmoEmbeddingLayer) -> None:
     layer.cache_vocabulary(["unused"])
     model = model_of(layer)
