@@ -102,7 +102,6 @@ def test_the_loss_is_that_of_tokens(tagger: keras.Model, weights: str | None) ->
         assert loss == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.slow
 class LinearChain(keras.layers.Layer):
     """The log-likelihood of tags under a linear-chain CRF, at the tokens alone."""
 
@@ -128,6 +127,7 @@ class LinearChain(keras.layers.Layer):
         return None
 
 
+@pytest.mark.slow
 def test_conditional_random_field() -> None:
     text, tags = symbolic("sentences"), keras.Input((N_STEPS,), dtype="int32")
     layer = elmo("elmo", output_sequence_length=N_STEPS)
@@ -183,7 +183,6 @@ def pooled() -> keras.Model:
     return keras.Model(text, probability()(elmo()(text)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("build", [pytest.param(attention, marks=pytest.mark.slow), pooled])
 def test_a_text_has_its_vector_in_any_batch_and_learns(
     build: Callable[[], keras.Model],
@@ -196,6 +195,7 @@ def test_a_text_has_its_vector_in_any_batch_and_learns(
     assert model.evaluate(STRINGS, LABELS, verbose=0)[1] > 0.9
 
 
+@pytest.mark.slow
 def test_sentences_of_documents() -> None:
     """A document is good if one of its two sentences is."""
     document, layer = keras.Input((2, 1), dtype="string"), elmo(trainable=True)
