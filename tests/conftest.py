@@ -52,16 +52,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
-# Their bare calls are compiled, as users' are.
-_COMPILED = ("test_bare_calls", "test_recipes")
-
-
 @pytest.fixture(autouse=True)
-def bare_calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiling takes a second for each layer that is called: most tests run without."""
-    if not request.module.__name__.endswith(_COMPILED):
+def less_to_trace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow's traces are what most of the time goes into: tests do without some.
+
+    Bare calls are compiled only in tests marked ``compiled``. An optimizer that makes its
+    variables in the first step has this step traced twice: they are made before.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return
+    if not request.node.get_closest_marker("compiled"):
         name = "keras_elmo.backends.runs_operation_by_operation"
         monkeypatch.setattr(name, lambda: False)
+    make = keras.Model.make_train_function
+
+    def build_and_make(model: keras.Model, force: bool = False) -> Any:
+        if model.built and not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        return make(model, force)
+
+    monkeypatch.setattr(keras.Model, "make_train_function", build_and_make)
 
 
 @pytest.fixture

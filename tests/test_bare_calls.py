@@ -19,6 +19,8 @@ from keras_elmo.layers import CharacterIds
 from tests.any_backend import fed
 from tests.tiny_models import LEAST
 
+pytestmark = pytest.mark.compiled
+
 TOKENS = [["the", "cat", "sat", "on", "it"], ["a"], [], ["so", "bad"]]
 IT = tf.constant(["the cat sat on it", "a", "", "so bad"])
 
@@ -96,9 +98,9 @@ def of_weights(layer: ElmoEmbeddingLayer, x: Any) -> dict[str, np.ndarray]:
     }
 
 
-def test_gradients_and_what_is_trainable(source: str, runs: list[str]) -> None:
+def test_gradients_and_what_is_trainable(runs: list[str]) -> None:
     """They follow ``trainable``, and are those of a function around the tape."""
-    layer = ElmoEmbeddingLayer(source, fine_tune="all", trainable=False)
+    layer = ElmoEmbeddingLayer(LEAST, fine_tune="all", trainable=False)
     frozen = layer(IT)
     assert not any("bilm" in path for path in of_weights(layer, IT))
     layer.trainable = True

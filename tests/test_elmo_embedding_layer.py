@@ -149,7 +149,7 @@ def invariant_layer(
 
 
 @pytest.mark.tensorflow  # elsewhere each shape is compiled
-@settings(max_examples=40)
+@settings(max_examples=20)
 @hypothesis_given(SENTENCE, st.lists(SENTENCE, max_size=4), st.data())
 def test_a_sentence_depends_on_itself_alone(
     invariant_layer: ElmoEmbeddingLayer,
@@ -369,10 +369,10 @@ def test_in_a_function(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.tensorflow
-def test_two_layers_and_one_layer_twice(source: str) -> None:
+def test_two_layers_and_one_layer_twice() -> None:
     left, right = symbolic("sentences"), symbolic("sentences")
-    first = ElmoEmbeddingLayer(source, "elmo")
-    second = ElmoEmbeddingLayer(source, "lstm_outputs1")
+    first = ElmoEmbeddingLayer(LEAST, "elmo")
+    second = ElmoEmbeddingLayer(LEAST, "lstm_outputs1")
     both = keras.layers.Concatenate()([first(left), second(left)])
     pooled = [MaskedMean()(first(x)) for x in (left, right)]
     similarity = keras.layers.Dot(1, normalize=True)(pooled)

@@ -6,6 +6,7 @@ connections, and ``bilm_tf_tiny``, without.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -118,25 +119,26 @@ def test_allennlp_layers_with_boundaries(
         check(report_error, f"allennlp {name}", layers[:, :, k], outputs[name])
 
 
-@pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("batch", BATCHES)
 def test_allennlp_scalar_mixes(
-    shared: Path, allennlp: Allennlp, report_error: Report, batch: str, mix: str
+    shared: Path, allennlp: Allennlp, report_error: Report, batch: str
 ) -> None:
     inputs, outputs = allennlp
     source = weights(shared, "allennlp_tiny")
-    given = prepared(inputs[batch])
+    given, mask = prepared(inputs[batch]), outputs[f"{batch}/mask"]
     layers = ElmoEmbeddingLayer(source, "layers", INPUT_MODE)(given)
-    expected, mask = outputs[f"{batch}/mix_{mix}"], outputs[f"{batch}/mask"]
-    name = f"allennlp {batch}/mix_{mix}"
-    mixed = to_numpy(ScalarMix(**MIXES[mix])(layers))
-    check(report_error, name, mixed[mask], expected[mask])
-    # Here padding is zeros; AllenNLP's layer norm shifts it.
-    assert not mixed[~mask].any()
-    if mix != "layernorm":
-        assert not expected[~mask].any()
-        own = with_mix(ElmoEmbeddingLayer(source, "elmo", INPUT_MODE), mix)
-        check(report_error, f"{name}, the layer's own", own(given), expected)
+    own = ElmoEmbeddingLayer(source, "elmo", INPUT_MODE)
+    for mix, arguments in MIXES.items():
+        expected = outputs[f"{batch}/mix_{mix}"]
+        name = f"allennlp {batch}/mix_{mix}"
+        mixed = to_numpy(ScalarMix(**arguments)(layers))
+        check(report_error, name, mixed[mask], expected[mask])
+        # Here padding is zeros; AllenNLP's layer norm shifts it.
+        assert not mixed[~mask].any()
+        if mix != "layernorm":
+            assert not expected[~mask].any()
+            found = with_mix(own, mix)(given)
+            check(report_error, f"{name}, the layer's own", found, expected)
 
 
 def test_allennlp_carried_state(
@@ -157,6 +159,7 @@ def test_allennlp_carried_state(
             check(report_error, f"allennlp {name}", found[:, :, k], expected)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("model", MODELS)
 def test_ten_stateful_batches(shared: Path, report_error: Report, model: str) -> None:
     """Sentence k of file j is row j of batch k; the top layer, forward and backward."""
@@ -202,30 +205,28 @@ def test_tf_hub_module(shared: Path, report_error: Report, model: str, mix: str)
     with np.load(folder / "tfhub_outputs.npz") as file:
         outputs = dict(file)
     compared = 0
-    for signature, batches in inputs.items():
+    modes = ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default")
+    for signature, output in itertools.product(inputs, modes):
         mode = signature if INPUT_MODE == "tokens" else INPUT_MODE
-        for batch, content in batches.items():
+        layer = ElmoEmbeddingLayer(weights(shared, model), output, mode)
+        if mix == "skewed":
+            with_mix(layer, mix)
+        for batch, content in inputs[signature].items():
             if signature == "sentences":
                 given, lengths = content, [len(squeezed(s).split(" ")) for s in content]
             else:
                 given, lengths = content["tokens"], content["sequence_len"]
             mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
-            for output in ("word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"):
-                layer = ElmoEmbeddingLayer(weights(shared, model), output, mode)
-                if mix == "skewed":
-                    with_mix(layer, mix)
-                found = to_numpy(layer(prepared(given)))
-                expected = outputs[f"{mix}/{signature}/{batch}/{output}"]
-                if output == "default":
-                    # This exporter's default leaves gamma out; ours includes it.
-                    expected = expected * (1.7 if mix == "skewed" else 1.0)
-                else:
-                    assert not found[:, mask.shape[1] :].any()
-                    found, expected = (
-                        x[:, : mask.shape[1]][mask] for x in (found, expected)
-                    )
-                check(report_error, f"{model} tf-hub {mix} {output}", found, expected)
-                compared += 1
+            found = to_numpy(layer(prepared(given)))
+            expected = outputs[f"{mix}/{signature}/{batch}/{output}"]
+            if output == "default":
+                # This exporter's default leaves gamma out; ours includes it.
+                expected = expected * (1.7 if mix == "skewed" else 1.0)
+            else:
+                assert not found[:, mask.shape[1] :].any()
+                found, expected = (x[:, : mask.shape[1]][mask] for x in (found, expected))
+            check(report_error, f"{model} tf-hub {mix} {output}", found, expected)
+            compared += 1
     assert compared == sum(name.startswith(f"{mix}/") for name in outputs)
 
 

@@ -25,6 +25,8 @@ from keras_elmo.training import unpadded
 from tests.any_backend import symbolic
 from tests.tiny_models import LEAST, random_arrays
 
+pytestmark = pytest.mark.compiled
+
 # Small, and with numbers from which a head learns fast.
 SMALL = dataclasses.replace(LEAST, filters=((1, 24),))
 ARRAYS = random_arrays(SMALL, 0)
@@ -118,6 +120,7 @@ class LinearChain(keras.layers.Layer):
         return None
 
 
+@pytest.mark.slow
 def test_conditional_random_field() -> None:
     text, tags = symbolic("sentences"), keras.Input((N_STEPS,), dtype="int32")
     layer = elmo("elmo", output_sequence_length=N_STEPS)

@@ -66,7 +66,11 @@ def texts(n: int, longest: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("mode", "input_mode"), [("default", "sentences"), ("elmo", "character_ids")]
+    ("mode", "input_mode"),
+    [
+        ("default", "sentences"),
+        pytest.param("elmo", "character_ids", marks=pytest.mark.slow),
+    ],
 )
 def test_traced_for_the_first_shape_and_for_all_others(
     traces: list[str], mode: str, input_mode: str

@@ -84,6 +84,7 @@ def test_a_checkpoint_with_its_softmax(run: Run) -> None:
     assert names(Path("again")) == names(Path("plain"))
 
 
+@pytest.mark.usefixtures("unverified")
 def test_to_keras(module: Path, source: str, convert: Run, run: Run) -> None:
     """A module's mix goes with it."""
     code, printed, _ = run("convert", module, "out.keras")

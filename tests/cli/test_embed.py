@@ -25,9 +25,16 @@ from keras_elmo.errors import DiskFullError
 from keras_elmo.vectors import open_embeddings
 from keras_elmo.vectors.store import Store
 from tests.cli.conftest import Run
+from tests.tiny_models import LEAST, saved_model
 from tests.vectors.embedding_jobs import KINDS, Jobs, kill_at_random, peak_memory
 
 TEXT = "the cat sat\na dog\none two three four five\n"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The smallest model: each command compiles a program of its own."""
+    return str(saved_model(tmp_path_factory.mktemp("least"), LEAST))
 
 
 @pytest.fixture

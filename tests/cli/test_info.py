@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoConfig
+from keras_elmo.hub import verification
 from keras_elmo.vectors import open_embeddings
 from keras_elmo.weights.named_models import MODELS, NamedModel
 from tests.cli.conftest import Run
@@ -171,7 +173,9 @@ def test_named_models(
     assert "(downloaded)" not in run("info", "mini")[1]
 
 
-def test_verify(module: Path, tmp_path: Path, run: Run) -> None:
+def test_verify(module: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Once, and shown three times.
+    monkeypatch.setattr(verification, "verify", functools.cache(verification.verify))
     code, printed, error = run("verify", module, "--json")
     assert (code, error) == (0, "")
     found = json.loads(printed)
@@ -189,7 +193,9 @@ def test_verify(module: Path, tmp_path: Path, run: Run) -> None:
     assert run("verify", module, "-q") == (0, "", "")
 
 
-@pytest.mark.parametrize("command", ["verify", "convert"])
+@pytest.mark.parametrize(
+    "command", ["verify", pytest.param("convert", marks=pytest.mark.slow)]
+)
 def test_a_module_that_computes_something_else(
     command: str, tmp_path: Path, folder: Path, run: Run
 ) -> None:

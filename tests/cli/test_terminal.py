@@ -25,7 +25,7 @@ from keras_elmo.weights.named_models import MODELS, NamedModel
 from tests.cli.conftest import Run
 from tests.cli.test_command import ENVIRONMENT, PROGRAM
 from tests.cli.test_train import SETTINGS
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST
 from tests.weights.file_server import serving
 
 Shown = Callable[..., str]
@@ -143,9 +143,10 @@ def test_embedding(source: str, shown: Shown) -> None:
     assert "Embedding: 100%" in text
 
 
+@pytest.mark.slow
 def test_training_and_evaluating(shown: Shown) -> None:
     Path("in.txt").write_text("a cat sat\na dog ran away\n" * 20)
-    content = {"model": TINY.to_options(), "training": SETTINGS}
+    content = {"model": LEAST.to_options(), "training": SETTINGS}
     Path("config.json").write_text(json.dumps(content))
     command = ["train", "in.txt", "--config", "config.json", "--out", "model"]
     *bars, last = frames(shown(120, *command))
@@ -173,7 +174,7 @@ def test_downloading(
 @pytest.mark.slow
 def test_the_cursor_comes_back(source: str, folder: Path) -> None:
     """In a terminal of its own, whose width nobody but the system says."""
-    Path("in.txt").write_text("a b\n" * 2_000_000)
+    Path("in.txt").write_text("a b\n" * 500_000)
     master, slave = open_terminal(100)
     hidden = ("COLUMNS", "NO_COLOR", "CI")
     environment = {k: v for k, v in ENVIRONMENT.items() if k not in hidden}
@@ -188,7 +189,7 @@ def test_the_cursor_comes_back(source: str, folder: Path) -> None:
         found = pool.submit(read_all, master)
         while not Path("o.npy.json").exists():
             time.sleep(0.1)
-        time.sleep(5)
+        time.sleep(2)
         process.send_signal(signal.SIGINT)
         text = found.result()
     assert process.wait() == 130

@@ -64,6 +64,7 @@ def test_the_layer_is_the_module(tmp_path: Path, style: Style) -> None:
             np.testing.assert_allclose(layers[:, :, k], output, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_variables_by_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As TensorFlow 1 has them by default; TensorFlow 2 leaves them in the graph."""
     variable = v1.Variable

@@ -253,6 +253,7 @@ def test_the_module_of_the_oracle(
 # ----------------------------------------------------------------------- files and errors
 
 
+@pytest.mark.slow
 def test_mixed_precision_and_what_the_layer_does_not_hold(tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(LEAST, "lstm_outputs1", dtype="mixed_float16")
     export_saved_model(layer, tmp_path / "out")
@@ -287,6 +288,7 @@ def test_its_weights_are_stored_once(tmp_path: Path) -> None:
     assert n_bytes < data.stat().st_size < 1.05 * n_bytes
 
 
+@pytest.mark.slow
 def test_character_ids_in_mixed_precision(tmp_path: Path) -> None:
     """The layer takes integers; its signatures take strings all the same."""
     layer = ElmoEmbeddingLayer(LEAST, "elmo", "character_ids", dtype="mixed_float16")

@@ -75,7 +75,7 @@ def test_the_graph_splits_reviews_and_tweets_as_python_does(shared: Path) -> Non
         tweets = path.read_bytes().split(b"\n\n")
         texts += [re.sub(rb"\t.*", b"", tweet) for tweet in tweets]  # words, without tags
     texts.sort(key=len)  # batches are padded
-    for split, chosen in (("words", texts), ("character", texts[::50])):
+    for split, chosen in (("words", texts[::4]), ("character", texts[::50])):
         for start in range(0, len(chosen), 500):
             some = chosen[start : start + 500]
             assert of_graph(some, split) == [of_python(text, split) for text in some]

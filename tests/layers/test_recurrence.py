@@ -233,10 +233,15 @@ def gradients(run: Callable[..., Any], lstms: BidirectionalLM, *how: bool) -> An
 @pytest.mark.parametrize("rows_at_once", [4], indirect=True)
 @pytest.mark.usefixtures("rows_at_once")
 @pytest.mark.parametrize(
-    ("dtype", "error"),
-    [pytest.param("float32", 5e-7, marks=pytest.mark.slow), ("float64", 1e-10)],
+    ("units", "dtype", "error"),  # without a projection, and with one
+    [
+        (5, "float64", 1e-10),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((4, "float64", 1e-10), (4, "float32", 5e-7), (5, "float32", 5e-7))
+        ),
+    ],
 )
-@pytest.mark.parametrize("units", [4, 5], ids=["no projection", "projection"])
 def test_packed_gradients_are_tensorflows(units: int, dtype: str, error: float) -> None:
     """Also of one step, of empty sentences, of no sentence; as shares of the largest."""
     wide = keras.initializers.RandomNormal(stddev=0.7, seed=1)
@@ -305,6 +310,7 @@ def test_models_of_one_shape_share_a_trace() -> None:
     assert (shared.misses, shared.hits) == (1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_gradients_of_gradients_are_refused() -> None:
     import tensorflow as tf

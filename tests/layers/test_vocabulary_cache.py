@@ -93,6 +93,7 @@ def test_a_traced_model_follows_the_cache(layer: ElmoEmbeddingLayer) -> None:
     np.testing.assert_allclose(model.predict(TEXTS, verbose=0), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_is_replaced_while_others_call(word_layer: ElmoEmbeddingLayer) -> None:
     """No call sees half of a vocabulary, or words of one and vectors of another."""
     word_layer.cache_vocabulary([])

@@ -36,7 +36,7 @@ def trained(model: keras.Model, dataset: tf.data.Dataset) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("level", ["texts", "tokens"])
+@pytest.mark.parametrize("level", ["texts", pytest.param("tokens", marks=pytest.mark.slow)])
 def test_a_head_trains_as_through_the_layer(level: str, tmp_path: Path) -> None:
     text = keras.Input((), dtype="string")
     order = {"batch_size": 4, "shuffle": True, "seed": 3}

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST, saved_model
 from tests.vectors.small_jobs import SENTENCES
+
+
+@pytest.fixture(scope="package")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The smallest model: each job traces its own graph."""
+    return str(saved_model(tmp_path_factory.mktemp("least"), LEAST))
 
 
 @pytest.fixture(scope="package")
@@ -18,7 +24,7 @@ def layer(source: str) -> ElmoEmbeddingLayer:
 
 @pytest.fixture(scope="package")
 def pooled(layer: ElmoEmbeddingLayer) -> ElmoEmbeddingLayer:
-    result = ElmoEmbeddingLayer(TINY, "pooled_layers")
+    result = ElmoEmbeddingLayer(LEAST, "pooled_layers")
     result.set_weights(layer.get_weights())
     return result
 

@@ -78,7 +78,7 @@ def test_pooled(source: str, pooled: ElmoEmbeddingLayer) -> None:
     rows = embedded(source, TEXTS, layers="average", pooled=True, dtype="float16")
     found = np.stack(arrays(rows))
     assert found.dtype == np.float16
-    layers = np.asarray(pooled(TEXTS))  # (n, 3, D)
+    layers = np.asarray(pooled(TEXTS))  # (n, 2, D)
     np.testing.assert_allclose(found, layers.mean(axis=1), rtol=1e-3, atol=1e-3)
     raw, spaced = ["It isn't bad...", "a (b)"], ["It isn't bad ...", "a ( b )"]
     found = arrays(embedded(source, raw, pooled=True, split="words"))

@@ -33,7 +33,7 @@ def test_no_room_on_the_disk(
     layer: ElmoEmbeddingLayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    n_bytes = sum(LENGTHS) * 3 * 16 * 4
+    n_bytes = sum(LENGTHS) * 2 * 16 * 4
     for name, needed in (
         ("out.hdf5", 2 * n_bytes + 350 * len(SENTENCES)),
         ("out.npy", n_bytes),

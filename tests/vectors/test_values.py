@@ -60,7 +60,7 @@ def test_texts_with_ids(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
         compute_features(layer, tmp_path / "a.conllu", tmp_path / "a.h5", **QUIET)
     numbered = {"sentence_keys": False, **QUIET}
     found = compute_features(layer, tmp_path / "a.conllu", tmp_path / "a.h5", **numbered)
-    assert found["s2"].shape == (1, 3, 16)
+    assert found["s2"].shape == (1, 2, 16)
     with h5py.File(tmp_path / "a.h5", "r") as file:
         assert sorted(file) == ["0", "1", "sentence_to_index"]
     path = tmp_path / "b.fasta"
@@ -134,8 +134,8 @@ def test_what_is_kept(
     corpus: Path,
     tmp_path: Path,
 ) -> None:
-    values = np.asarray(layer(SENTENCES))  # (n, time, 3, D)
-    reduced = {"all": values, "top": values[:, :, 2], "average": values.mean(axis=2)}
+    values = np.asarray(layer(SENTENCES))  # (n, time, 2, D)
+    reduced = {"all": values, "top": values[:, :, -1], "average": values.mean(axis=2)}
     expected = [rows[:n] for rows, n in zip(reduced[layers], LENGTHS, strict=True)]
     if is_pooled:
         expected = [x.mean(axis=0) if len(x) else np.zeros(x.shape[1:]) for x in expected]
@@ -282,7 +282,7 @@ def test_a_layer_with_max_tokens(tmp_path: Path) -> None:
 def test_texts_without_tokens(
     suffix: str, layer: ElmoEmbeddingLayer, pooled: ElmoEmbeddingLayer, tmp_path: Path
 ) -> None:
-    for source, shape in ((layer, (0, 3, 16)), (pooled, (3, 16))):
+    for source, shape in ((layer, (0, 2, 16)), (pooled, (2, 16))):
         path = tmp_path / f"{source.output_mode}{suffix}"
         for array in compute_features(source, ["", " "], path, **QUIET):
             np.testing.assert_array_equal(array, np.zeros(shape, np.float32), strict=True)
