@@ -95,7 +95,7 @@ def key(policy: str, backend: str, formulation: str, rows: int, mode: str) -> st
 
 
 def report(results: dict[str, Any], name: str, note: str = "") -> None:
-    """Prints a result, beside the plain formulation's if it is known."""
+    """Prints a result, compared with the plain formulation's if it is known."""
     result = results[name]
     if "error" in result:
         print(f"{name:48} {result['error']}", flush=True)

@@ -21,7 +21,7 @@ def measurements(
 
     A job has the model's ``options``, its ``formulation`` ("keras-elmo" or "plain"), the
     dtype ``policy``, ``batches`` of texts, and the number of ``repeats``, which end after
-    so many ``seconds``.
+    that many ``seconds``.
 
     Raises:
         RuntimeError: The process failed, or did not end within ``limit`` seconds.
@@ -42,7 +42,7 @@ def measurements(
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            with suppress(BrokenPipeError):  # its end is told below
+            with suppress(BrokenPipeError):  # the error below reports it
                 process.stdin.write(json.dumps(job))
                 process.stdin.close()
             yield from map(json.loads, process.stdout)
@@ -58,7 +58,7 @@ def measurements(
 def main() -> None:
     job = json.load(sys.stdin)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no reply
+    os.dup2(2, 1)  # what libraries print is not a reply
     for reply in measured(job):
         print(json.dumps(reply), file=replies, flush=True)
 
@@ -89,7 +89,7 @@ def measured(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
             reply = {"rows": len(texts), "mode": mode, "device": device}
             try:
                 yield reply | {"seconds": timed(run, job["repeats"], job["seconds"])}
-            except Exception as error:  # such as too little memory for so many rows
+            except Exception as error:  # such as too little memory for that many rows
                 yield reply | {"error": f"{type(error).__name__}: {error}"[:200]}
 
 

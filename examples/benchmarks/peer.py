@@ -27,7 +27,7 @@ Run = Callable[[list[str], bool], Any]
 
 def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no reply
+    os.dup2(2, 1)  # what libraries print is not a reply
     peers = {"allennlp": allennlp, "simple_elmo": simple_elmo}
     name = next(name for name in peers if importlib.util.find_spec(name))
     run = peers[name](sys.argv[1])

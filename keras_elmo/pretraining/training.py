@@ -171,6 +171,9 @@ def save_language_model(
         vocabulary: The words that it predicts.
         directory: The directory to write; created if it does not exist.
         dtype: The stored dtype; float16 takes half the space.
+
+    Raises:
+        ValueError: The model reads words, and they are not those of the vocabulary.
     """
     folder = Path(directory)
     known = model.config.lexicon
