@@ -198,7 +198,7 @@ def test_wrong_arguments(
 
 def test_trained_mix_of_a_layer(ray: Any, source: str) -> None:
     layer = ElmoEmbeddingLayer(source, "elmo")
-    layer.scalar_mix.layer_weights.assign([0.3, -0.2, 0.5])
+    layer.scalar_mix.layer_weights.assign([0.3, -0.2])
     layer.scalar_mix.gamma.assign(1.3)
     reference = ray_data._for_workers(layer, Options("mix"), ray)
     (row,) = embedded(reference, ["a b c"], layers="mix")
