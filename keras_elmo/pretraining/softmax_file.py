@@ -55,9 +55,9 @@ def load_softmax(
     """Reads the softmax from a model's directory, or next to its file.
 
     It is ``softmax.npz`` with ``vocabulary.txt``; or, as in AllenNLP and bilm-tf,
-    ``softmax/W`` and ``softmax/b`` in HDF5 or a checkpoint, with the only ``*vocab*.txt``
-    or ``.txt.gz``. ``vocabulary`` names another file of its words. ``is_trainable`` says
-    whether a model without a softmax could get one by training.
+    ``softmax/W`` and ``softmax/b`` in HDF5 or a checkpoint, with the only vocabulary that
+    ``word_lists`` finds. ``vocabulary`` names another file of its words. ``is_trainable``
+    says whether a model without a softmax could get one by training.
     """
     softmax, words = _files(path)
     if softmax is None:

@@ -148,6 +148,31 @@ def test_a_swallowed_signal_is_raised_again(
     assert run("info", "x") == (130, "", "keras-elmo: stopped by SIGINT.\n")
 
 
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    code = """
+import sys, time, types
+sys.modules["tensorflow"] = types.ModuleType("tensorflow")
+sources = sys.modules["keras_elmo.hub.sources"] = types.ModuleType("sources")
+def slow(*arguments, **options):
+    try:
+        print("started", flush=True)
+        time.sleep(60)
+    finally:
+        print("closing", flush=True)
+        time.sleep(60)
+sources.load_source = slow
+from keras_elmo.cli.main import main
+main(["info", "x"])
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in ("started\n", "closing\n"):
+            assert process.stdout.readline() == line
+            process.send_signal(signal.SIGTERM)
+        assert process.wait() == -signal.SIGTERM
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):

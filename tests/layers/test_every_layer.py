@@ -112,7 +112,7 @@ def test_alignment_keeps_the_mask_and_trains_nothing() -> None:
     masked = keras.layers.Masking()(VECTORS * (np.arange(6) < 4)[:, None])
     layer = Alignment(np.eye(4)[::-1])
     aligned = layer(masked)
-    mask = ops.convert_to_numpy(keras.src.backend.get_keras_mask(aligned))
+    mask = ops.convert_to_numpy(aligned._keras_mask)
     assert mask.tolist() == [[True] * 4 + [False] * 2] * 2
     assert not ops.convert_to_numpy(aligned)[~mask].any()
     assert layer.trainable_weights == []
