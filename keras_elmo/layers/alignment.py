@@ -41,7 +41,8 @@ class Alignment(keras.Layer):
         Masked positions stay zeros.
 
     Raises:
-        ValueError: The matrices do not have two or three axes, or do not fit the inputs.
+        ValueError: The matrices are not numbers, do not have two or three axes, or do not
+            fit the inputs.
 
     Example:
         >>> import numpy as np
@@ -56,7 +57,14 @@ class Alignment(keras.Layer):
 
     def __init__(self, matrix: ArrayLike, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._start = np.asarray(matrix, np.float32)
+        try:
+            self._start = np.asarray(matrix, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "matrix: expected numbers (outputs, inputs), or one such matrix for each "
+                f"layer; got {' '.join(repr(matrix).split()):.100}. keras_elmo.weights.torch_file.read_tensor "
+                "reads files."
+            ) from error
         if self._start.ndim not in (2, 3):
             raise ValueError(
                 "matrix: expected (outputs, inputs), or (n_layers, outputs, inputs); got "

@@ -92,13 +92,15 @@ def read_tensor(path: PathLike) -> Floats:
         The array, in the file's dtype.
 
     Raises:
-        SourceError: The file holds something else, or is damaged.
+        SourceError: The file does not exist, holds something else, or is damaged.
 
     Example:
         >>> from keras_elmo.layers import Alignment
         >>> from keras_elmo.weights.torch_file import read_tensor
         >>> align = Alignment(read_tensor("fr_best_mapping.pth"))  # doctest: +SKIP
     """
+    if not Path(path).is_file():
+        raise SourceError(f"path: there is no file {str(path)!r}.")
     (tensor,) = _read(Path(path), str(path), lambda state: {"": state}).values()
     return tensor
 

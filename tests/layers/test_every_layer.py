@@ -122,6 +122,9 @@ def test_alignment_keeps_the_mask_and_trains_nothing() -> None:
 def test_alignment_that_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"matrix: expected .* got the shape \(4,\)"):
         Alignment(np.ones(4))
+    for matrix in ("fr.pth", [np.eye(2), np.eye(3)]):
+        with pytest.raises(ValueError, match=r"matrix: expected numbers .*reads files"):
+            Alignment(matrix)
     for matrix, end in ((MATRICES[0], r"\(5,\)"), (MATRICES, r"\(3, 5\)")):
         with pytest.raises(ValueError, match=rf"ends in {end}; got \(2, 6, 4\)"):
             Alignment(matrix)(VECTORS)

@@ -88,6 +88,8 @@ def test_reads_one_tensor_or_array(tmp_path: Path, code: str) -> None:
     path.write_bytes(GOOD)
     with pytest.raises(SourceError, match=r"fr_best.*: it is not a single tensor"):
         read_tensor(path)
+    with pytest.raises(SourceError, match="path: there is no file"):
+        read_tensor(tmp_path / "no.pth")
 
 
 @pytest.mark.parametrize("is_zip", [False, True])
