@@ -62,8 +62,8 @@ class Alignment(keras.Layer):
         except (TypeError, ValueError) as error:
             raise ValueError(
                 "matrix: expected numbers (outputs, inputs), or one such matrix for each "
-                f"layer; got {' '.join(repr(matrix).split()):.100}. keras_elmo.weights.torch_file.read_tensor "
-                "reads files."
+                f"layer; got {' '.join(repr(matrix).split()):.100}. "
+                "keras_elmo.weights.torch_file.read_tensor reads files."
             ) from error
         if self._start.ndim not in (2, 3):
             raise ValueError(
