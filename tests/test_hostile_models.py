@@ -88,7 +88,7 @@ def test_settings_that_are_none(
         ("keras.layers", "TorchModuleWrapper", {"module": "AAAA"}),
         ("keras.layers", "StringLookup", {"vocabulary": "{}"}),
         ("keras.utils", "get_file", {"fname": "{}", "origin": "http://127.0.0.1:9/x"}),
-        ("keras_elmo.weights.download", "forget", {}),
+        ("keras_elmo.weights.cache", "forget", {}),
         ("keras_elmo.hub.module", "HubModule", {"output_dim": 16}),
         ("keras.layers", "Dense", {"units": 10**10}),  # no memory for that
     ],

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(language: str | None, as_json: bool) -> None:
     from rich.filesize import decimal
 
-    from keras_elmo.weights.download import cache_directory, is_cached
+    from keras_elmo.weights.cache import cache_directory, is_cached
     from keras_elmo.weights.named_models import list_models
 
     models = [

@@ -26,7 +26,7 @@ from keras_elmo.layers.arrays import create_from_arrays
 from keras_elmo.text.characters import batch_to_character_ids
 from keras_elmo.types import Arrays, PathLike
 from keras_elmo.weights.atomic import replacing
-from keras_elmo.weights.download import cache_directory
+from keras_elmo.weights.cache import cache_directory
 from keras_elmo.weights.locate import read_located
 from keras_elmo.weights.sources import Model
 

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
-import os
 import posixpath
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 import h5py
 import pooch
@@ -25,13 +21,17 @@ from keras_elmo.errors import SourceError
 from keras_elmo.progress import Bar, progress_bar
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.weights.archive import MOST_BYTES
+from keras_elmo.weights.cache import (
+    CACHE_VARIABLE,
+    cache_folder,
+    file_name,
+    is_whole,
+    split_url,
+)
 from keras_elmo.weights.named_models import NamedModel
 from keras_elmo.weights.names import WEIGHTS_NAME, matching_options_name
 from keras_elmo.weights.tar_archive import check_gzip
 from keras_elmo.weights.zip_archive import check_zip
-
-CACHE_VARIABLE = "KERAS_ELMO_CACHE"
-"""The environment variable with the cache directory."""
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
 TAR_SUFFIXES = (".tar.gz", ".tgz")
@@ -51,28 +51,6 @@ _CHECKS: dict[tuple[str, ...], Callable[[Path], object]] = {
 }
 
 
-def cache_directory() -> Path:
-    """``$KERAS_ELMO_CACHE``, or a directory in the user's cache directory."""
-    path = Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("keras-elmo"))
-    return path.expanduser()
-
-
-def cache_folder(address: str) -> Path:
-    """The folder of a URL or handle in the cache; raises SourceError if it is a link."""
-    folder = cache_directory() / hashlib.sha256(address.encode()).hexdigest()[:16]
-    if folder.is_symlink():
-        raise SourceError(f"source {address!r}: {str(folder)!r} is a link. Delete it.")
-    return folder
-
-
-def forget(address: str) -> bool:
-    """Removes what was downloaded from an address; returns whether anything was."""
-    folder = cache_folder(address)
-    is_there = folder.is_dir()
-    shutil.rmtree(folder, ignore_errors=True)
-    return is_there and not folder.exists()
-
-
 def download_source(url: str) -> Path:
     """Downloads an archive, or an HDF5 file with the options next to it, unless cached."""
     parts = split_url(url)
@@ -87,7 +65,7 @@ def download_named_model(model: NamedModel) -> Path:
     """The path of a released model's HDF5 file, with its options next to it."""
     if model.embedded_path is not None:
         path = model.embedded_path / WEIGHTS_NAME
-        if not _is_whole(path, model.size, model.sha256):
+        if not is_whole(path, model.size, model.sha256):
             raise SourceError(
                 f"source {model.name!r}: {str(path)!r} is not the file that comes with the "
                 "package. Install keras-elmo again."
@@ -98,20 +76,11 @@ def download_named_model(model: NamedModel) -> Path:
     return _download_pair(model.weights_url, model.options_url, model.sha256, model.size)
 
 
-def is_cached(model: NamedModel) -> bool:
-    """Whether :func:`download_named_model` would need no network for a model."""
-    if model.weights_url is None:
-        return True
-    folder, name = cache_folder(model.weights_url), _file_name(model.weights_url)
-    options = folder / matching_options_name(name)
-    return _is_whole(folder / name, model.size) and _is_whole(options, None)
-
-
 def _download_pair(
     url: str, options_url: str, sha256: str | None = None, size: int | None = None
 ) -> Path:
     # The small file first: if it is missing, the large one is not downloaded.
-    download(options_url, name=matching_options_name(_file_name(url)), address=url)
+    download(options_url, name=matching_options_name(file_name(url)), address=url)
     return download(url, sha256=sha256, size=size)
 
 
@@ -128,52 +97,25 @@ def download(
     Without ``sha256``, the suffix of ``name`` determines how the file is checked.
     """
     split_url(url)
-    name = name or _file_name(url)
+    name = name or file_name(url)
     folder = cache_folder(address or url)
     path = folder / name
     files = pooch.Pooch(
         folder, "", registry={name: sha256}, urls={name: url}, retry_if_failed=_RETRIES
     )
     try:
-        if _is_whole(path, size, sha256):
+        if is_whole(path, size, sha256):
             return path
         path.unlink(missing_ok=True)  # without a SHA-256 pooch would keep it
         return Path(files.fetch(name, downloader=_downloader(name, sha256, size)))
     # pooch reports a wrong SHA-256 as a ValueError; RequestException is an OSError.
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError):
-            if _is_whole(path, size, sha256):  # another process downloaded it
+            if is_whole(path, size, sha256):  # another process downloaded it
                 return path
         raise SourceError(
             f"Cannot download {url!r} into {str(folder)!r} ({error}). {_advice(error)}"
         ) from error
-
-
-def split_url(url: str) -> SplitResult:
-    """The parts of an http(s) URL; raises a SourceError for anything else."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname:
-            return parts
-    except ValueError:  # for example, brackets that do not close
-        pass
-    raise SourceError(f"source {url!r}: expected an http(s) URL, with a host.")
-
-
-def _file_name(url: str) -> str:
-    name = posixpath.basename(split_url(url).path)
-    if name in ("", ".", ".."):
-        raise SourceError(f"source {url!r}: the URL does not end in the name of a file.")
-    return name
-
-
-def _is_whole(path: Path, size: int | None, sha256: str | None = None) -> bool:
-    """Whether a cached file is complete."""
-    found = path.stat().st_size if path.is_file() else 0
-    if found == 0 or found != (size or found):
-        return False
-    # HDF5 has no checksum of its own: a change on the disk would go unnoticed.
-    return sha256 is None or pooch.file_hash(str(path)) == sha256.lower()
 
 
 def _downloader(

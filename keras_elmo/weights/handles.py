@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from keras_elmo.errors import SourceError
-from keras_elmo.weights.download import download, split_url
+from keras_elmo.weights.cache import split_url
+from keras_elmo.weights.download import download
 
 _KAGGLE = "kaggle://"
 _KAGGLE_HOSTS = ("kaggle.com", "www.kaggle.com")

@@ -12,14 +12,13 @@ from typing import TypeVar
 from keras_elmo.errors import DamagedSourceError, SourceError
 from keras_elmo.types import PathLike
 from keras_elmo.weights.archive import LARGEST_DEPTH, most_unpacked_bytes
+from keras_elmo.weights.cache import cache_directory, forget
 from keras_elmo.weights.download import (
     SOURCE_SUFFIXES,
     TAR_SUFFIXES,
-    cache_directory,
     download,
     download_named_model,
     download_source,
-    forget,
 )
 from keras_elmo.weights.handles import resolve_handle
 from keras_elmo.weights.named_models import MODELS, address_of, near_names

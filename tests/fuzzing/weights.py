@@ -19,7 +19,7 @@ from keras_elmo import ElmoConfig, SourceError
 from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.hub.sources import load_path, load_source
 from keras_elmo.hub.tf_hub import read_tf_hub
-from keras_elmo.weights import download
+from keras_elmo.weights.cache import cache_folder
 from keras_elmo.weights.named_models import MODELS
 from keras_elmo.weights.sources import save_model
 from keras_elmo.weights.tar_archive import unpack_tar
@@ -284,7 +284,7 @@ class Registry(_Model):
         ):
             if self.is_cached:
                 for url in (self.model.weights_url, self.model.options_url):
-                    place = download.cache_folder(str(self.model.weights_url))
+                    place = cache_folder(str(self.model.weights_url))
                     place.mkdir(parents=True, exist_ok=True)
                     shutil.copy(folder / Path(str(url)).name, place)
             try:

@@ -25,13 +25,8 @@ from keras_elmo import ElmoConfig, SourceError
 from keras_elmo.hub.sources import load_source
 from keras_elmo.weights import download as download_module
 from keras_elmo.weights import named_models
-from keras_elmo.weights.download import (
-    cache_directory,
-    download,
-    download_named_model,
-    forget,
-    is_cached,
-)
+from keras_elmo.weights.cache import cache_directory, forget, is_cached
+from keras_elmo.weights.download import download, download_named_model
 from keras_elmo.weights.named_models import MODELS, NamedModel, address_of, list_models
 from tests.fuzzing.mutations import mutated
 from tests.weights.checks import assert_loads, changed, files_in
