@@ -56,16 +56,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def less_to_trace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorFlow's traces are what most of the time goes into: tests do without some.
 
-    Bare calls are compiled only in tests marked ``compiled``. An optimizer that makes its
-    variables in the first step has this step traced twice: they are made before.
+    Bare calls are compiled only in tests marked ``compiled``. Graphs are optimized before
+    they run in these, in slow tests and where numbers of others are compared with. An
+    optimizer that makes its variables in the first step has this step traced twice: they
+    are made before.
     """
     import keras
 
     if keras.backend.backend() != "tensorflow":
         return
-    if not request.node.get_closest_marker("compiled"):
+    import tensorflow as tf
+
+    marks = {mark.name for mark in request.node.iter_markers()}
+    if "compiled" not in marks:
         name = "keras_elmo.backends.runs_operation_by_operation"
         monkeypatch.setattr(name, lambda: False)
+    as_users = (
+        not marks.isdisjoint({"compiled", "slow"}) or "shared" in request.fixturenames
+    )
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not as_users})
     make = keras.Model.make_train_function
 
     def build_and_make(model: keras.Model, force: bool = False) -> Any:
