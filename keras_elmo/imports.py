@@ -33,6 +33,7 @@ CLASSES = {
     "TokenEncoder": "layers",
     "TokenMask": "layers",
     "VocabularyCache": "layers.vocabulary_cache",
+    "WarmupStableDecay": "pretraining.warmup_stable_decay",
 }
 """The registered classes, and their modules in ``keras_elmo``."""
 

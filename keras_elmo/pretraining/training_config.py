@@ -9,6 +9,7 @@ from typing import Any, Self, get_args
 
 import keras
 
+from keras_elmo.pretraining.warmup_stable_decay import WarmupStableDecay
 from keras_elmo.pretraining.windows import SentenceState
 from keras_elmo.types import check_integer, check_one_of
 
@@ -16,7 +17,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 _SMALLEST = {
     **dict.fromkeys(("n_steps", "batch_size", "window_steps", "log_steps"), 1),
-    **dict.fromkeys(("vocabulary_size", "n_samples"), 1),
+    **dict.fromkeys(("vocabulary_size", "n_samples", "decay_steps"), 1),
     **dict.fromkeys(("warmup_steps", "seed"), 0),
 }
 
@@ -26,7 +27,7 @@ class TrainingConfig:
     """The settings of a training run, which is repeatable with the same settings.
 
     The learning rate rises from 0 over ``warmup_steps``, then falls along a half cosine to
-    0 at the end.
+    0 at the end, or stays and falls in the last ``decay_steps`` alone.
 
     Attributes:
         n_steps: The number of windows to train on.
@@ -43,6 +44,8 @@ class TrainingConfig:
         optimizer: The name of a Keras optimizer.
         learning_rate: The highest learning rate.
         warmup_steps: The number of steps after which it is reached.
+        decay_steps: The number of steps at the end in which it falls to 0 along a line, or
+            ``None`` for the half cosine.
         clip_norm: The bound of the gradient's norm, or ``None``.
         precision: The dtype policy: ``"float32"``, ``"mixed_bfloat16"`` or
             ``"mixed_float16"``.
@@ -64,6 +67,7 @@ class TrainingConfig:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     warmup_steps: int = 200
+    decay_steps: int | None = None
     clip_norm: float | None = 1.0
     precision: str = "float32"
     log_steps: int = 100
@@ -72,17 +76,19 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name, smallest in _SMALLEST.items():
             value = getattr(self, name)
-            if name != "n_samples" or value is not None:
+            if name not in ("n_samples", "decay_steps") or value is not None:
                 # JSON has no NumPy integers.
                 object.__setattr__(self, name, check_integer(name, value, smallest))
         check_one_of("sentence_state", self.sentence_state, get_args(SentenceState))
         check_one_of("precision", self.precision, PRECISIONS)
         n, clip = self.n_steps, self.clip_norm
+        most = n - self.warmup_steps
         for name, is_right, expected in (
             ("dropout", 0 <= self.dropout < 1, "from 0 to less than 1"),
             ("learning_rate", self.learning_rate > 0, "more than 0"),
             ("clip_norm", clip is None or clip > 0, "more than 0 or None"),
             ("warmup_steps", self.warmup_steps < n, f"less than n_steps = {n}"),
+            ("decay_steps", (self.decay_steps or 0) <= most, f"at most {most}, or None"),
             ("log_steps", n % self.log_steps == 0, f"a divisor of n_steps = {n}"),
             ("seed", self.seed < 2**31, "from 0 to 2**31 - 1"),
         ):
@@ -113,12 +119,18 @@ class TrainingConfig:
         Raises:
             ValueError: Keras has no such optimizer.
         """
-        schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if self.warmup_steps else self.learning_rate,
-            decay_steps=self.n_steps - self.warmup_steps,
-            warmup_target=self.learning_rate if self.warmup_steps else None,
-            warmup_steps=self.warmup_steps,
-        )
+        schedule = self._schedule()
         optimizer = keras.optimizers.get(self.optimizer)
         changes = {"learning_rate": schedule, "global_clipnorm": self.clip_norm}
         return type(optimizer)(**{**optimizer.get_config(), **changes})
+
+    def _schedule(self) -> keras.optimizers.schedules.LearningRateSchedule:
+        rate, n_warm = self.learning_rate, self.warmup_steps
+        if self.decay_steps is not None:
+            return WarmupStableDecay(rate, n_warm, self.n_steps, self.decay_steps)
+        return keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if n_warm else rate,
+            decay_steps=self.n_steps - n_warm,
+            warmup_target=rate if n_warm else None,
+            warmup_steps=n_warm,
+        )

@@ -25,6 +25,8 @@ from keras_elmo.pretraining import TrainingConfig
         ({"learning_rate": 0.0}, "learning_rate must be more than 0; got 0.0"),
         ({"clip_norm": -1.0}, "clip_norm must be more than 0 or None; got -1.0"),
         ({"warmup_steps": 10_000}, "warmup_steps must be less than n_steps = 10000"),
+        ({"decay_steps": 0}, "decay_steps must be an integer from 1"),
+        ({"decay_steps": 9801}, "decay_steps must be at most 9800, or None; got 9801"),
         ({"log_steps": 300}, "log_steps must be a divisor of n_steps = 10000; got 300"),
         ({"seed": -1}, "seed must be an integer from 0"),
         ({"seed": 2**31}, r"seed must be from 0 to 2\*\*31 - 1"),
@@ -49,18 +51,26 @@ def test_round_trip() -> None:
 
 
 @pytest.mark.parametrize(
-    ("warmup_steps", "clip_norm", "steps", "expected"),
+    ("warmup_steps", "decay_steps", "clip_norm", "steps", "expected"),
     [
         # Half way down the half cosine stands half the rate.
-        (20, 1.0, (0, 10, 20, 60, 100), [0, 0.25, 0.5, 0.25, 0]),
-        (0, None, (0, 50, 100), [0.5, 0.25, 0]),
+        (20, None, 1.0, (0, 10, 20, 60, 100), [0, 0.25, 0.5, 0.25, 0]),
+        (0, None, None, (0, 50, 100), [0.5, 0.25, 0]),
+        (20, 40, 1.0, (0, 10, 20, 60, 70, 100, 101), [0, 0.25, 0.5, 0.5, 0.375, 0, 0]),
+        (0, 100, None, (0, 50, 100), [0.5, 0.25, 0]),
+        (50, 50, None, (0, 25, 50, 75), [0, 0.25, 0.5, 0.25]),
     ],
 )
 def test_optimizer(
-    warmup_steps: int, clip_norm: float | None, steps: Any, expected: list[float]
+    warmup_steps: int,
+    decay_steps: int | None,
+    clip_norm: float | None,
+    steps: Any,
+    expected: list[float],
 ) -> None:
     settings = {"n_steps": 100, "learning_rate": 0.5, "optimizer": "adagrad"}
     settings |= {"warmup_steps": warmup_steps, "clip_norm": clip_norm}
+    settings |= {"decay_steps": decay_steps}
     optimizer = TrainingConfig(**settings).make_optimizer()
     assert isinstance(optimizer, keras.optimizers.Adagrad)
     assert optimizer.global_clipnorm == clip_norm
