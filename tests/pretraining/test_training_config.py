@@ -25,7 +25,7 @@ from keras_elmo.pretraining import TrainingConfig
         ({"learning_rate": 0.0}, "learning_rate must be more than 0; got 0.0"),
         ({"clip_norm": -1.0}, "clip_norm must be more than 0 or None; got -1.0"),
         ({"warmup_steps": 10_000}, "warmup_steps must be less than n_steps = 10000"),
-        ({"decay_steps": 0}, "decay_steps must be an integer from 1"),
+        ({"decay_steps": 0}, "decay_steps must be a positive integer; got 0"),
         ({"decay_steps": 9801}, "decay_steps must be at most 9800, or None; got 9801"),
         ({"log_steps": 300}, "log_steps must be a divisor of n_steps = 10000; got 300"),
         ({"seed": -1}, "seed must be an integer from 0"),
