@@ -57,9 +57,8 @@ def less_to_trace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """TensorFlow's traces are what most of the time goes into: tests do without some.
 
     Bare calls are compiled only in tests marked ``compiled``. Graphs are optimized before
-    they run in these, in slow tests and where numbers of others are compared with. An
-    optimizer that makes its variables in the first step has this step traced twice: they
-    are made before.
+    they run in these, in slow tests and in those that use ``shared``. An optimizer that
+    makes its variables in the first step has this step traced twice: they are made before.
     """
     import keras
 

@@ -56,8 +56,8 @@ def load_softmax(
 
     It is ``softmax.npz`` with ``vocabulary.txt``; or, as in AllenNLP and bilm-tf,
     ``softmax/W`` and ``softmax/b`` in HDF5 or a checkpoint, with the only vocabulary that
-    ``word_lists`` finds. ``vocabulary`` names another file of its words. ``is_trainable``
-    says whether a model without a softmax could get one by training.
+    ``word_lists`` finds. ``vocabulary`` names another file of its words. ``is_trainable``:
+    whether a model without a softmax could get one by training.
     """
     softmax, words = _files(path)
     if softmax is None:
