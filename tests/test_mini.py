@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from pathlib import Path
 
@@ -28,6 +29,9 @@ def test_files() -> None:
     content = (folder / "weights.hdf5").read_bytes()
     assert len(content) == MINI.size
     assert hashlib.sha256(content).hexdigest() == MINI.sha256
+    options = json.loads((folder / "options.json").read_text(encoding="utf-8"))
+    assert (options["name"], options["version"]) == ("mini", MINI.version)
+    assert options["tokenizer"] == "keras_elmo.tokenize 0.1"
     assert list_models()[0] is MINI
     assert [m.name for m in list_models() if m.embedded_path is not None] == ["mini"]
 
@@ -56,8 +60,8 @@ def test_perplexity(tmp_path: Path) -> None:
         mean, forward, backward = evaluate("mini", [path])
         assert mean == pytest.approx(math.sqrt(forward * backward), rel=1e-5)
         means.append(mean)
-    assert means[0] < 200
-    assert means[1] > 10 * means[0]
+    assert means[0] < 110  # 88
+    assert means[1] > 25 * means[0]  # 50
 
 
 def test_context_counts() -> None:
@@ -87,6 +91,6 @@ def test_sentiment_of_the_embedded_reviews() -> None:
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-6
     x, test_x = (x - mean) / scale, (test_x - mean) / scale
     targets = 2 * labels - 1
-    dual = np.linalg.solve(x @ x.T + 1000 * np.eye(len(x)), targets)
+    dual = np.linalg.solve(x @ x.T + 3000 * np.eye(len(x)), targets)
     accuracy = np.mean((test_x @ (x.T @ dual) > 0) == (test_labels == 1))
-    assert accuracy >= 0.67  # 0.7175; a standard error is 0.023
+    assert accuracy >= 0.83  # 0.8675; a standard error is 0.017

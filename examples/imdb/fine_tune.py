@@ -97,8 +97,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--limit", type=int, metavar="N", help="at most N reviews of each half")
     add("--epochs", type=int, default=3)
     add("--batch-size", type=int, default=64)
-    add("--learning-rate", type=float, default=1.5e-3, help="the highest learning rate")
-    add("--dropout", type=float, default=0.3, help="dropout rate of the features")
+    add("--learning-rate", type=float, default=5e-4, help="the highest learning rate")
+    add("--dropout", type=float, default=0.5, help="dropout rate of the features")
     add("--seed", type=int, default=0, help="seed of the order and of dropout")
     add("--output", type=Path, default=Path("imdb_fine_tuned"), metavar="DIR")
     return parser
@@ -110,6 +110,13 @@ class MeanAndMaximum(keras.layers.Layer):
     Takes ``"layers"`` (batch, time, n_layers + 1, D) with their mask, and returns
     (batch, 2 * (n_layers + 1) * D).
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True  # it takes a mask, and passes none on
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None
 
     def call(self, layers: Any, mask: Any = None) -> Any:
         # The maximum of a review without tokens is zeros.

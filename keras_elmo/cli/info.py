@@ -159,7 +159,9 @@ def _print(found: Mapping[str, Any]) -> None:
             "path": found["path"] + " (downloaded)" * found["downloaded"],
         },
         "Release": {
-            key: named[key] for key in ("origin", "description", "citation") if named
+            key: named[key]
+            for key in ("version", "origin", "description", "citation")
+            if named.get(key)
         },
         "Configuration": {
             **shape,

@@ -67,6 +67,7 @@ class NamedModel:
         corpus: The training text; empty if not known.
         n_parameters: The number of parameters; ``None`` if not known.
         output_dim: The size of a token's vector; ``None`` if not known.
+        version: The version of the weights, where one name has had several.
     """
 
     name: str
@@ -82,6 +83,7 @@ class NamedModel:
     corpus: str = ""
     n_parameters: int | None = None
     output_dim: int | None = None
+    version: int | None = None
 
     @property
     def embedded_path(self) -> Path | None:
@@ -146,17 +148,18 @@ _MINI = NamedModel(
     weights_url=None,
     options_url=None,
     size=7_962_240,
-    sha256="8ad837abf94ee94542dd8a4332502e102950d57b9f8cc669e0c65e6c42645d3d",
+    sha256="c3fa8fec6a234dd3053e26d78bad3f8e681ab956622b5f868c681d5d4a450da0",
     language="English",
     origin="keras-elmo",
     description=(
         "4.0 million parameters: 2 LSTM layers of 384 units projected to 256, 1 highway "
-        "layer, vectors of 512; trained on 19 million tokens of IMDB film reviews; its "
+        "layer, vectors of 512; trained on 20 million tokens of IMDB film reviews; its "
         "README.md is the model card"
     ),
     n_parameters=3_966_928,
     output_dim=512,
-    corpus="19 million tokens of IMDB film reviews",
+    version=2,
+    corpus="20 million tokens of IMDB film reviews",
     license="Apache-2.0, as keras-elmo. The reviews it was trained on are not part of it.",
     citation=(
         "Andrew L. Maas, Raymond E. Daly, Peter T. Pham, Dan Huang, Andrew Y. Ng and "

@@ -26,7 +26,7 @@ def test_lines_are_taken_apart(tmp_path: Path) -> None:
     last = ["No", ",", "no", "."]
     assert example.read([path], False) == [["It", "isn't", "deep", "."], last]
     assert example.read([path], True) == [["It", "isn't", "deep."], last]
-    assert len(example.read([], False)) == 800
+    assert len(example.read([], False)) == 1400
 
 
 def test_division() -> None:

@@ -9,7 +9,7 @@ from keras_elmo.text import load_reviews
 
 def test_every_line_is_one_clean_review() -> None:
     parts = load_reviews()
-    for (texts, labels), size in zip(parts, (400, 400), strict=True):
+    for (texts, labels), size in zip(parts, (1000, 400), strict=True):
         assert texts.shape == labels.shape == (size,)
         assert (texts.dtype, labels.dtype) == (object, np.float32)
         assert np.count_nonzero(labels == 1) == np.count_nonzero(labels == 0) == size // 2
@@ -17,4 +17,4 @@ def test_every_line_is_one_clean_review() -> None:
             assert type(text) is str
             assert text == text.strip() != ""
             assert "\t" not in text
-    assert len({*parts[0][0], *parts[1][0]}) == 800
+    assert len({*parts[0][0], *parts[1][0]}) == 1400
