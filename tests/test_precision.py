@@ -147,6 +147,7 @@ def test_policy_of_the_program(request: pytest.FixtureRequest) -> None:
     assert {v.dtype for v in layer.weights} == {"float32"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="torch.compile takes minutes")
 def test_compiled_by_xla() -> None:
     ids = batch_to_character_ids(TOKENS)
