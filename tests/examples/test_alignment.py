@@ -51,5 +51,5 @@ def test_whole_program(tmp_path: Path) -> None:
         (tmp_path / "alignment_output" / f"{name}.txt").read_text("utf-8").splitlines()
         for name in ("cipher", "english")
     ]
-    assert [len(part) for part in lines] == [400, 400]
+    assert [len(part) for part in lines] == [700, 700]
     assert not {*map(example.cipher, lines[0])} & {*lines[1]}
