@@ -14,9 +14,11 @@ import nbformat.v4 as nb
 from sphinx.application import Sphinx
 
 FIRST = """\
-%pip install -q keras-elmo
+%pip install -q "keras-elmo[onnx,sklearn]"
 import keras
 keras.utils.set_random_seed(0)"""
+# What readers do not have, or what would remove what a notebook goes on with.
+NOT_ALONE = re.compile(r"^from tests|^```\{testcleanup\}", re.M)
 CODE = re.compile(r"^```\{(doctest|testsetup|testcleanup)\}\n(.*?)^```\n", re.M | re.S)
 # Front matter, labels, directives without prose, and the marks and options of others.
 LEFT_OUT = re.compile(
@@ -71,7 +73,8 @@ def add_notebook(
 
     source = Path(app.env.doc2path(page)) if doctree else Path()
     text = source.read_text("utf-8") if doctree else ""
-    if source.suffix == ".md" and "```{doctest}" in text:
+    has_code = "```{doctest}" in text and not NOT_ALONE.search(text)
+    if source.suffix == ".md" and has_code:
         text = nbformat.writes(nb.new_notebook(cells=list(cells(text, link))))
     elif source.suffix != ".ipynb":
         return
