@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import glob
 import json
 import math
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(source: str, options: str | None, as_json: bool) -> None:
     from keras_elmo.hub.sources import load_source
+    from keras_elmo.weights.locate import remote_address
     from keras_elmo.weights.named_models import MODELS
 
     config, arrays, path = load_source(source, options=options)
@@ -54,9 +56,7 @@ def run(source: str, options: str | None, as_json: bool) -> None:
         "source": source,
         "kind": _kind(path),
         "path": str(path.absolute()),
-        "downloaded": (named is not None and named.embedded_path is None)
-        or "://" in source
-        or source.startswith("nlpl:"),
+        "downloaded": remote_address(source) is not None,
         "bytes": size_on_disk(path),
         "configuration": _configuration(config),
         "output_dim": config.output_dim,
@@ -102,8 +102,19 @@ def mix_of(arrays: Arrays) -> dict[str, Any] | None:
     return {name: np.round(values, 7).tolist() for name, values in mix.items()}
 
 
+def _read_of_a_token(shape: Mapping[str, Any]) -> str:
+    if not shape["char_dim"]:
+        return f"whole tokens, {shape['n_words']:,} of which it knows"
+    of_what = "characters" if "n_words" in shape else "bytes"
+    # The others are the token's ends.
+    return f"the first {shape['max_characters_per_token'] - 2} {of_what} of a token"
+
+
 def size_on_disk(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
+    """The bytes of a file, of a directory or of the checkpoint of an index."""
+    files = [*path.rglob("*")] if path.is_dir() else [path]
+    if path.suffix == ".index":
+        files = [*path.parent.glob(f"{glob.escape(path.stem)}.*")]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
@@ -140,7 +151,6 @@ def _print(found: Mapping[str, Any]) -> None:
 
     shape, named = found["configuration"], found["named_model"] or {}
     n_parameters = found["parameters"]["total"]
-    n_bytes = shape["max_characters_per_token"] - 2  # the others are the token's ends
     sections: dict[str, Mapping[str, Any]] = {
         found["source"]: {
             "size": decimal(found["bytes"]),
@@ -151,7 +161,7 @@ def _print(found: Mapping[str, Any]) -> None:
             f"{counted(shape['n_layers'], 'LSTM layer')}",
             "language": named.get("language", "not in the files"),
             "license": named.get("license", "not in the files: check with the authors"),
-            "limits": f"the first {n_bytes} bytes of a token; any number of tokens",
+            "limits": f"{_read_of_a_token(shape)}; any number of tokens",
             "to load it": f"keras_elmo.ElmoEmbeddingLayer({found['source']!r})",
         },
         "Files": {

@@ -59,8 +59,8 @@ def read_bilm_checkpoint(
     index: Path, name: str, options: Path | None = None
 ) -> tuple[ElmoConfig, dict[str, NDArray[np.float32]]]:
     """The configuration and arrays of a model; ``name`` is for messages."""
-    options = options or index.with_name(OPTIONS_NAME)
-    config = read_options(options, str(options))
+    path = options or index.with_name(OPTIONS_NAME)
+    config = read_options(path, str(path), is_given=options is not None)
     with reading(f"the checkpoint {str(index)!r}"):
         variables = read_index(index.with_suffix(""))
         names = _names(variables)

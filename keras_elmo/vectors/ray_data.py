@@ -16,6 +16,7 @@ from keras_elmo.types import Split, check_positive_integer
 from keras_elmo.vectors.options import Layers, Options, Pooled
 from keras_elmo.vectors.ray_worker import Worker, check_columns
 from keras_elmo.vectors.vectors import embedding_layer
+from keras_elmo.weights.locate import remote_address
 from keras_elmo.weights.named_models import MODELS
 
 # If a worker fails, its current task is repeated.
@@ -209,7 +210,7 @@ def _for_workers(source: Any, options: Options, ray: Any) -> Any:
             f"got {source!r:.200}."
         )
     name = os.fspath(source)
-    if name in MODELS or "://" in name:
+    if name in MODELS or remote_address(name) is not None:
         return name
     # Workers have other working directories.
     return str(Path(name).expanduser().absolute())

@@ -46,7 +46,7 @@ def read_located(
     try:
         return read(locate_source(source, has_options))
     except DamagedSourceError:
-        address = _address(os.fspath(source))
+        address = remote_address(os.fspath(source))
         if address is None or not forget(address):  # the user's own file is kept
             raise
     return read(locate_source(source, has_options))
@@ -115,7 +115,7 @@ def is_url(name: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name) is not None
 
 
-def _address(name: str) -> str | None:
+def remote_address(name: str) -> str | None:
     """The URL or handle of a source, if it has one."""
     name = address_of(name)
     model = MODELS.get(name)

@@ -61,7 +61,7 @@ def load_path(path: Path, name: str | None = None, options: Path | None = None) 
     ``options`` are those of an HDF5 file, whatever its name.
     """
     name = str(path) if name is None else name
-    suffix = path.suffix.lower()
+    suffix, is_given = path.suffix.lower(), options is not None
     if options is not None:
         if path.is_dir() or suffix == ".zip":
             raise SourceError(
@@ -83,7 +83,7 @@ def load_path(path: Path, name: str | None = None, options: Path | None = None) 
             f"source {name!r}: {path.name!r} is neither a directory nor a .zip, .tar.gz or "
             ".hdf5 file. " + WHAT_TO_DO
         )
-    config = read_options(options, str(options))
+    config = read_options(options, str(options), is_given)
     return config, read_hdf5(weights, config)
 
 
@@ -163,7 +163,8 @@ def _options_of(weights: Path, name: str) -> Path:
     )
 
 
-def read_options(path: Path, name: str) -> ElmoConfig:
+def read_options(path: Path, name: str, is_given: bool = False) -> ElmoConfig:
+    """Reads options; ``is_given`` if they did not come with the weights."""
     try:
         if path.stat().st_size > _LARGEST_OPTIONS:
             raise ValueError(f"larger than {_LARGEST_OPTIONS:,} bytes.")
@@ -172,6 +173,8 @@ def read_options(path: Path, name: str) -> ElmoConfig:
         return ElmoConfig.from_options(options, words)
     except (OSError, ValueError) as error:
         is_damaged = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
+        # To download the weights again would not help.
+        is_damaged = is_damaged and not is_given
         raise (DamagedSourceError if is_damaged else SourceError)(
             f"Cannot use the options {name!r}: {error} Expected the options.json of an "
             "ELMo model in the format of bilm-tf and AllenNLP."

@@ -120,6 +120,15 @@ def test_workers_that_fit() -> None:
     assert n_that_fit([node(2)], 0.5, 0) == 2
 
 
+def test_sources_for_workers() -> None:
+    """What has no address is a file, which workers look for elsewhere."""
+    for name in ("mini", "original", "nlpl:136", "https://x.org/model.zip"):
+        assert ray_data._for_workers(name, Options(), None) == name
+    for name in ("weights.hdf5", "a/b://c"):
+        found = ray_data._for_workers(name, Options(), None)
+        assert found == str(Path(name).absolute())
+
+
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r"Ray Data is not installed.*keras-elmo\[ray\]"):

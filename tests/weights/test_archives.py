@@ -143,7 +143,7 @@ def test_zip_bombs_whose_options_go_along(
 
 def test_a_zip_directory_of_any_size(tmp_path: Path) -> None:
     path = zip_of(tmp_path, *((odd(f"{i:0200}"), b"") for i in range(5000)))
-    with pytest.raises(SourceError, match="its directory is too large"):
+    with pytest.raises(SourceError, match="the archive is cut or damaged"):
         load_path(path)
 
 

@@ -379,6 +379,17 @@ def test_damage_on_the_disk(
     assert len(server.requests) == n_requests
 
 
+def test_damaged_options_of_the_users_own(
+    server: FileServer, cache: Path, tmp_path: Path
+) -> None:
+    """The weights, which are whole, are not downloaded again."""
+    (tmp_path / "own.json").write_text("{")
+    for _ in range(2):
+        with pytest.raises(SourceError, match=r"Cannot use the options .*own\.json"):
+            load_source(f"{server.url}/model/weights.hdf5", options=tmp_path / "own.json")
+    assert server.requests == ["/model/weights.hdf5"]
+
+
 def test_forget(server: FileServer, cache: Path, tmp_path: Path) -> None:
     """Links that lead out of the cache are removed, and not what they lead to."""
     (tmp_path / "own").mkdir()

@@ -58,6 +58,14 @@ def test_reads_both_kinds(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[name], array)
     path.write_bytes(archive())
     np.testing.assert_array_equal(read_tensors(path)["a"], ARRAYS["a"])
+    # More than is read at once.
+    many = np.arange(300_000, dtype=np.float32)
+    large = {
+        "data.pkl": pickled({"a": tensor("0", (3, 100_000))}),
+        "data/0": many.tobytes(),
+    }
+    path.write_bytes(archive(**large))
+    np.testing.assert_array_equal(read_tensors(path)["a"].ravel(), many)
     # Parameters, older tensors, other types, a part of a storage.
     part = tensor("0", (2, 2), offset=1, size=6)
     old = Call(Name("torch._utils", "_rebuild_tensor"), part.arguments[:4])
