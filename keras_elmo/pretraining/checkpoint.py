@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_elmo.pretraining.npz import load_npz, save_npz
 from keras_elmo.types import check_integer
+from keras_elmo.weights.atomic import replacing
 
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.csv"
@@ -91,7 +92,8 @@ class Log(keras.callbacks.Callback):
         if self.path.is_file():
             header, *rows = self.path.read_text("utf-8").splitlines(keepends=True) or [""]
             kept = [row for row in rows if self._step(row) <= steps_done]
-            self.path.write_text("".join([header, *kept]), "utf-8")
+            with replacing(self.path) as path:
+                path.write_text("".join([header, *kept]), "utf-8")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         values = {name: float(value) for name, value in sorted((logs or {}).items())}

@@ -15,7 +15,12 @@ from keras_elmo.pretraining.npz import load_npz, save_npz
 from keras_elmo.pretraining.vocabulary import Vocabulary
 from keras_elmo.types import PathLike
 from keras_elmo.weights.hdf5 import read_arrays
-from keras_elmo.weights.names import SOFTMAX_FILE_SUFFIX, SOFTMAX_PREFIX, check_finite
+from keras_elmo.weights.names import (
+    SOFTMAX_FILE_SUFFIX,
+    SOFTMAX_PREFIX,
+    check_finite,
+    matching_softmax_name,
+)
 from keras_elmo.weights.word_list import WORDS_NAME, word_lists
 
 VOCABULARY_NAME = WORDS_NAME  # a model of words reads the words that it predicts
@@ -44,6 +49,19 @@ def save_softmax(
 def has_softmax(path: Path) -> bool:
     """Whether there are a softmax and its words, where :func:`load_softmax` looks."""
     return all(_files(path))
+
+
+def softmax_to_train(
+    path: Path, features: int, vocabulary: PathLike | None
+) -> SoftmaxWeights | None:
+    """The softmax of a model that is trained further, if it has one.
+
+    Its words are those next to it, otherwise those of ``vocabulary``.
+    """
+    softmax, words = _files(path)
+    if softmax is None:
+        return None
+    return load_softmax(path, features, vocabulary if words is None else None)
 
 
 def load_softmax(
@@ -112,6 +130,14 @@ def _files(path: Path) -> tuple[Path | None, Path | None]:
         return softmax, words
     own = sorted(folder.glob("*.hdf5")) if path.is_dir() else [path]
     others = sorted(folder.glob("*" + SOFTMAX_FILE_SUFFIX))
+    if len(others) > 1:  # of several models: the one of this model's name
+        others = [folder / matching_softmax_name(path.name)]
+        if not others[0].is_file():
+            raise SourceError(
+                f"{str(folder)!r} has several *{SOFTMAX_FILE_SUFFIX}, and none is named "
+                f"{others[0].name!r}. Pass the .hdf5 file of a model that has one of its "
+                "name, or keep one model in a directory."
+            )
     found = next(filter(_holds_softmax, [*others, *own]), None)
     return found or find_checkpoint(path), words
 

@@ -25,15 +25,15 @@ from keras_elmo.pretraining.sentences import expand_paths, read_sentences
 from keras_elmo.pretraining.softmax_file import (
     VOCABULARY_NAME,
     SoftmaxWeights,
-    has_softmax,
-    load_softmax,
     save_softmax,
+    softmax_to_train,
 )
 from keras_elmo.pretraining.training_config import TrainingConfig
 from keras_elmo.pretraining.vocabulary import Vocabulary, count_words
 from keras_elmo.pretraining.windows import Windows
 from keras_elmo.text.strict_json import parse_json
 from keras_elmo.types import Arrays, PathLike, Split
+from keras_elmo.weights.atomic import replacing
 from keras_elmo.weights.sources import save_model
 
 SETTINGS_NAME = "training.json"
@@ -111,9 +111,14 @@ def train(
     known = None
     if isinstance(model, ElmoConfig):
         config = model
+        if options is not None:
+            raise ValueError(
+                f"options={str(options)!r} is for a model in an .hdf5 file; this one is a "
+                "configuration. Leave it out."
+            )
     else:
         config, arrays, path = load_source(model, options=options)
-        known = load_softmax(path, config.projection_dim) if has_softmax(path) else None
+        known = softmax_to_train(path, config.projection_dim, vocabulary)
     if config.lexicon is not None:
         raise ValueError(
             f"model: training needs one that reads bytes; this one has {config.lexicon} "
@@ -139,6 +144,7 @@ def train(
         "vocabulary": hashlib.sha256("\n".join(words.words).encode()).hexdigest(),
         "texts": {text: _sha256(text) for text in paths},
         "split": split,
+        "backend": keras.backend.backend(),
         **{name: value for name, value in reading.items() if value is not None},
         "training": training.to_dict(),
     }
@@ -148,7 +154,9 @@ def train(
     language_model.compile(optimizer=training.make_optimizer())
     # Not earlier: wrong arguments must leave no files.
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+    if earlier is None:
+        with replacing(folder / SETTINGS_NAME) as file:
+            file.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     words.save(folder / VOCABULARY_NAME)
     more = [*callbacks]
     if tensorboard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from keras_elmo.elmo_embedding_layer import ElmoEmbeddingLayer
 from keras_elmo.pretraining.softmax_file import SoftmaxWeights, load_softmax
 from keras_elmo.pretraining.vocabulary import BEGIN_SENTENCE, END_SENTENCE, SPECIAL_WORDS
 from keras_elmo.text.token_lists import read_token_lists
-from keras_elmo.types import PathLike, Split, check_positive_integer
+from keras_elmo.types import PathLike, Split, check_one_of, check_positive_integer
 from keras_elmo.weights.locate import read_located
 
 Floats = NDArray[np.float32]
@@ -90,6 +90,8 @@ class WordPredictor:
         options: PathLike | None = None,
         vocabulary: PathLike | None = None,
     ) -> None:
+        self._split = check_one_of("split", split, get_args(Split))
+
         def read(path: Path) -> tuple[ElmoEmbeddingLayer, SoftmaxWeights]:
             layer = ElmoEmbeddingLayer(
                 path,
@@ -107,7 +109,6 @@ class WordPredictor:
 
         found = read_located(source, read, has_options=options is not None)
         self._layer, self._softmax = found
-        self._split = split
 
     def scores(self, sentences: Any) -> list[Score]:
         """Computes the log-likelihood of each token, and the perplexity of each sentence.

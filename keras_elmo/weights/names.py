@@ -28,6 +28,11 @@ def matching_options_name(weights_name: str) -> str:
     return OPTIONS_NAME
 
 
+def matching_softmax_name(weights_name: str) -> str:
+    """``x_weights.hdf5`` -> ``x_softmax_weights.hdf5``, as AllenNLP names it."""
+    return weights_name.removesuffix(WEIGHTS_NAME) + SOFTMAX_FILE_SUFFIX
+
+
 def lstm_prefix(direction: int, layer: int) -> str:
     """The prefix of the names of one LSTM's arrays."""
     return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"

@@ -198,6 +198,9 @@ def test_resume_needs_the_same_run(trained: Path, text: Path, tmp_path: Path) ->
     with pytest.raises(ValueError, match=message.format("vocabulary")):
         train([text], out, SMALL, QUICK, **arguments)
     settings = json.loads((out / "training.json").read_text())
+    (out / "training.json").write_text(json.dumps({**settings, "backend": "jax"}))
+    with pytest.raises(ValueError, match=message.format("backend")):
+        train([text], out, SMALL, QUICK, resume=True)
     settings["texts"] = {str(text): "of another text of the same size"}
     (out / "training.json").write_text(json.dumps(settings))
     with pytest.raises(ValueError, match=message.format("texts")):
@@ -260,6 +263,18 @@ def test_wrong_arguments(trained: Path, text: Path, tmp_path: Path) -> None:
         evaluate(trained, [empty])
     with pytest.raises(FileNotFoundError, match=r"There is no text file 'none'"):
         evaluate(trained, ["none"])
+    with pytest.raises(ValueError, match=r"options='x.json' is for a model in an .hdf5"):
+        train([text], out, SMALL, QUICK, options="x.json")
+    # The words of a softmax are not guessed.
+    shutil.copytree(trained, tmp_path / "wordless")
+    (tmp_path / "wordless" / "vocabulary.txt").unlink()
+    Vocabulary([*SPECIAL_WORDS, "zebra"]).save(tmp_path / "words.txt")
+    for more, message in (
+        ({}, "has no vocabulary: expected one vocab"),
+        ({"vocabulary": tmp_path / "words.txt"}, "Cannot read the softmax in .*words.txt"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            train([text], out, tmp_path / "wordless", QUICK, **more)
     with pytest.raises(ValueError, match="gradient_ascent"):
         train([text], out, SMALL, changed(optimizer="gradient_ascent"))
     assert not out.exists()

@@ -71,6 +71,19 @@ def test_published_files(name: str, tmp_path: Path) -> None:
         load_softmax(tmp_path, 3)
 
 
+def test_of_several_models(tmp_path: Path) -> None:
+    """As AllenNLP's models of one vocabulary, downloaded into one folder."""
+    WORDS.save(tmp_path / "vocab.txt")
+    for i, name in enumerate(("x_5.5B_", "x_")):
+        with h5py.File(tmp_path / f"{name}softmax_weights.hdf5", "w") as file:
+            file["softmax/W"], file["softmax/b"] = KERNEL + i, BIAS
+    for i, name in enumerate(("x_5.5B_", "x_")):
+        loaded = load_softmax(tmp_path / f"{name}weights.hdf5", 3)
+        np.testing.assert_array_equal(loaded.kernel, KERNEL + i)
+    with pytest.raises(SourceError, match=r"several \*softmax_.*named 'y_softmax_weights"):
+        load_softmax(tmp_path / "y_weights.hdf5", 3)
+
+
 def arrays(**changes: Any) -> dict[str, Any]:
     return {"kernel": KERNEL, "bias": BIAS, **changes}
 

@@ -17,7 +17,7 @@ from keras_elmo.pretraining import TrainingConfig
     [
         ({"n_steps": 0}, "n_steps must be"),
         ({"window_steps": True}, "window_steps must be"),
-        ({"vocabulary_size": -1}, "vocabulary_size must be"),
+        ({"vocabulary_size": 3}, "vocabulary_size must be an integer from 4 on; got 3"),
         ({"n_samples": 0}, "n_samples must be"),
         ({"sentence_state": "kept"}, "sentence_state must be.*'carried'.*'kept'"),
         ({"precision": "float16"}, "precision must be.*'mixed_float16'.*'float16'"),

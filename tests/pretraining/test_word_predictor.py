@@ -99,6 +99,8 @@ def test_refuses(source: Path) -> None:
         predictor.substitutes(TEXTS, n=0)
     with pytest.raises(TypeError, match=r"single text 'the cat'\. Put it into a list"):
         predictor.scores("the cat")
+    with pytest.raises(ValueError, match=r"split must be one of .*; got None"):
+        WordPredictor(source, split=None)
 
 
 @pytest.mark.tensorflow
