@@ -33,6 +33,11 @@ class Sentence(NamedTuple):
     tokens: bytes  # in UTF-8, joined by single spaces
     n_tokens: int
     has_id: bool = False  # then that is its text
+    place_of: Callable[[int], str] = "line {}".format  # names a number, for messages
+
+    @property
+    def place(self) -> str:
+        return self.place_of(self.number)
 
 
 class _Part(NamedTuple):  # a file or a collection
@@ -76,7 +81,7 @@ class Sentences:
                     if n_bad <= MAX_BAD_LINES_KEPT:
                         first_bad.append(bad)
                 if problem is None or self._on_error == "repair":
-                    yield sentence
+                    yield sentence._replace(place_of=place)
         self._report = lambda bad: None
         if n_bad and self._on_error == "fail":
             raise BadLinesError(first_bad, n_bad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def compute_features(
             not larger: the layer then keeps the first tokens, as always. ``None`` for
             10,000, and in FASTA for 50,000 residues.
         sentence_keys: Whether sentences, or their ids in FASTA and CoNLL-U, name the
-            datasets of an HDF5 file. ``None`` for the ids if there are any. Equal
+            datasets of an HDF5 file. ``None`` for the ids if all have one. Equal
             sentences, and sentences that cannot be such a name, are then bad lines that
             cannot be repaired; so are equal ids in any case.
         forget_sentences: Whether to leave the sentences out of the file.
@@ -164,6 +165,8 @@ class Job:
         self.layer = embedding_layer(source, options.output_mode)
         split = options.split_for(self.layer.split)
         self.corpus = Corpus(texts, options, self.layer.max_tokens, split)
+        keys = self.corpus.sentence_keys
+        self.options = options = dataclasses.replace(options, sentence_keys=keys)
         self.store = Store(
             target,
             kind,
@@ -184,6 +187,7 @@ class Job:
         """Returns whether there was anything to do: false if the file is complete."""
         with locked(self.store.path):
             if self.store.is_complete():
+                self.store.clean_up()
                 return False
             n_done = self.store.begin()
             try:

@@ -30,6 +30,7 @@ class Corpus:
     """Sentences that can be read repeatedly, and must not change meanwhile.
 
     Attributes:
+        sentence_keys: Those of the options; by default, whether all sentences have ids.
         n_tokens: The number of tokens of each sentence that get vectors, (n,).
         n_text_bytes: The size of the texts.
         digest: A digest of the texts, the tokens and their order.
@@ -56,8 +57,10 @@ class Corpus:
         self._chunk_digests: list[bytes] = []
         self._chunk_sizes: list[int] = []
         self.n_text_bytes = 0
+        all_ids = True
         for chunk in _cut(self._usable()):
             n_tokens.extend(sentence.n_tokens for sentence in chunk)
+            all_ids = all_ids and all(sentence.has_id for sentence in chunk)
             self.n_text_bytes += sum(len(s.text.encode("utf-8")) for s in chunk)
             self._chunk_digests.append(_chunk_digest(chunk))
             self._chunk_sizes.append(len(chunk))
@@ -65,6 +68,8 @@ class Corpus:
             raise ValueError("texts: they contain no sentences.")
         self.n_tokens: NDArray[np.int32] = np.array(n_tokens)
         self.digest = digest(self._chunk_digests)
+        keys = options.sentence_keys
+        self.sentence_keys = all_ids if keys is None else keys
         self._is_read = True
 
     def chunks(self, n_done: int = 0) -> Iterator[tuple[int, list[Sentence]]]:
@@ -98,18 +103,20 @@ class Corpus:
     def _usable(self) -> Iterator[Sentence]:
         """Sentences with the tokens that the layer keeps.
 
-        With ``sentence_keys``, sentences that cannot name a dataset are bad lines.
+        With ``sentence_keys``, sentences that cannot name a dataset are bad lines; by
+        default, ids that cannot.
         """
+        keys = self._options.sentence_keys
         bad: list[BadLine] = []
         seen: set[str] = set()
         is_skipped = self._options.on_error == "skip"
         for sentence in self._sentences:
             text = sentence.text.strip()
-            if self._options.sentence_keys or sentence.has_id:
-                problem = _why_no_name(text, seen, bool(self._options.sentence_keys))
+            if keys or sentence.has_id:
+                problem = _why_no_name(text, seen, of_dataset=keys is not False)
                 seen.add(text)
                 if problem is not None:
-                    bad.append(BadLine(sentence.number, problem))
+                    bad.append(BadLine(sentence.number, problem, sentence.place))
                     if not self._is_read:
                         logger.warning("%s%s", bad[-1], "; left out" * is_skipped)
                     continue

@@ -83,9 +83,8 @@ class Options:
             )
         is_fasta = "fasta" in kinds
         keys = self.sentence_keys
-        if keys is None:
-            names_texts = bool(kinds) and set(kinds) <= {"fasta", "conllu"}
-            keys = can_have_keys and names_texts and not self.forget_sentences
+        if keys is None and (self.forget_sentences or not can_have_keys):
+            keys = False
         return dataclasses.replace(
             self,
             sentence_keys=keys,

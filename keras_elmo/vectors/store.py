@@ -6,6 +6,7 @@ start to end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -91,9 +92,14 @@ class Store:
                 "delete it."
             ) from error
         self._check(found, self.path)
-        if self.format.is_copy:
-            self.discard()  # left over if a process was killed between the last steps
         return True
+
+    def clean_up(self) -> None:
+        """Removes what a process leaves that was killed between the last steps."""
+        with contextlib.suppress(ValueError):  # others' files, which may have such names
+            record = read_record(self.record)
+            if self.format.is_copy and record and record["fingerprint"] == self.fingerprint:
+                self.discard()
 
     def n_done(self) -> int | None:
         """The number of sentences that an earlier run finished; ``None`` without one."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from keras_elmo.errors import BadLine, BadLinesError
 from keras_elmo.text import lines
-from keras_elmo.text.reader import Sentence, Sentences, read_sentences
+from keras_elmo.text.reader import Sentences, read_sentences
 
 FILES = {
     "plain": (b"the cat\na dog\n", ["the cat", "a dog"]),
@@ -63,12 +63,15 @@ def test_files(data: bytes, expected: list[str], tmp_path: Path) -> None:
 
 def test_what_a_sentence_holds(tmp_path: Path) -> None:
     path = written(tmp_path / "a.txt", b"\n  the\tcat  sat \r\n")
-    expected = [Sentence(1, "", b"", 0), Sentence(2, "the\tcat  sat", b"the cat sat", 3)]
-    assert list(read_sentences(path)) == expected
-    assert list(read_sentences([path, path], input_format="text")) == expected * 2
+    expected = [(1, "", b"", 0), (2, "the\tcat  sat", b"the cat sat", 3)]
+    assert [s[:4] for s in read_sentences(path)] == expected
+    both = read_sentences([path, path], input_format="text")
+    assert [s[:4] for s in both] == expected * 2
+    assert [s.place for s in both] == [f"{str(path)!r}, line {n}" for n in (1, 2)] * 2
     # Strings are taken as they are: the layer splits them at spaces alone.
-    expected = [Sentence(1, " a\tb  c\n", b"a\tb c\n", 2), Sentence(2, "", b"", 0)]
-    assert list(read_sentences([" a\tb  c\n", ""])) == expected
+    found = list(read_sentences([" a\tb  c\n", ""]))
+    assert [s[:4] for s in found] == [(1, " a\tb  c\n", b"a\tb c\n", 2), (2, "", b"", 0)]
+    assert [s.place for s in found] == ["texts[0]", "texts[1]"]
 
 
 def column(values: list[Any]) -> Any:

@@ -30,14 +30,14 @@ def test_names_of_datasets(caplog: pytest.LogCaptureFixture) -> None:
     assert [sentence.text for sentence in found.sentences()] == ["a", "c . d"]
     no_name = "with a '/', '.' or NUL that the name of a dataset cannot have; left out"
     assert caplog.messages == [
-        f"line 2: {no_name}",
-        "line 3: 'a' is the same as before; left out",
-        f"line 4: {no_name}",
-        f"line 5: {no_name}",
-        "line 7: empty, which cannot be the name of a dataset; left out",
+        f"texts[1]: {no_name}",
+        "texts[2]: 'a' is the same as before; left out",
+        f"texts[3]: {no_name}",
+        f"texts[4]: {no_name}",
+        "texts[6]: empty, which cannot be the name of a dataset; left out",
     ]
     for on_error in ("fail", "repair"):
-        with pytest.raises(BadLinesError, match=r"line 2: with a '/'[\s\S]*line 7: empty"):
+        with pytest.raises(BadLinesError, match=r"\[1\]: with a '/'[\s\S]*\[6\]: empty"):
             made(texts, sentence_keys=True, on_error=on_error)
     # What can be repaired is.
     repaired = made(["a b"], sentence_keys=True, on_error="repair", max_tokens=1)

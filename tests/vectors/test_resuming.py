@@ -238,6 +238,16 @@ def test_what_was_beside_a_deleted_file(
         open_embeddings(path)["one"]
 
 
+def test_what_others_put_beside_a_file(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
+    path = tmp_path / "out.hdf5"
+    compute_features(layer, SENTENCES, path, **QUIET).close()
+    names = ("out.hdf5.json", "out.hdf5.part")
+    for name in names:
+        (tmp_path / name).write_text("notes")
+    compute_features(layer, SENTENCES, path, **QUIET).close()
+    assert [(tmp_path / name).read_text() for name in names] == ["notes", "notes"]
+
+
 @pytest.mark.parametrize("n_bytes_left", [100, -1])
 def test_damaged_rows_are_computed_again(
     n_bytes_left: int, layer: ElmoEmbeddingLayer, tmp_path: Path

@@ -63,10 +63,15 @@ def test_texts_with_ids(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     assert found["s2"].shape == (1, 2, 16)
     with h5py.File(tmp_path / "a.h5", "r") as file:
         assert sorted(file) == ["0", "1", "sentence_to_index"]
+    without_ids = words.replace("# sent_id = s{}\n", "")
+    (tmp_path / "b.conllu").write_text(words.format(2) + 2 * without_ids)
+    compute_features(layer, tmp_path / "b.conllu", tmp_path / "b.hdf5", **QUIET).close()
+    with h5py.File(tmp_path / "b.hdf5", "r") as file:
+        assert sorted(file) == ["0", "1", "2", "sentence_to_index"]
     path = tmp_path / "b.fasta"
     path.write_text(f"{PROTEINS}>P2 again\nM\n>long\n{'M' * 10_001}\n")
     for name in ("b.npy", "b.h5"):  # the length is no problem, the name is
-        with pytest.raises(BadLinesError, match=r"\nline 6: 'P2' is the same as before$"):
+        with pytest.raises(BadLinesError, match=r"b.fasta', line 6: 'P2' is the same as b"):
             compute_features(layer, path, tmp_path / name, **QUIET)
     with pytest.raises(ValueError, match="FASTA files have other defaults than others"):
         compute_features(layer, [path, tmp_path / "a.conllu"], tmp_path / "c.npy", **QUIET)
