@@ -145,8 +145,10 @@ def run(
     for line in _LOADING[to]:
         print("    " + line.format(out=str(out), example=_EXAMPLES[mode]))
     if mode == "character_ids":
-        shape = f"(batch, time, {conversion.layer.max_characters_per_token})"
-        print(f"    # ids: int32 {shape}, from keras_elmo.batch_to_character_ids")
+        config = conversion.model.config
+        own = "layer.config.batch_to_ids"
+        function = own if config.lexicon else "keras_elmo.batch_to_character_ids"
+        print(f"    # ids: int32 (batch, time, {config.token_ids.length}), from {function}")
 
 
 def _format(out: Path, to: str | None) -> str:

@@ -118,7 +118,7 @@ def _add_vectors(parser: Any) -> None:
         dest="sentence_keys",
         default=None,
         help="name the datasets of an HDF5 file by their sentences, not by their numbers; "
-        "those of FASTA and CoNLL-U are named by their ids in any case",
+        "those of FASTA and CoNLL-U are named by their ids, if all have one",
     )
     add_flag(keep, "--forget-sentences", help="leave the sentences out of OUTPUT")
 
@@ -176,9 +176,10 @@ def run(
                 return
             has_written = job.run(progress=not quiet)
     except BadLinesError as error:
+        more = "" if settings["on_error"] == "repair" else "--on-error repair or "
         raise ValueError(  # the lines have been logged
             f"{counted(error.n_bad_lines, 'line')} of {texts!r} cannot be embedded "
-            "unchanged. Correct the input, or use --on-error repair or --on-error skip."
+            f"unchanged. Correct the input, or use {more}--on-error skip."
         ) from error
     if not quiet:
         lengths = job.corpus.n_tokens

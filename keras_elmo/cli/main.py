@@ -77,8 +77,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_full or isinstance(error, MemoryError):
             return _ended(3, f"stopped: {message}")
         return _ended(1, f"error: {message}")
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _ended(3, "stopped: there is not enough memory")
     except _SignalReceived as received:
         return _ended(128 + received.number, f"stopped by {received}.{continues}")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether a backend, if there is one, ran out of memory."""
+    if "keras" not in sys.modules:
+        return False
+    from keras_elmo.backends import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _ended(code: int, message: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_elmo import backends
+from keras_elmo.errors import DiskFullError
 from keras_elmo.layers import CharacterIds, MaskedMean
 from keras_elmo.types import PathLike, Tensor
 from keras_elmo.weights.atomic import replacing
@@ -148,8 +149,11 @@ def write_servable(module: Any, path: Path) -> None:
     module.weights = list(variables.values())
     try:
         tf.saved_model.save(module, str(path), signatures)
-    except tf.errors.OpError as error:  # for example, a full disk
-        raise OSError(f"Cannot write the SavedModel: {error.message}") from error
+    except tf.errors.OpError as error:
+        is_full = isinstance(error, tf.errors.ResourceExhaustedError)
+        raise (DiskFullError if is_full else OSError)(
+            f"Cannot write the SavedModel: {error.message}"
+        ) from error
 
 
 def _inputs(layer: Any) -> Any:

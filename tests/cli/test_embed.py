@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 from rich.filesize import decimal
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
@@ -160,13 +161,25 @@ def test_durations() -> None:
     assert _duration(3600 * 2000 + 300) == "2,000 hours 5 minutes"
 
 
-def test_exit_code_of_a_full_disk(embed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+NO_MEMORY = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (DiskFullError("path: is full. Make room."), "OUTPUT: is full. Make room."),
+        (NO_MEMORY, "there is not enough memory"),
+    ],
+)
+def test_exit_code_3(
+    embed: Run, failure: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Store, n_done: int) -> None:
-        raise DiskFullError("path: the disk of 'out.hdf5' is full. Make room.")
+        raise failure
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "save_progress", full)
-        error = "keras-elmo: stopped: OUTPUT: the disk of 'out.hdf5' is full. Make room.\n"
+        error = f"keras-elmo: stopped: {message}\n"
         assert embed("in.txt", "out.hdf5", "-q") == (3, "", error)
     assert embed("in.txt", "out.hdf5", "-q") == (0, "", "")
 

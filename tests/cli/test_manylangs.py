@@ -25,12 +25,14 @@ def test_the_command(run: Run) -> None:
     assert (code, found["kind"]) == (0, "ELMoForManyLangs")
     assert found["configuration"]["n_words"] == 10
     assert found["parameters"]["word_embedding"] == 30
-    assert run("info", "model")[0] == 0
+    assert "the first 6 characters of a token" in run("info", "model")[1]
     code, _, error = run("convert", "model", "out")
     assert code == 1
     assert "holds models of characters or of words; this one has both" in error
     assert not Path("out").exists()
-    assert run("convert", "model", "out.keras", "--quiet") == (0, "", "")
+    code, printed, _ = run("convert", "model", "out.keras", "--input-mode", "character_ids")
+    assert "(batch, time, 9), from layer.config.batch_to_ids" in printed
+    assert run("convert", "model", "out.keras", "--quiet", "--force") == (0, "", "")
     assert run("convert", "characters", "out", "--quiet") == (0, "", "")
     layers = [ElmoEmbeddingLayer(path) for path in ("characters", "out")]
     assert layers[0].config == layers[1].config
