@@ -20,6 +20,7 @@ from keras_elmo import (
 )
 from keras_elmo.layers import MaskedMean
 from keras_elmo.layers.output_modes import OUTPUTS
+from keras_elmo.text.lexicon import Lexicon
 from keras_elmo.types import OutputMode
 from tests.any_backend import to_numpy
 from tests.test_oracles import (
@@ -38,9 +39,16 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 __all__ = ["allennlp"]  # the fixture
 
-IDS = batch_to_character_ids(
-    [["the", "cat", "sat", "on", "the", "mat"], ["a"], ["naïve", "café", "x" * 60], []]
-)
+SENTENCES = [
+    *(["the", "cat", "sat", "on", "the", "mat"], ["a"]),
+    *(["naïve", "café", "x" * 60], []),
+]
+IDS = batch_to_character_ids(SENTENCES)
+
+WORDS = ("<S>", "</S>", "<UNK>", "the", "cat", "naïve")
+MARKS = ("<S>", "</S>", "<W>", "</W>", "<P>")
+CHARACTERS = (*map(chr, range(32, 288)), *MARKS)
+NO_CHARACTERS: dict[str, Any] = {"char_dim": 0, "filters": (), "n_highway": 0}
 
 CONFIGS = {
     # No projections, highway layers, clips and skip connections.
@@ -51,6 +59,10 @@ CONFIGS = {
     ),
     # Clips that clip.
     "clipped": dataclasses.replace(TINY, n_layers=3, cell_clip=0.05, projection_clip=0.02),
+    "words": dataclasses.replace(TINY, lexicon=Lexicon(WORDS), word_dim=8, **NO_CHARACTERS),
+    "words and characters": dataclasses.replace(
+        TINY, lexicon=Lexicon(WORDS, CHARACTERS), word_dim=5
+    ),
 }
 
 
@@ -73,11 +85,11 @@ def check(report: Report, name: str, found: np.ndarray, expected: Any) -> None:
     np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
 
 
-def random_batches() -> list[np.ndarray]:
+def random_batches(every: np.ndarray = IDS) -> list[np.ndarray]:
     """Any sizes, with padding before, between and after tokens."""
     rng = np.random.default_rng(0)
-    words = IDS[IDS.any(axis=-1)]  # (words, 50)
-    batches = [IDS, IDS[3:], IDS[:, :0], IDS[:0]]
+    words = every[every.any(axis=-1)]  # (words, ids of a token)
+    batches = [every, every[3:], every[:, :0], every[:0]]
     for shape in ((1, 1), (5, 9), (40, 37)):  # the last in several parts of its steps
         ids = words[rng.integers(len(words), size=shape)]
         batches.append(ids * (rng.random(shape) < 0.7)[..., None].astype(np.int32))
@@ -101,7 +113,7 @@ def test_every_output(
         if OUTPUTS[m].depth(config.n_layers) <= config.n_layers
     ]
     found_by = exported(layer, tmp_path / "elmo.onnx", outputs=modes)
-    for ids in random_batches():
+    for ids in random_batches(config.batch_to_ids(SENTENCES)):
         mask = to_numpy(layer.compute_mask(ids))
         layers = to_numpy(layer.layers_of_tokens(layer.character_ids(ids), mask))
         found = found_by(ids)

@@ -44,10 +44,10 @@ def export_onnx(
     which ONNX Runtime packs when it loads the file. Needs ``pip install
     "keras-elmo[onnx]"``; works on every backend of Keras.
 
-    The input is ``character_ids`` (batch, time, max_characters_per_token), 0 being padding,
-    which may be anywhere; see :func:`~keras_elmo.batch_to_character_ids`. Batch and time
-    may have any size. The outputs have the names of the output modes, float32. If one has a
-    time axis, there is ``mask`` too, booleans (batch, time).
+    The input is ``character_ids`` (batch, time, ids of a token), 0 being padding, which may
+    be anywhere; see :meth:`ElmoConfig.batch_to_ids`. Batch and time may have any size. The
+    outputs have the names of the output modes, float32. If one has a time axis, there is
+    ``mask`` too, booleans (batch, time).
 
     The weights are the layer's as they are now, fine-tuned ones and the mix included, and
     so are its ``max_tokens``, ``output_sequence_length`` and ``keep_sentence_boundaries``.
@@ -99,10 +99,9 @@ def export_onnx(
             f"An ONNX file has at most 2 GB; the weights of this model take "
             f"{n_bytes / 1e9:.1f} GB. Use weights='int8', which takes a quarter."
         )
-    config, length = layer.bilm.config, layer.max_characters_per_token
-    is_int8 = weights == "int8"
+    config, is_int8 = layer.bilm.config, weights == "int8"
     g = Graph()
-    words = distinct_words(g, INPUT, length, layer.max_tokens, layer.n_steps)
+    words = distinct_words(g, INPUT, config.token_ids, layer.max_tokens, layer.n_steps)
     vectors = token_vectors(g, words.ids, config, arrays, is_int8)
     packing = pack(g, words.places, words.mask, layer.keep_sentence_boundaries)
     depth = max(OUTPUTS[mode].depth(config.n_layers) for mode in modes)
@@ -117,7 +116,8 @@ def export_onnx(
     if not all(OUTPUTS[mode].pooled for mode in modes):
         g.name(packing.mask, MASK)
         types[MASK] = BOOL, ["batch", "steps"]
-    ids = {"int32": INT32, "int64": INT64}[ids_dtype], ["batch", "time", length]
+    kind = {"int32": INT32, "int64": INT64}[ids_dtype]
+    ids = kind, ["batch", "time", config.token_ids.length]
     model = g.model({INPUT: ids}, types, keras_elmo.__version__)
     with replacing(path) as written:
         onnx.save_model(model, str(written))
