@@ -32,7 +32,7 @@ from tests.test_oracles import (
     allennlp,
     weights,
 )
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST, TINY
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -149,6 +149,19 @@ def test_arguments_of_the_layer(
         found = found_by(ids.astype(np.int64) - 1 * (ids == 0))  # -1 is padding too
         np.testing.assert_array_equal(found["mask"], to_numpy(mask))
         check(report_error, f"ONNX {arguments}", found[layer.output_mode], expected)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_layers_of_another_dtype(tmp_path: Path, dtype: str, report_error: Report) -> None:
+    """The weights are the layer's, computed with in float32."""
+    layer, twin = (
+        ElmoEmbeddingLayer(LEAST, "elmo", "character_ids", dtype=d)
+        for d in (dtype, "float32")
+    )
+    twin.set_weights([to_numpy(v).astype(np.float32) for v in layer.weights])
+    found = exported(layer, tmp_path / "elmo.onnx")(IDS)["elmo"]
+    check(report_error, f"ONNX of {dtype}", found, twin(IDS))
 
 
 @pytest.mark.any_backend

@@ -46,8 +46,9 @@ def export_onnx(
 
     The input is ``character_ids`` (batch, time, ids of a token), 0 being padding, which may
     be anywhere; see :meth:`ElmoConfig.batch_to_ids`. Batch and time may have any size. The
-    outputs have the names of the output modes, float32. If one has a time axis, there is
-    ``mask`` too, booleans (batch, time).
+    outputs have the names of the output modes. Weights and outputs are float32, whatever
+    the layer's ``dtype`` is. If an output has a time axis, there is ``mask`` too, booleans
+    (batch, time).
 
     The weights are the layer's as they are now, fine-tuned ones and the mix included, and
     so are its ``max_tokens``, ``output_sequence_length`` and ``keep_sentence_boundaries``.
@@ -92,7 +93,10 @@ def export_onnx(
         layer = ElmoEmbeddingLayer(layer, input_mode="character_ids")
     mix = layer.scalar_mix if scalar_mix is None else scalar_mix
     modes = _checked_modes(layer, outputs, mix)
-    arrays = collect_arrays(layer.bilm)
+    arrays = {
+        name: array.astype(np.float32, copy=False)
+        for name, array in collect_arrays(layer.bilm).items()
+    }
     n_bytes = sum(array.nbytes for array in arrays.values())
     if n_bytes > _LARGEST * (4 if weights == "int8" else 1):
         raise ValueError(
