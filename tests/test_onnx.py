@@ -78,6 +78,12 @@ def exported(layer: Any, path: Path, **arguments: Any) -> Callable[[Any], dict]:
     return lambda ids: run(path, ids)
 
 
+def mix_of(n_layers: int, **arguments: Any) -> ScalarMix:
+    mix = ScalarMix(**arguments)
+    mix.build((None, None, n_layers, 1))
+    return mix
+
+
 def check(report: Report, name: str, found: np.ndarray, expected: Any) -> None:
     expected = to_numpy(expected)
     assert found.shape == expected.shape
@@ -105,7 +111,8 @@ def test_every_output(
     monkeypatch.setattr("keras_elmo.onnx.recurrence._WORDS_AT_ONCE", 100)
     config = CONFIGS[name]
     layer = ElmoEmbeddingLayer(config, "elmo", "character_ids")
-    mix = np.linspace(-1, 1, config.n_layers + 1), np.array(1.7)
+    # Weights whose exponentials overflow.
+    mix = np.linspace(799, 801, config.n_layers + 1), np.array(1.7)
     layer.scalar_mix.set_weights(list(mix))
     modes = [
         m
@@ -187,11 +194,7 @@ def test_allennlp(
             check(report_error, name, found["layers"][:, :, k], expected)
     layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "layers", "character_ids")
     for mix, values in MIXES.items():
-        scalar_mix = ScalarMix(**values)
-        scalar_mix.build((None, None, 3, layer.output_dim))
-        found = exported(layer, path, outputs="elmo", scalar_mix=scalar_mix)(
-            ids.astype(np.int32)
-        )
+        found = exported(layer, path, outputs="elmo", scalar_mix=mix_of(3, **values))(ids)
         check(report_error, name, found["elmo"][mask], outputs[f"{batch}/mix_{mix}"][mask])
         assert not found["elmo"][~mask].any()
 
@@ -234,6 +237,13 @@ def layer_of(config: ElmoConfig = TINY, mode: str = "elmo", **arguments: Any) ->
             layer_of(keep_sentence_boundaries=True),
             {"outputs": ["elmo", "default"]},
             "'default' is a mean over tokens",
+        ),
+        (layer_of(), {"scalar_mix": ScalarMix()}, "for 3 layers; got one that is not bu"),
+        (layer_of(), {"scalar_mix": mix_of(4)}, "for 3 layers; got one for 4. Call it on"),
+        (
+            layer_of(),
+            {"scalar_mix": mix_of(3, layer_norm=True), "outputs": ["elmo", "default"]},
+            "'default' cannot be written for a mix with layer_norm=True",
         ),
         (
             lambda module: ElmoEmbeddingLayer(module, engine="hub"),

@@ -61,7 +61,8 @@ def export_onnx(
             ``None`` for the layer's own.
         scalar_mix: A built :class:`~keras_elmo.ScalarMix` for the outputs ``"elmo"`` and
             ``"default"``, for example one that was trained on stored features. ``None`` for
-            the layer's own. With ``layer_norm=True`` vectors depend on the batch.
+            the layer's own. With ``layer_norm=True`` vectors depend on the batch, and only
+            ``"elmo"`` can be written: ``"default"`` could normalize tokens or their means.
         weights: ``"float32"``, or ``"int8"`` for a file of a quarter of the size, which
             runs faster and is less exact: the matrices of LSTMs, highway layers and
             projections have 7 bits, with a scale for each column.
@@ -93,6 +94,7 @@ def export_onnx(
         layer = ElmoEmbeddingLayer(layer, input_mode="character_ids")
     mix = layer.scalar_mix if scalar_mix is None else scalar_mix
     modes = _checked_modes(layer, outputs, mix)
+    numbers = _numbers(mix, layer.n_layers + 1)
     arrays = {
         name: array.astype(np.float32, copy=False)
         for name, array in collect_arrays(layer.bilm).items()
@@ -113,7 +115,7 @@ def export_onnx(
     n, dim = config.n_layers, config.output_dim
     types: dict[str, tuple[int, list[Any]]] = {}
     for mode in modes:
-        g.name(output(g, mode, layers, packing.mask, _numbers(mix)), mode)
+        g.name(output(g, mode, layers, packing.mask, numbers), mode)
         shape = OUTPUTS[mode].shape(None, None, n, dim)
         axes = ("batch", "steps", "", "")
         types[mode] = FLOAT, [a or b for a, b in zip(shape, axes, strict=False)]
@@ -161,6 +163,12 @@ def _checked_modes(
                 f"output_mode={layer.output_mode!r} does not have. Pass scalar_mix=, or "
                 "use a layer with output_mode='elmo'."
             )
+        if stages.mixed and stages.pooled and mix is not None and mix.layer_norm:
+            raise ValueError(
+                f"outputs: {mode!r} cannot be written for a mix with layer_norm=True, "
+                "because normalizing tokens and normalizing their means give different "
+                "vectors. Use 'elmo' and take the mean, or 'pooled_layers' and mix them."
+            )
         if stages.pooled and layer.keep_sentence_boundaries:
             raise ValueError(
                 f"outputs: {mode!r} is a mean over tokens; the layer has "
@@ -169,10 +177,18 @@ def _checked_modes(
     return modes
 
 
-def _numbers(mix: ScalarMix | None) -> Mix | None:
+def _numbers(mix: ScalarMix | None, n_mixed: int) -> Mix | None:
     if mix is None:
         return None
+    n_found = mix.layer_weights.shape[0] if mix.built else 0
+    if n_found != n_mixed:
+        found = f"for {n_found}" if mix.built else "that is not built"
+        raise ValueError(
+            f"scalar_mix must be built for {n_mixed} layers; got one {found}. Call it on "
+            "the layer's 'layers' or 'pooled_layers' first."
+        )
     to_numpy = keras.ops.convert_to_numpy
-    exponents = np.exp(to_numpy(mix.layer_weights).astype(np.float64))  # (n_layers + 1,)
-    weights = float(to_numpy(mix.gamma)) * exponents / exponents.sum()
+    exponents = to_numpy(mix.layer_weights).astype(np.float64)  # (n_layers + 1,)
+    shares = np.exp(exponents - exponents.max())  # (n_layers + 1,)
+    weights = float(to_numpy(mix.gamma)) * shares / shares.sum()
     return Mix(weights.tolist(), mix.layer_norm)
