@@ -20,6 +20,7 @@ from keras_elmo import (
 )
 from keras_elmo.layers import MaskedMean
 from keras_elmo.layers.output_modes import OUTPUTS
+from keras_elmo.text.lexicon import Lexicon
 from keras_elmo.types import OutputMode
 from tests.any_backend import to_numpy
 from tests.test_oracles import (
@@ -31,16 +32,23 @@ from tests.test_oracles import (
     allennlp,
     weights,
 )
-from tests.tiny_models import TINY
+from tests.tiny_models import LEAST, TINY
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 __all__ = ["allennlp"]  # the fixture
 
-IDS = batch_to_character_ids(
-    [["the", "cat", "sat", "on", "the", "mat"], ["a"], ["naïve", "café", "x" * 60], []]
-)
+SENTENCES = [
+    *(["the", "cat", "sat", "on", "the", "mat"], ["a"]),
+    *(["naïve", "café", "x" * 60], []),
+]
+IDS = batch_to_character_ids(SENTENCES)
+
+WORDS = ("<S>", "</S>", "<UNK>", "the", "cat", "naïve")
+MARKS = ("<S>", "</S>", "<W>", "</W>", "<P>")
+CHARACTERS = (*map(chr, range(32, 288)), *MARKS)
+NO_CHARACTERS: dict[str, Any] = {"char_dim": 0, "filters": (), "n_highway": 0}
 
 CONFIGS = {
     # No projections, highway layers, clips and skip connections.
@@ -51,6 +59,10 @@ CONFIGS = {
     ),
     # Clips that clip.
     "clipped": dataclasses.replace(TINY, n_layers=3, cell_clip=0.05, projection_clip=0.02),
+    "words": dataclasses.replace(TINY, lexicon=Lexicon(WORDS), word_dim=8, **NO_CHARACTERS),
+    "words and characters": dataclasses.replace(
+        TINY, lexicon=Lexicon(WORDS, CHARACTERS), word_dim=5
+    ),
 }
 
 
@@ -66,6 +78,12 @@ def exported(layer: Any, path: Path, **arguments: Any) -> Callable[[Any], dict]:
     return lambda ids: run(path, ids)
 
 
+def mix_of(n_layers: int, **arguments: Any) -> ScalarMix:
+    mix = ScalarMix(**arguments)
+    mix.build((None, None, n_layers, 1))
+    return mix
+
+
 def check(report: Report, name: str, found: np.ndarray, expected: Any) -> None:
     expected = to_numpy(expected)
     assert found.shape == expected.shape
@@ -73,11 +91,11 @@ def check(report: Report, name: str, found: np.ndarray, expected: Any) -> None:
     np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
 
 
-def random_batches() -> list[np.ndarray]:
+def random_batches(every: np.ndarray = IDS) -> list[np.ndarray]:
     """Any sizes, with padding before, between and after tokens."""
     rng = np.random.default_rng(0)
-    words = IDS[IDS.any(axis=-1)]  # (words, 50)
-    batches = [IDS, IDS[3:], IDS[:, :0], IDS[:0]]
+    words = every[every.any(axis=-1)]  # (words, ids of a token)
+    batches = [every, every[3:], every[:, :0], every[:0]]
     for shape in ((1, 1), (5, 9), (40, 37)):  # the last in several parts of its steps
         ids = words[rng.integers(len(words), size=shape)]
         batches.append(ids * (rng.random(shape) < 0.7)[..., None].astype(np.int32))
@@ -93,7 +111,8 @@ def test_every_output(
     monkeypatch.setattr("keras_elmo.onnx.recurrence._WORDS_AT_ONCE", 100)
     config = CONFIGS[name]
     layer = ElmoEmbeddingLayer(config, "elmo", "character_ids")
-    mix = np.linspace(-1, 1, config.n_layers + 1), np.array(1.7)
+    # Weights whose exponentials overflow.
+    mix = np.linspace(799, 801, config.n_layers + 1), np.array(1.7)
     layer.scalar_mix.set_weights(list(mix))
     modes = [
         m
@@ -101,7 +120,7 @@ def test_every_output(
         if OUTPUTS[m].depth(config.n_layers) <= config.n_layers
     ]
     found_by = exported(layer, tmp_path / "elmo.onnx", outputs=modes)
-    for ids in random_batches():
+    for ids in random_batches(config.batch_to_ids(SENTENCES)):
         mask = to_numpy(layer.compute_mask(ids))
         layers = to_numpy(layer.layers_of_tokens(layer.character_ids(ids), mask))
         found = found_by(ids)
@@ -140,6 +159,19 @@ def test_arguments_of_the_layer(
 
 
 @pytest.mark.any_backend
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_layers_of_another_dtype(tmp_path: Path, dtype: str, report_error: Report) -> None:
+    """The weights are the layer's, computed with in float32."""
+    layer, twin = (
+        ElmoEmbeddingLayer(LEAST, "elmo", "character_ids", dtype=d)
+        for d in (dtype, "float32")
+    )
+    twin.set_weights([to_numpy(v).astype(np.float32) for v in layer.weights])
+    found = exported(layer, tmp_path / "elmo.onnx")(IDS)["elmo"]
+    check(report_error, f"ONNX of {dtype}", found, twin(IDS))
+
+
+@pytest.mark.any_backend
 @pytest.mark.parametrize("batch", BATCHES)
 def test_allennlp(
     shared: Path, tmp_path: Path, allennlp: Allennlp, report_error: Report, batch: str
@@ -162,11 +194,7 @@ def test_allennlp(
             check(report_error, name, found["layers"][:, :, k], expected)
     layer = ElmoEmbeddingLayer(weights(shared, "allennlp_tiny"), "layers", "character_ids")
     for mix, values in MIXES.items():
-        scalar_mix = ScalarMix(**values)
-        scalar_mix.build((None, None, 3, layer.output_dim))
-        found = exported(layer, path, outputs="elmo", scalar_mix=scalar_mix)(
-            ids.astype(np.int32)
-        )
+        found = exported(layer, path, outputs="elmo", scalar_mix=mix_of(3, **values))(ids)
         check(report_error, name, found["elmo"][mask], outputs[f"{batch}/mix_{mix}"][mask])
         assert not found["elmo"][~mask].any()
 
@@ -209,6 +237,13 @@ def layer_of(config: ElmoConfig = TINY, mode: str = "elmo", **arguments: Any) ->
             layer_of(keep_sentence_boundaries=True),
             {"outputs": ["elmo", "default"]},
             "'default' is a mean over tokens",
+        ),
+        (layer_of(), {"scalar_mix": ScalarMix()}, "for 3 layers; got one that is not bu"),
+        (layer_of(), {"scalar_mix": mix_of(4)}, "for 3 layers; got one for 4. Call it on"),
+        (
+            layer_of(),
+            {"scalar_mix": mix_of(3, layer_norm=True), "outputs": ["elmo", "default"]},
+            "'default' cannot be written for a mix with layer_norm=True",
         ),
         (
             lambda module: ElmoEmbeddingLayer(module, engine="hub"),

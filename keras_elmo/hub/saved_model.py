@@ -11,6 +11,7 @@ from typing import Any
 from keras_elmo import backends
 from keras_elmo.errors import DiskFullError
 from keras_elmo.layers import CharacterIds, MaskedMean
+from keras_elmo.layers.inputs import declared
 from keras_elmo.types import PathLike, Tensor
 from keras_elmo.weights.atomic import replacing
 
@@ -160,9 +161,5 @@ def _inputs(layer: Any) -> Any:
     """The layer's input spec for batches of any size."""
     import tensorflow as tf
 
-    shapes = {
-        "sentences": ((None,), tf.string),
-        "tokens": ((None, None), tf.string),
-        "character_ids": ((None, None, layer.character_ids.token_ids.length), tf.int32),
-    }
-    return tf.TensorSpec(*shapes[layer.input_mode], "inputs")
+    shape, dtype = declared(layer.input_mode, layer.character_ids.token_ids.length)
+    return tf.TensorSpec((None, *shape), dtype, "inputs")

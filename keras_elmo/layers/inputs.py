@@ -46,6 +46,12 @@ def checked_inputs(inputs: Any, input_mode: str, largest: NDArray[np.int32]) -> 
     return inputs
 
 
+def declared(input_mode: str, length: int) -> tuple[tuple[int | None, ...], str]:
+    """The shape without the batch, and the dtype, that declare a model's input."""
+    shape = {"sentences": (), "tokens": (None,)}.get(input_mode, (None, length))
+    return shape, "int32" if input_mode == "character_ids" else "string"
+
+
 def compute_policy(dtype: Any, input_mode: str) -> Any:
     """The dtype policy of the argument ``dtype``.
 
@@ -100,18 +106,16 @@ def _refuse(
 
 def _check_dtype(inputs: Tensor, input_mode: str, length: int) -> None:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    ids = input_mode == "character_ids"
-    if dtype in (_INTEGERS if ids else ("string",)):
+    if dtype in (_INTEGERS if input_mode == "character_ids" else ("string",)):
         return
     hint = ""
-    shape = {"sentences": (), "tokens": (None,)}.get(input_mode, (None, length))
-    right = repr("int32" if ids else "string")
+    shape, right = declared(input_mode, length)
     # Keras assumes numbers if a model's inputs are not declared.
     if isinstance(inputs, keras.KerasTensor) or backends.is_in_tensorflow_graph():
         hint = (
-            f" Declare the model's input: keras.Input(shape={shape}, dtype={right}); or, "
+            f" Declare the model's input: keras.Input(shape={shape}, dtype={right!r}); or, "
             "to export a subclassed model, model.export(path, input_signature="
-            f"[keras.InputSpec(shape={(None, *shape)}, dtype={right})])."
+            f"[keras.InputSpec(shape={(None, *shape)}, dtype={right!r})])."
         )
     _refuse(input_mode, f"{dtype} of shape {inputs.shape}", hint, TypeError)
 

@@ -44,10 +44,11 @@ def export_onnx(
     which ONNX Runtime packs when it loads the file. Needs ``pip install
     "keras-elmo[onnx]"``; works on every backend of Keras.
 
-    The input is ``character_ids`` (batch, time, max_characters_per_token), 0 being padding,
-    which may be anywhere; see :func:`~keras_elmo.batch_to_character_ids`. Batch and time
-    may have any size. The outputs have the names of the output modes, float32. If one has a
-    time axis, there is ``mask`` too, booleans (batch, time).
+    The input is ``character_ids`` (batch, time, ids of a token), 0 being padding, which may
+    be anywhere; see :meth:`ElmoConfig.batch_to_ids`. Batch and time may have any size. The
+    outputs have the names of the output modes. Weights and outputs are float32, whatever
+    the layer's ``dtype`` is. If an output has a time axis, there is ``mask`` too, booleans
+    (batch, time).
 
     The weights are the layer's as they are now, fine-tuned ones and the mix included, and
     so are its ``max_tokens``, ``output_sequence_length`` and ``keep_sentence_boundaries``.
@@ -60,7 +61,8 @@ def export_onnx(
             ``None`` for the layer's own.
         scalar_mix: A built :class:`~keras_elmo.ScalarMix` for the outputs ``"elmo"`` and
             ``"default"``, for example one that was trained on stored features. ``None`` for
-            the layer's own. With ``layer_norm=True`` vectors depend on the batch.
+            the layer's own. With ``layer_norm=True`` vectors depend on the batch, and only
+            ``"elmo"`` can be written: ``"default"`` could normalize tokens or their means.
         weights: ``"float32"``, or ``"int8"`` for a file of a quarter of the size, which
             runs faster and is less exact: the matrices of LSTMs, highway layers and
             projections have 7 bits, with a scale for each column.
@@ -92,17 +94,20 @@ def export_onnx(
         layer = ElmoEmbeddingLayer(layer, input_mode="character_ids")
     mix = layer.scalar_mix if scalar_mix is None else scalar_mix
     modes = _checked_modes(layer, outputs, mix)
-    arrays = collect_arrays(layer.bilm)
+    numbers = _numbers(mix, layer.n_layers + 1)
+    arrays = {
+        name: array.astype(np.float32, copy=False)
+        for name, array in collect_arrays(layer.bilm).items()
+    }
     n_bytes = sum(array.nbytes for array in arrays.values())
     if n_bytes > _LARGEST * (4 if weights == "int8" else 1):
         raise ValueError(
             f"An ONNX file has at most 2 GB; the weights of this model take "
             f"{n_bytes / 1e9:.1f} GB. Use weights='int8', which takes a quarter."
         )
-    config, length = layer.bilm.config, layer.max_characters_per_token
-    is_int8 = weights == "int8"
+    config, is_int8 = layer.bilm.config, weights == "int8"
     g = Graph()
-    words = distinct_words(g, INPUT, length, layer.max_tokens, layer.n_steps)
+    words = distinct_words(g, INPUT, config.token_ids, layer.max_tokens, layer.n_steps)
     vectors = token_vectors(g, words.ids, config, arrays, is_int8)
     packing = pack(g, words.places, words.mask, layer.keep_sentence_boundaries)
     depth = max(OUTPUTS[mode].depth(config.n_layers) for mode in modes)
@@ -110,14 +115,15 @@ def export_onnx(
     n, dim = config.n_layers, config.output_dim
     types: dict[str, tuple[int, list[Any]]] = {}
     for mode in modes:
-        g.name(output(g, mode, layers, packing.mask, _numbers(mix)), mode)
+        g.name(output(g, mode, layers, packing.mask, numbers), mode)
         shape = OUTPUTS[mode].shape(None, None, n, dim)
         axes = ("batch", "steps", "", "")
         types[mode] = FLOAT, [a or b for a, b in zip(shape, axes, strict=False)]
     if not all(OUTPUTS[mode].pooled for mode in modes):
         g.name(packing.mask, MASK)
         types[MASK] = BOOL, ["batch", "steps"]
-    ids = {"int32": INT32, "int64": INT64}[ids_dtype], ["batch", "time", length]
+    kind = {"int32": INT32, "int64": INT64}[ids_dtype]
+    ids = kind, ["batch", "time", config.token_ids.length]
     model = g.model({INPUT: ids}, types, keras_elmo.__version__)
     with replacing(path) as written:
         onnx.save_model(model, str(written))
@@ -157,6 +163,12 @@ def _checked_modes(
                 f"output_mode={layer.output_mode!r} does not have. Pass scalar_mix=, or "
                 "use a layer with output_mode='elmo'."
             )
+        if stages.mixed and stages.pooled and mix is not None and mix.layer_norm:
+            raise ValueError(
+                f"outputs: {mode!r} cannot be written for a mix with layer_norm=True, "
+                "because normalizing tokens and normalizing their means give different "
+                "vectors. Use 'elmo' and take the mean, or 'pooled_layers' and mix them."
+            )
         if stages.pooled and layer.keep_sentence_boundaries:
             raise ValueError(
                 f"outputs: {mode!r} is a mean over tokens; the layer has "
@@ -165,10 +177,18 @@ def _checked_modes(
     return modes
 
 
-def _numbers(mix: ScalarMix | None) -> Mix | None:
+def _numbers(mix: ScalarMix | None, n_mixed: int) -> Mix | None:
     if mix is None:
         return None
+    n_found = mix.layer_weights.shape[0] if mix.built else 0
+    if n_found != n_mixed:
+        found = f"for {n_found}" if mix.built else "that is not built"
+        raise ValueError(
+            f"scalar_mix must be built for {n_mixed} layers; got one {found}. Call it on "
+            "the layer's 'layers' or 'pooled_layers' first."
+        )
     to_numpy = keras.ops.convert_to_numpy
-    exponents = np.exp(to_numpy(mix.layer_weights).astype(np.float64))  # (n_layers + 1,)
-    weights = float(to_numpy(mix.gamma)) * exponents / exponents.sum()
+    exponents = to_numpy(mix.layer_weights).astype(np.float64)  # (n_layers + 1,)
+    shares = np.exp(exponents - exponents.max())  # (n_layers + 1,)
+    weights = float(to_numpy(mix.gamma)) * shares / shares.sum()
     return Mix(weights.tolist(), mix.layer_norm)

@@ -9,11 +9,7 @@ import numpy as np
 from keras_elmo.config import ElmoConfig
 from keras_elmo.onnx.graph import INT64, Graph
 from keras_elmo.onnx.matrices import Matrix
-from keras_elmo.text.characters import (
-    BEGIN_SENTENCE_ID,
-    END_SENTENCE_ID,
-    boundary_character_ids,
-)
+from keras_elmo.text.lexicon import TokenIds, boundary_ids
 from keras_elmo.types import Arrays
 
 BEGIN, END = 0, 1  # places of the boundaries among the distinct words
@@ -28,7 +24,7 @@ class Words(NamedTuple):
 
 
 def distinct_words(
-    g: Graph, ids: str, length: int, max_tokens: int | None, n_steps: int | None
+    g: Graph, ids: str, form: TokenIds, max_tokens: int | None, n_steps: int | None
 ) -> Words:
     """Reads ids (batch, time, length) as the layer does; its limits have its names."""
     ids = g.Max(g.Cast(ids, to=INT64), 0)  # (batch, time, length)
@@ -39,9 +35,8 @@ def distinct_words(
     # The layer gives an empty batch a step of padding.
     missing = g.Max(g.Sub([n_steps or 1], _size(g, ids, 1)), [0])  # (1,)
     ids = g.Pad(ids, g.Concat([0, 0, 0, 0], missing, [0], axis=0))
-    ends = BEGIN_SENTENCE_ID, END_SENTENCE_ID
-    boundaries = [boundary_character_ids(each, length) for each in ends]
-    rows = g.Reshape(ids, [-1, length])  # (batch * time, length)
+    boundaries = boundary_ids(form.length, form.boundary_words)
+    rows = g.Reshape(ids, [-1, form.length])  # (batch * time, length)
     rows = g.Concat(np.stack(boundaries).astype(np.int64), rows, axis=0)
     # In the order of their first occurrence.
     words, _, places, _ = g.Unique(rows, n_outputs=4, axis=0, sorted=0)
@@ -74,9 +69,37 @@ def token_vectors(
     g: Graph, words: str, config: ElmoConfig, arrays: Arrays, int8: bool
 ) -> str:
     """The vectors of words (words, length), (words, projection_dim)."""
-    embedding = arrays["char_embed"]  # (261, char_dim), of the ids from 1 on
-    table = np.concatenate([np.zeros_like(embedding[:1]), embedding])  # (262, char_dim)
-    characters = g.Gather(table, _cut(g, words, config))  # (words, length, char_dim)
+
+    def product(x: str, name: str) -> str:
+        matrix = Matrix(arrays[name.format("W")], int8)
+        return matrix(g, x, arrays[name.format("b")])
+
+    def looked_up(ids: str, name: str) -> str:
+        table = arrays[name]  # (n, size), of the ids from 1 on
+        return str(g.Gather(np.concatenate([np.zeros_like(table[:1]), table]), ids))
+
+    features = []
+    if config.word_dim:
+        vectors = looked_up(g.Gather(words, 0, axis=1), "embedding")
+        features.append(vectors)  # (words, word_dim)
+        words = g.Slice(words, [1], [config.token_ids.length], [1])
+    if config.filters:
+        characters = looked_up(_cut(g, words, config), "char_embed")
+        x = _convolved(g, characters, config, arrays)  # (words, n_filters)
+        for i in range(config.n_highway):
+            gate = g.Sigmoid(product(x, f"CNN_high_{i}/{{}}_carry"))
+            transformed = g.Relu(product(x, f"CNN_high_{i}/{{}}_transform"))
+            # The same as gate * transformed + (1 - gate) * x.
+            x = g.Add(x, g.Mul(gate, g.Sub(transformed, x)))  # (words, n_filters)
+        features.append(x)
+    x = g.Concat(*features, axis=1)  # (words, word_dim + n_filters)
+    if config.has_token_projection:
+        x = product(x, "CNN_proj/{}_proj")  # (words, projection_dim)
+    return str(x)
+
+
+def _convolved(g: Graph, characters: str, config: ElmoConfig, arrays: Arrays) -> str:
+    """What the filters find in characters (words, length, char_dim)."""
     characters = g.Transpose(characters, perm=[0, 2, 1])  # (words, char_dim, length)
     activation = {"relu": g.Relu, "tanh": g.Tanh}[config.activation]
     pieces = []
@@ -87,24 +110,11 @@ def token_vectors(
         )  # (words, count, windows)
         highest = g.ReduceMax(windows, axes=[2], keepdims=0)  # (words, count)
         pieces.append(activation(g.Add(highest, arrays[f"CNN/b_cnn_{i}"])))
-    x = g.Concat(*pieces, axis=1)  # (words, n_filters)
-
-    def product(x: str, name: str) -> str:
-        matrix = Matrix(arrays[name.format("W")], int8)
-        return matrix(g, x, arrays[name.format("b")])
-
-    for i in range(config.n_highway):
-        gate = g.Sigmoid(product(x, f"CNN_high_{i}/{{}}_carry"))
-        transformed = g.Relu(product(x, f"CNN_high_{i}/{{}}_transform"))
-        # The same as gate * transformed + (1 - gate) * x.
-        x = g.Add(x, g.Mul(gate, g.Sub(transformed, x)))  # (words, n_filters)
-    if config.has_token_projection:
-        x = product(x, "CNN_proj/{}_proj")  # (words, projection_dim)
-    return str(x)
+    return str(g.Concat(*pieces, axis=1))  # (words, n_filters)
 
 
 def _cut(g: Graph, words: str, config: ElmoConfig) -> str:
-    """Words without the last of the windows that are alike: those of padding alone."""
+    """Characters without the last windows that are alike: those of padding alone."""
     length = config.max_characters_per_token
     rest, most = g.Slice(words, [1], [length], [1]), g.Slice(words, [0], [length - 1], [1])
     changes = g.Cast(g.Not(g.Equal(rest, most)), to=INT64)  # (words, length - 1)

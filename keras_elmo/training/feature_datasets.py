@@ -121,5 +121,12 @@ def _token_labels_part(labels: Sequence[Any], lengths: Lengths, steps: Lengths) 
     every = [label for row in labels for label in row]
     if not every:
         raise ValueError("token_labels: the texts have no tokens to label.")
-    values: NDArray[Any] = read_labels(every, len(every))  # (total tokens, ...)
-    return padded_part(np.split(values, np.cumsum(lengths)[:-1]), steps)
+    ends = np.cumsum(lengths)  # (n,)
+
+    def place(index: int) -> str:
+        text = int(np.searchsorted(ends, index, side="right"))
+        return f"[{text}][{index - ends[text] + lengths[text]}]"
+
+    # (total tokens, ...)
+    values: NDArray[Any] = read_labels(every, len(every), "token_labels", place)
+    return padded_part(np.split(values, ends[:-1]), steps)

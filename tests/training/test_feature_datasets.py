@@ -100,6 +100,21 @@ def test_the_order_is_that_of_the_texts(features: Any) -> None:
             ValueError,
             "token_labels: the texts have no tokens to label",
         ),
+        (
+            {"token_labels": [[0, 1], [], [1, np.nan, 2]]},
+            ValueError,
+            r"token_labels\[2\]\[1\] is missing\. Add it, or remove its text",
+        ),
+        (
+            {"token_labels": [[None, 1], [], [1, 0, 2]]},
+            ValueError,
+            r"token_labels\[0\]\[0\] is missing",
+        ),
+        (
+            {"token_labels": [["a", "b"], [], ["a"] * 3]},
+            TypeError,
+            "token_labels must be numbers; got .*'a'",
+        ),
         ({"initial_epoch": -1}, ValueError, "initial_epoch must be an integer from 0 on"),
         ({"features": ROWS, "token_budget": 3}, ValueError, "token_budget applies only"),
         (

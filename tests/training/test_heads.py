@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, text_dataset
 from keras_elmo.training import MaskPadding, feature_dataset, join_head
+from tests.any_backend import INPUT_MODES, fed, to_numpy
 from tests.layer_checks import check_layer
 from tests.tiny_models import LEAST
 
@@ -90,6 +91,16 @@ def test_a_head_without_a_mask_and_one_of_another_layer() -> None:
     # One that is not built yet takes what comes.
     joined = join_head(layer, keras.Sequential([ScalarMix(), keras.layers.Dense(1)]))
     assert joined(tf.constant(["a b", ""])).shape == (2, 1)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("input_mode", INPUT_MODES)
+def test_a_joined_model_takes_what_the_layer_takes(input_mode: str) -> None:
+    layer = ElmoEmbeddingLayer(LEAST, "layers", input_mode)
+    head = keras.Sequential([keras.Input((None, 2, 16)), ScalarMix()])
+    inputs = fed([["a", "b"], ["c", ""]], input_mode)
+    found, expected = (to_numpy(m(inputs)) for m in (join_head(layer, head), layer))
+    np.testing.assert_allclose(found, expected.mean(axis=2), atol=1e-6)
 
 
 def test_mask_padding(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_columns(dtype: str) -> None:
     [
         ([1, 0], ValueError, "labels: expected one per text, 3; got 2"),
         (1, ValueError, "labels: expected one per text, 3; got a single value"),
-        ([1, None, 0], ValueError, r"labels\[1\] is missing\. Remove it, and its text"),
+        ([1, None, 0], ValueError, r"labels\[1\] is missing\. Add it, or remove"),
         ([1, 0, float("nan")], ValueError, r"labels\[2\] is missing"),
         ([[1, 2], [1, np.nan], [0, 0]], ValueError, r"labels\[1\] is missing"),
         ([[1], [1, 2], [0]], ValueError, "got rows of different lengths"),
