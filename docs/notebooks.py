@@ -7,11 +7,13 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import nbformat.v4 as nb
-from sphinx.application import Sphinx
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 FIRST = """\
 %pip install -q "keras-elmo[onnx,sklearn]"

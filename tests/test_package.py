@@ -6,11 +6,13 @@ import ast
 import importlib
 import pkgutil
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import keras
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import keras_elmo
@@ -108,6 +110,30 @@ def test_the_lowest_versions_tried_are_those_allowed() -> None:
     lines = (ROOT / ".ci/lowest.txt").read_text("utf-8").splitlines()
     tried = [line.split("==") for line in lines if not line.startswith("#")]
     assert {name: Version(version) for name, version in tried} == allowed
+
+
+def test_what_is_imported_is_required() -> None:
+    """The package works by itself; so do the tests, with what they import."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    own, tests = project["dependencies"], project["optional-dependencies"]["tests"]
+    distributions = packages_distributions()
+    files = {p: own for p in (ROOT / "keras_elmo").rglob("*.py") if p.name != "sklearn.py"}
+    for pattern in (
+        "tests/**/*.py",
+        "examples/**/*.py",
+        "docs/*/*.py",
+        "docs/notebooks.py",
+    ):
+        files.update(dict.fromkeys(ROOT.glob(pattern), own + tests))
+    for path, requirements in files.items():
+        required = {canonicalize_name(Requirement(each).name) for each in requirements}
+        for node in ast.parse(path.read_text("utf-8")).body:
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [str(node.module)]
+            for name in (each.split(".")[0] for each in names):
+                found = set(map(canonicalize_name, distributions.get(name, [])))
+                assert not found or found & {*required, "keras-elmo"}, f"{path}: {name}"
 
 
 def test_every_raises_has_a_match() -> None:
