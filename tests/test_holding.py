@@ -140,6 +140,11 @@ def test_keras_file(way: Any, tmp_path: Path) -> None:
     check_same(loaded, model)
 
 
+@pytest.mark.parametrize(
+    "way",
+    ["functional", "subclassed model", "both, and functional, in subclassed"],
+    indirect=True,  # a .keras file holds the same, written by the same code of Keras
+)
 def test_weights(way: Any, tmp_path: Path) -> None:
     make, model = way
     model.save_weights(tmp_path / "model.weights.h5")
