@@ -31,6 +31,12 @@ INPUT_MODES = [
 STRINGS_OR_IDS = INPUT_MODES[1:]
 
 
+def marked(*rows: tuple[Any, ...]) -> list[Any]:
+    """Rows of parameters, with the mark on those that need strings."""
+    needs = pytest.mark.tensorflow
+    return [r if "character_ids" in r else pytest.param(*r, marks=needs) for r in rows]
+
+
 def given(tokens: Sequence[Sequence[str]], input_mode: str) -> Any:
     """Sentences in the form that an input mode takes."""
     if input_mode == "sentences":

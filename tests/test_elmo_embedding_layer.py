@@ -27,6 +27,9 @@ from tests.any_backend import (
     STRINGS_OR_IDS,
     fed,
     given,
+    marked,
+    model_of,
+    reloaded,
     symbolic,
     to_numpy,
     to_tensor,
@@ -63,9 +66,14 @@ def expected_output(mode: str) -> np.ndarray:
     }[mode]
 
 
-@pytest.mark.parametrize("mode", get_args(OutputMode))
-@pytest.mark.parametrize("input_mode", INPUT_MODES)
-def test_every_output_of_every_input(source: str, mode: str, input_mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "input_mode"),
+    marked(
+        *((mode, "character_ids") for mode in get_args(OutputMode)),
+        *(("default", "sentences"), ("layers", "sentences"), ("layers", "tokens")),
+    ),
+)
+def test_every_output_and_every_input(source: str, mode: str, input_mode: str) -> None:
     layer = ElmoEmbeddingLayer(source, mode, input_mode)
     output = layer(given(TOKENS, input_mode))
     expected = expected_output(mode)
@@ -196,13 +204,12 @@ def test_nothing_to_compute(source: str) -> None:
     np.testing.assert_array_equal(to_numpy(layer(IDS)), expected)  # the same twice
 
 
-@pytest.mark.parametrize("input_mode", INPUT_MODES)
-def test_max_tokens(source: str, input_mode: str) -> None:
-    layer = ElmoEmbeddingLayer(source, "elmo", input_mode, max_tokens=2)
+def test_max_tokens(source: str) -> None:
+    """Of ids; test_character_ids.py cuts strings."""
+    layer = ElmoEmbeddingLayer(source, "elmo", "character_ids", max_tokens=2)
     expected = ElmoEmbeddingLayer(source, "elmo", "character_ids")(IDS[:, :2])
-    output = layer(given(TOKENS, input_mode))
-    model = keras.Model(inputs := symbolic(input_mode), layer(inputs))
-    for found in (to_numpy(output), model.predict(fed(TOKENS, input_mode), verbose=0)):
+    output = layer(IDS)
+    for found in (to_numpy(output), model_of(layer).predict(IDS, verbose=0)):
         assert found.shape[1] == (6 if BACKEND == "jax" else 2)
         np.testing.assert_allclose(found[:, :2], to_numpy(expected), atol=1e-6)
         assert not found[:, 2:].any()
@@ -211,8 +218,10 @@ def test_max_tokens(source: str, input_mode: str) -> None:
     assert not mask[:, 2:].any()
 
 
-@pytest.mark.parametrize("length", [2, 9])
-@pytest.mark.parametrize("input_mode", INPUT_MODES)
+@pytest.mark.parametrize(
+    ("input_mode", "length"),
+    marked(*(("sentences", 2), ("tokens", 9), ("character_ids", 2), ("character_ids", 9))),
+)
 def test_output_sequence_length(
     source: str, tmp_path: Path, input_mode: str, length: int
 ) -> None:
@@ -239,15 +248,18 @@ def test_output_sequence_length(
     outputs, symbolic_mask = layer(inputs, return_mask=True)
     assert outputs.shape == (None, length, 16)
     assert symbolic_mask.shape == (None, length)
-    model = keras.Model(inputs, outputs)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = reloaded(keras.Model(inputs, outputs), tmp_path)
     found = loaded.predict(fed(TOKENS, input_mode), verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("input_mode", STRINGS_OR_IDS)
-@pytest.mark.parametrize("mode", ["word_emb", "lstm_outputs1", "elmo", "layers"])
+@pytest.mark.parametrize(
+    ("mode", "input_mode"),
+    marked(
+        *((mode, "character_ids") for mode in ("word_emb", "elmo", "layers")),
+        ("layers", "tokens"),
+    ),
+)
 def test_keep_sentence_boundaries(source: str, mode: str, input_mode: str) -> None:
     """Right around the tokens, wherever these stand; test_oracles.py has more values."""
     padded = [["", "a", "", "b", "", ""], ["c", "d", "", "", "", ""], [""] * 6]
@@ -261,7 +273,6 @@ def test_keep_sentence_boundaries(source: str, mode: str, input_mode: str) -> No
         mask[row, places[row]] = True
     expected = {
         "word_emb": layers[:, :, 0, :8],
-        "lstm_outputs1": layers[:, :, 1],
         "elmo": layers.mean(axis=2),
         "layers": layers,
     }[mode]

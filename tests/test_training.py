@@ -11,7 +11,7 @@ import pytest
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from keras_elmo.types import OutputMode
-from tests.any_backend import STRINGS_OR_IDS, fed, model_of, reloaded, to_numpy
+from tests.any_backend import STRINGS_OR_IDS, fed, marked, model_of, reloaded, to_numpy
 
 pytestmark = pytest.mark.any_backend
 
@@ -57,12 +57,12 @@ def classifier(layer: ElmoEmbeddingLayer) -> keras.Model:
 
 
 # Each with what the others leave out, and strings once: graphs take long to make.
-GRAPHS = [
+GRAPHS = marked(
     ("word_emb", "all", "character_ids"),
     ("lstm_outputs1", "all", "character_ids"),
     ("elmo", "lstm", "character_ids"),
-    pytest.param("elmo", "lstm", "tokens", marks=pytest.mark.tensorflow),
-]
+    ("elmo", "lstm", "tokens"),
+)
 # The rest of what moves is a union of parts of these.
 EAGERLY = [("default", "aggregation")] + [
     (mode, "all")
