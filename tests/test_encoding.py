@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_elmo import ElmoEmbeddingLayer, compute_features, encoding
-from keras_elmo.types import OutputMode
+from keras_elmo import ElmoEmbeddingLayer, backends, compute_features, encoding
 from tests.any_backend import BACKEND, INPUT_MODES, to_numpy
 from tests.any_backend import given as given_tokens
 from tests.processes import run_python
@@ -35,13 +34,11 @@ def made(output_mode: Any = "default", input_mode: Any = MODE, **kw: Any) -> Any
     return ElmoEmbeddingLayer(TINY, output_mode, input_mode, **kw)
 
 
-def one_by_one(layer: ElmoEmbeddingLayer, texts: list[list[str]]) -> list[np.ndarray]:
-    """The layer's own call on each text, next to one of a token, without padding."""
-    result = []
-    for tokens in texts:
-        rows = to_numpy(layer(given_tokens([tokens, ["a"]], layer.input_mode)))[0]
-        result.append(rows if layer.masked_mean else rows[: len(tokens)])
-    return result
+def called(layer: ElmoEmbeddingLayer, texts: list[list[str]]) -> list[np.ndarray]:
+    """The layer's own call, without padding."""
+    found = to_numpy(layer(given_tokens(texts, layer.input_mode)))
+    pairs = zip(found, texts, strict=True)
+    return [rows if layer.masked_mean else rows[: len(text)] for rows, text in pairs]
 
 
 def check(found: Any, expected: list[np.ndarray]) -> None:
@@ -51,12 +48,12 @@ def check(found: Any, expected: list[np.ndarray]) -> None:
         np.testing.assert_allclose(array, values, rtol=0, atol=1e-6, strict=True)
 
 
-@pytest.mark.parametrize("output_mode", get_args(OutputMode))
+@pytest.mark.parametrize("output_mode", ["default", "word_emb", "layers", "pooled_layers"])
 def test_it_is_the_call(output_mode: str) -> None:
     layer = made(output_mode)
     found = layer.encode(TEXTS, batch_size=2, **quiet)
     assert isinstance(found, np.ndarray if layer.masked_mean else list)
-    check(found, one_by_one(layer, TOKENS))
+    check(found, called(layer, TOKENS))
     # The arrays are no views that keep a padded batch in memory.
     assert layer.masked_mean or all(array.base is None for array in found)
     nothing = layer.encode([], **quiet)
@@ -67,7 +64,7 @@ def test_it_is_the_call(output_mode: str) -> None:
 @pytest.mark.parametrize("input_mode", INPUT_MODES)
 def test_strings_and_tokens_for_every_input_mode(input_mode: str) -> None:
     layer = made("elmo", input_mode, max_tokens=3)
-    expected = one_by_one(layer, [tokens[:3] for tokens in TOKENS])
+    expected = called(layer, [tokens[:3] for tokens in TOKENS])
     check(layer.encode(TEXTS, **quiet), expected)
     check(layer.encode(TOKENS, **quiet), expected)
     check(layer.encode([*TEXTS[:2], *TOKENS[2:]], **quiet), expected)
@@ -78,7 +75,7 @@ def test_strings_and_tokens_for_every_input_mode(input_mode: str) -> None:
     assert len(found) == len(kept)
     np.testing.assert_allclose(found, expected_of_odd, rtol=0, atol=1e-6)
     if input_mode == "tokens":
-        check([found], one_by_one(layer, [kept]))
+        check([found], called(layer, [kept]))
     # Bytes are taken as they are, what UTF-8 cannot express is dropped.
     raw = layer.encode([b"a \xff", "a \ud800b", "a b"], **quiet)
     np.testing.assert_allclose(raw[1], raw[2], atol=1e-6)
@@ -140,7 +137,7 @@ def collections() -> Iterator[tuple[str, Any]]:
 
 def test_collections() -> None:
     layer = made()
-    expected = one_by_one(layer, TOKENS)
+    expected = called(layer, TOKENS)
     for name, texts in collections():
         found = layer.encode(texts, **quiet)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6, err_msg=name)
@@ -155,7 +152,7 @@ def test_weights_of_the_moment() -> None:
         check(layer.encode(TEXTS, **quiet), before)
     layer.set_weights([weight * 0.5 for weight in layer.get_weights()])
     after = layer.encode(TEXTS, **quiet)
-    check(after, one_by_one(layer, TOKENS))
+    check(after, called(layer, TOKENS))
     assert np.abs(after[0] - before[0]).max() > 1e-3
 
 
@@ -225,24 +222,26 @@ def test_refuses_a_stateful_layer() -> None:
         layer.encode(TEXTS, **quiet)
 
 
-class OutOfMemoryError(Exception):
-    """As PyTorch has one."""
+def test_what_says_that_memory_ran_out() -> None:
+    names = ("OutOfMemoryError", "ResourceExhaustedError")  # of PyTorch and TensorFlow
+    texts = ("RESOURCE_EXHAUSTED: x", "DefaultCPUAllocator: x")  # of JAX and PyTorch
+    errors = [type(name, (Exception,), {})() for name in names]
+    for error in (MemoryError(), *errors, *map(RuntimeError, texts)):
+        assert backends.is_out_of_memory(error)
+    assert not backends.is_out_of_memory(RuntimeError("x"))
 
 
-@pytest.mark.parametrize(
-    "error", [MemoryError(), OutOfMemoryError(), RuntimeError("RESOURCE_EXHAUSTED: x")]
-)
-def test_memory_runs_out(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, run, tried = made("elmo"), encoding.Program.__call__, []
 
     def limited(self: Any, texts: Any) -> Any:
         tried.append([len(text) for text in texts])
         if len(texts) > 1:
-            raise error
+            raise MemoryError
         return run(self, texts)
 
     monkeypatch.setattr(encoding.Program, "__call__", limited)
-    check(layer.encode(TEXTS, **quiet), one_by_one(layer, TOKENS))
+    check(layer.encode(TEXTS, **quiet), called(layer, TOKENS))
     assert tried[:3] == [[4, 3, 3, 1, 0], [4, 3], [4]]
     monkeypatch.setattr(encoding.Program, "__call__", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError, match="division by zero"):

@@ -76,8 +76,8 @@ def test_names() -> None:
     exec("from keras_elmo import *", names)
     assert set(keras_elmo.__all__) <= names.keys()
     assert set(keras_elmo.__all__) <= set(dir(keras_elmo))
-    printed = run_python("import keras_elmo; print(keras_elmo.vectors.open_embeddings)")
-    assert "function open_embeddings" in printed
+    printed = run_python("import keras_elmo; print(keras_elmo.errors.SourceError)")
+    assert "class 'keras_elmo.errors.SourceError'" in printed
     with pytest.raises(AttributeError, match="'keras_elmo' has no attribute 'nothing'"):
         _ = keras_elmo.nothing
 

@@ -10,10 +10,9 @@ import pytest
 import tensorflow as tf
 
 from keras_elmo import ElmoEmbeddingLayer, SourceError
-from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS
 from keras_elmo.hub import export_saved_model
 from keras_elmo.hub.tf_hub import read_mix, read_tf_hub
-from tests.hub.tf_hub_modules import MIX, STYLES, Style, write_module, write_other_module
+from tests.hub.tf_hub_modules import MIX, write_module, write_other_module
 from tests.tiny_models import LEAST, TINY, random_arrays
 from tests.weights.checks import assert_loads, changed
 
@@ -22,19 +21,6 @@ from tests.weights.checks import assert_loads, changed
 def spoiled(module: Path, tmp_path: Path) -> Path:
     """A copy of a good module, for tests to spoil."""
     return Path(shutil.copytree(module, tmp_path / "spoiled"))
-
-
-@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
-def test_every_style(tmp_path: Path, style: Style) -> None:
-    path = write_module(tmp_path / "module", style=style)
-    config, arrays = read_tf_hub(path)
-    assert config == TINY
-    expected = {**random_arrays(TINY), MIX_WEIGHTS: MIX[0], MIX_GAMMA: MIX[1]}
-    assert arrays.keys() == expected.keys()
-    for name, array in expected.items():
-        assert arrays[name].dtype == np.float32
-        np.testing.assert_array_equal(arrays[name], array)
-    assert arrays[MIX_GAMMA].shape == ()
 
 
 @pytest.mark.parametrize(

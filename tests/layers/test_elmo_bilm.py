@@ -110,8 +110,9 @@ def test_any_ids_with_and_without_distinct_words(rows: list[list[int]]) -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("training", [None, False, True])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    ("training", "jit_compile"), [(None, False), (False, False), (False, True)]
+)
 def test_programs_of_another_runtime_have_no_dynamic_shapes(
     training: bool | None, jit_compile: bool
 ) -> None:

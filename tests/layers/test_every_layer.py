@@ -83,7 +83,7 @@ CASES = {
     "boundaries": boundaries,
     "encoder relu": lambda: encoder("relu"),
     "encoder tanh": lambda: encoder("tanh"),
-    **{f"bilm {depth}": lambda d=depth: bilm(d) for depth in (0, 1, 2, None)},
+    **{f"bilm {depth}": lambda d=depth: bilm(d) for depth in (0, 1, None)},
     "both directions": both_directions,
     "mix": lambda: (ScalarMix(), LAYERS, LAYERS.mean(axis=2)),
     "mix skewed": lambda: (

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,10 @@ def in_reading_order(text: list[Window], values: np.ndarray, row: int) -> tuple[
     return forward, backward
 
 
-@pytest.mark.parametrize("state", ["carried", "reset"])
-@pytest.mark.parametrize(("steps", "training"), [(4, False), (4, True), (12, False)])
+@pytest.mark.parametrize(
+    ("state", "steps", "training"),
+    [*product(["carried", "reset"], [4], [False, True]), ("carried", 12, False)],
+)
 def test_losses_are_those_of_numpy(state: str, steps: int, training: bool) -> None:
     """From a state to start in; in training too, if nothing is dropped or sampled."""
     model = language_model()

@@ -15,8 +15,7 @@ from tests.tiny_models import LEAST
 TEXTS = tf.constant(["a b c", "d", "", "e f"])
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 4])
-@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(("batch_size", "keep"), [(3, True), (4, False)])
 def test_every_token_and_nothing_else(batch_size: int, keep: bool) -> None:
     layer = ElmoEmbeddingLayer(LEAST, "elmo", keep_sentence_boundaries=keep)
     model = keras.Model(x := symbolic("sentences"), layer(x))

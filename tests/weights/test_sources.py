@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import tracemalloc
@@ -59,17 +60,14 @@ def test_a_directory_with_only_a_folder_in_it(model: Path, tmp_path: Path) -> No
         load_source(outer)
 
 
-@pytest.mark.parametrize("weights_are", ["path", "url"])
-@pytest.mark.parametrize("options_are", ["path", "url"])
-def test_explicit_options(
-    www: Path, server: FileServer, cache: Path, weights_are: str, options_are: str
-) -> None:
+def test_explicit_options(www: Path, server: FileServer, cache: Path) -> None:
     model = www / "model"
     for old, new in (("weights.hdf5", "w.bin"), ("options.json", "o.json")):
         (model / old).rename(model / new)
-    places = {"path": f"{model}", "url": f"{server.url}/model"}
-    weights, options = f"{places[weights_are]}/w.bin", f"{places[options_are]}/o.json"
-    assert_loads(weights, options)
+    places = (str(model), f"{server.url}/model")
+    for one, other in itertools.product(places, repeat=2):
+        weights, options = f"{one}/w.bin", f"{other}/o.json"
+        assert_loads(weights, options)
     layer = ElmoEmbeddingLayer(weights, options=options)
     expected = ElmoEmbeddingLayer(www / "model.zip").encode(["a b", "c"], verbose=0)
     np.testing.assert_array_equal(layer.encode(["a b", "c"], verbose=0), expected)
