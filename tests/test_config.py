@@ -8,10 +8,9 @@ import operator
 
 import numpy as np
 import pytest
-from hypothesis import given
 
 from keras_elmo import ElmoConfig
-from tests.tiny_models import TINY, configs
+from tests.tiny_models import TINY
 
 ORIGINAL_OPTIONS = {
     "lstm": {
@@ -38,15 +37,6 @@ def test_defaults_are_the_original_model() -> None:
     assert ElmoConfig().to_options() == ORIGINAL_OPTIONS
     assert ElmoConfig().output_dim == 1024
     assert ElmoConfig().n_parameters == 93_600_848
-
-
-@given(configs())
-def test_options_come_back_from_a_file(
-    tmp_path_factory: pytest.TempPathFactory, config: ElmoConfig
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "options.json"
-    path.write_text(json.dumps(config.to_options()))
-    assert ElmoConfig.from_json(path) == config
 
 
 def test_missing_entries_mean_what_they_mean_in_bilm_tf() -> None:

@@ -17,28 +17,26 @@ from keras_elmo import ElmoEmbeddingLayer
 from tests.any_backend import BACKEND, fed, symbolic, to_numpy
 from tests.tiny_models import LEAST
 
-pytestmark = [
-    pytest.mark.any_backend,
-    # Keras says it of every layer without a build, and then finds its variables.
-    pytest.mark.filterwarnings(r"ignore:`build\(\)` was called on layer"),
-]
+# Keras says it of every layer without a build, and then finds its variables.
+NO_BUILD = pytest.mark.filterwarnings(r"ignore:`build\(\)` was called on layer")
+pytestmark = [pytest.mark.any_backend, NO_BUILD]
 
 MODE = "sentences" if BACKEND == "tensorflow" else "character_ids"
 TOKENS = [["the", "cat", "sat"], ["a"], [], ["naïve", "café"]]
 register = keras.saving.register_keras_serializable(package="tests")
 
 
-def elmo(mode: str = "default") -> ElmoEmbeddingLayer:
-    return ElmoEmbeddingLayer(LEAST, mode, MODE, name="elmo")
+def elmo(mode: str = "default", source: str | None = None) -> ElmoEmbeddingLayer:
+    return ElmoEmbeddingLayer(source or LEAST, mode, MODE, name="elmo")
 
 
 @register
 class Head(keras.Layer):
     """A layer of a user's own, without a ``build``."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, source: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.elmo, self.dense = elmo(), keras.layers.Dense(2)
+        self.elmo, self.dense = elmo(source=source), keras.layers.Dense(2)
 
     def call(self, inputs: Any) -> Any:
         return self.dense(self.elmo(inputs))
@@ -48,9 +46,9 @@ class Head(keras.Layer):
 class Scorer(keras.Model):
     """A model of a user's own."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, source: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.elmo, self.dense = elmo(), keras.layers.Dense(2)
+        self.elmo, self.dense = elmo(source=source), keras.layers.Dense(2)
 
     call = Head.call
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import hypothesis.extra.numpy as hnp
 import keras
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer, batch_to_character_ids
 from keras_elmo.text.strict_json import parse_json
+from keras_elmo.types import InputMode, OutputMode
 from keras_elmo.weights.numpy_files import map_npy, read_member
 from tests.tiny_models import configs
 
@@ -25,6 +27,7 @@ CHARACTERS = st.one_of(
     st.sampled_from("\0\t\n\u00a0\u0301\u05d0\u200f\u202e\ud800\udfff\ufeff\U0001f642 "),
 )
 TEXTS = st.text(CHARACTERS, max_size=20)
+BYTES = st.binary(max_size=20).filter(lambda token: token not in (b"<S>", b"</S>"))
 
 few = settings(max_examples=15)
 
@@ -34,40 +37,58 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("written")
 
 
-@given(st.lists(st.lists(TEXTS, max_size=4), max_size=3), st.integers(3, 12))
-def test_character_ids_of_any_text(batch: list[list[str]], length: int) -> None:
+@given(st.lists(st.lists(TEXTS | BYTES, max_size=4), max_size=3), st.integers(3, 12))
+def test_character_ids_of_any_text(batch: list[list[Any]], length: int) -> None:
     """Against a slow reading of the definition."""
     found = batch_to_character_ids(batch, length)
     time = max(map(len, batch), default=0)
     assert found.shape == (len(batch), time, length)
     for row, tokens in zip(found, batch, strict=True):
         for ids, token in zip(row, tokens, strict=False):
-            content = [byte + 1 for byte in token.encode("utf-8", "ignore")]
+            if isinstance(token, str):
+                token = token.encode("utf-8", "ignore")
+            content = [byte + 1 for byte in token]
             expected = [259, *content[: length - 2], 260]
             assert ids.tolist() == expected + [261] * (length - len(expected))
         assert not row[len(tokens) :].any()
 
 
-ARGUMENTS = st.tuples(
-    st.sampled_from(["default", "elmo", "word_emb", "layers", "pooled_layers"]),
-    st.sampled_from(["sentences", "tokens", "character_ids"]),
-    st.sampled_from(["aggregation", "lstm", "all"]),
-    TEXTS.map(lambda text: text.encode("utf-8", "ignore").decode()),  # pad_token
-    st.none() | st.integers(1, 9),  # max_tokens
-    st.sampled_from([False, True, "pieces"]),  # stateful
-)
+ARGUMENTS = {
+    "output_mode": st.sampled_from(get_args(OutputMode)),
+    "input_mode": st.sampled_from(get_args(InputMode)),
+    "fine_tune": st.sampled_from(["aggregation", "lstm", "all"]),
+    "pad_token": TEXTS.map(lambda text: text.encode("utf-8", "ignore").decode()),
+    "max_tokens": st.none() | st.integers(1, 9),
+    "stateful": st.sampled_from([False, True, "pieces"]),
+    "split": st.sampled_from(["space", "words", "character"]),
+    "output_sequence_length": st.none() | st.integers(3, 9),
+    "keep_sentence_boundaries": st.booleans(),
+    "trainable": st.booleans(),
+    "name": st.sampled_from(["elmo", "my_elmo"]),
+}
 
 
-@few
-@given(configs(), ARGUMENTS)
+@settings(max_examples=40)
+@given(configs(), st.fixed_dictionaries(ARGUMENTS), st.booleans())
 def test_layers_come_back_from_their_configuration(
-    config: ElmoConfig, arguments: tuple[Any, ...]
+    config: ElmoConfig, arguments: dict[str, Any], half: bool
 ) -> None:
-    layer = ElmoEmbeddingLayer(config, *arguments)
+    if arguments["input_mode"] != "sentences":
+        arguments["split"] = "space"
+    if arguments["max_tokens"] is not None:
+        arguments["output_sequence_length"] = None
+    pooled = arguments["output_mode"] in ("default", "pooled_layers")
+    if pooled or arguments["stateful"] == "pieces":
+        arguments["keep_sentence_boundaries"] = False
+    if arguments["output_mode"] == "lstm_outputs2":
+        config = dataclasses.replace(config, n_layers=2)
+    dtype = "mixed_float16" if half else "float32"
+    layer = ElmoEmbeddingLayer(config, **arguments, dtype=dtype)
     text = json.dumps(keras.saving.serialize_keras_object(layer))
     twin = keras.saving.deserialize_keras_object(json.loads(text))
     assert twin.get_config() == layer.get_config()
-    assert twin.config == config
+    assert {name: getattr(twin, name) for name in arguments} == arguments
+    assert (twin.config, twin.dtype_policy.name) == (config, dtype)
     assert [w.shape for w in twin.weights] == [w.shape for w in layer.weights]
 
 

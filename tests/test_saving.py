@@ -16,6 +16,7 @@ from keras_elmo import ElmoEmbeddingLayer
 from keras_elmo.text.tokenization import split_text
 from tests.any_backend import fed, symbolic
 from tests.processes import LOAD_AND_PREDICT, SERVE, run_python
+from tests.test_holding import NO_BUILD, Head, Scorer
 from tests.tiny_models import LEAST, saved_model
 
 SENTENCES = ["the cat sat on the mat", "a", "", "naïve café"]
@@ -100,29 +101,6 @@ def test_one_layer_twice_in_a_file(tmp_path: Path, input_mode: str) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-def test_config_round_trip(source: str) -> None:
-    arguments = {
-        "output_mode": "elmo",
-        "input_mode": "sentences",
-        "split": "words",
-        "fine_tune": "all",
-        "pad_token": "<p>",
-        "max_tokens": 7,
-        "stateful": True,
-        "engine": "native",
-        "output_sequence_length": None,
-        "keep_sentence_boundaries": True,
-        "name": "my_elmo",
-        "trainable": False,
-    }
-    layer = ElmoEmbeddingLayer(source, **arguments, dtype="mixed_float16")
-    twin = ElmoEmbeddingLayer.from_config(layer.get_config())
-    assert twin.get_config() == layer.get_config()
-    assert twin.config == layer.config
-    assert {name: getattr(twin, name) for name in arguments} == arguments
-    assert twin.dtype_policy.name == "mixed_float16"
-
-
 @pytest.mark.slow  # an export each
 @pytest.mark.parametrize(("split", "engine"), [("words", "native"), ("character", "hub")])
 def test_the_split_goes_with_the_model(
@@ -144,48 +122,26 @@ def test_the_split_goes_with_the_model(
         np.testing.assert_allclose(function(tf.constant(raw)), plain, atol=1e-5)
 
 
-@keras.saving.register_keras_serializable(package="tests")
-class Wrapper(keras.layers.Layer):
-    """A layer of a user's own around ours, without a ``build`` of its own."""
-
-    def __init__(self, source: str, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.elmo = ElmoEmbeddingLayer(source)
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self.elmo(inputs)
-
-
-class Subclassed(keras.Model):
-    """A user's own model."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.elmo = ElmoEmbeddingLayer(source)
-        self.dense = keras.layers.Dense(1)
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self.dense(self.elmo(inputs))
-
-
+@NO_BUILD
 def test_the_weights_survive_wherever_the_first_call_is(tmp_path: Path) -> None:
     """Inside other layers and models, a function or a dataset."""
     source = str(saved_model(tmp_path, LEAST))
     texts, inputs = tf.constant(SENTENCES), keras.Input((), dtype="string")
-    model = keras.Model(inputs, Wrapper(source)(inputs))
+    head = Head(source)
+    keras.Model(inputs, head(inputs))
     dataset = tf.data.Dataset.from_tensors(texts).map(ElmoEmbeddingLayer(source))
     found = [
-        model.predict(texts, verbose=0),
+        head.elmo(SENTENCES),
         tf.function(ElmoEmbeddingLayer(source))(texts),
         next(iter(dataset)),
     ]
     for first in ("call", "predict", "fit"):
-        own = Subclassed(source)
+        own = Scorer(source)
         own.compile(keras.optimizers.SGD(0.0), "mse")
         if first == "predict":
             own.predict(texts, verbose=0)
         elif first == "fit":
-            own.fit(texts, np.zeros(4), verbose=0)
+            own.fit(texts, np.zeros((4, 2)), verbose=0)
         else:
             own(texts)
         found.append(own.elmo(SENTENCES))

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from keras_elmo import batch_to_character_ids
 
@@ -35,17 +33,6 @@ def test_ids_by_hand(batch: list[list[str]], expected: list[list[list[int]]]) ->
 def test_default_length_and_empty_batches() -> None:
     for batch, shape in (([["a"], []], (2, 1)), ([], (0, 0)), ([[], []], (2, 0))):
         assert batch_to_character_ids(batch).shape == (*shape, 50)
-
-
-@given(st.lists(st.lists(st.binary(max_size=12), max_size=4), max_size=3))
-def test_bytes_can_be_read_back(batch: list[list[bytes]]) -> None:
-    ids = batch_to_character_ids(batch, 14)
-    for row, tokens in enumerate(batch):
-        for column, token in enumerate(tokens):
-            if token not in (b"<S>", b"</S>"):
-                characters = [i - 1 for i in ids[row, column]]
-                assert bytes(characters[1 : characters.index(259)]) == token
-        assert not ids[row, len(tokens) :].any()
 
 
 @pytest.mark.parametrize(

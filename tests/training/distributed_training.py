@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from keras_elmo import ElmoEmbeddingLayer, text_dataset
+from tests.any_backend import model_of
 
 TEXTS = [
     *("the cat sat on the mat", "a", "naïve café 北京 🙂", "one two three four five six"),
@@ -29,12 +30,9 @@ BATCHES: dict[str, Any] = {"batch_size": 4, "input_mode": "character_ids"}
 
 def classifier(source: Path, input_mode: str = "character_ids") -> keras.Model:
     """All of it is trained, by plain gradient descent with momentum."""
-    kinds = {"sentences": ((), "string"), "character_ids": ((None, 50), "int32")}
-    shape, dtype = kinds[input_mode]
-    inputs = keras.Input(shape, dtype=dtype)
     layer = ElmoEmbeddingLayer(source, input_mode=input_mode, fine_tune="all")
     dense = keras.layers.Dense(1, "sigmoid", kernel_initializer="ones")
-    model = keras.Model(inputs, dense(layer(inputs)))
+    model = model_of(layer, dense)
     optimizer = keras.optimizers.SGD(0.2, momentum=0.5)
     model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
     return model

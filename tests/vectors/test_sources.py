@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
+from tests.any_backend import model_of
 from tests.tiny_models import LEAST, TINY
 from tests.vectors.small_jobs import LENGTHS, QUIET, SENTENCES, check_tokens
 
@@ -30,11 +31,7 @@ def test_a_saved_model(input_mode: Any, tmp_path: Path) -> None:
     layer = ElmoEmbeddingLayer(LEAST, "default", input_mode, fine_tune="all")
     layer.scalar_mix.layer_weights.assign([0.3, -1.0])
     layer.scalar_mix.gamma.assign(1.5)
-    shape = {"sentences": (), "tokens": (None,), "character_ids": (None, 50)}[input_mode]
-    dtype = "int32" if input_mode == "character_ids" else "string"
-    inputs = keras.Input(shape, dtype=dtype)
-    model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))
-    model.save(tmp_path / "model.keras")
+    model_of(layer, keras.layers.Dense(1)).save(tmp_path / "model.keras")
     same = ElmoEmbeddingLayer(LEAST, "elmo")
     same.set_weights(layer.get_weights())
     expected = np.asarray(same(SENTENCES))
