@@ -23,6 +23,7 @@ import pytest
 from keras_elmo.hub.graph_safety import graph_problem
 from keras_elmo.hub.sources import load_path, load_source
 from keras_elmo.hub.tf_hub import read_tf_hub
+from keras_elmo.pretraining import Vocabulary
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.text.reader import read_sentences
 from keras_elmo.text.strict_json import parse_json
@@ -188,6 +189,7 @@ TWICE = b"{" + b'"a":0,' * 170_000 + b'"a":0}'
 EMPTY = b"[" + b"[]," * 340_000 + b"[]]"
 NODES = message(0x12, message(0x12, b"\x0a\x00" * 5_000_000))
 SHAPE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 3), }"
+TABLE = b"a\t1234567\n" * 2_400_000
 NPY = b"\x93NUMPY\1\0\x48\0" + SHAPE.ljust(72)
 
 # How to make a file, how to read it, the MiB that this may take, and the error.
@@ -233,6 +235,24 @@ FILES: dict[str, tuple[Make, Callable[[Path], Any], int, str]] = {
         load_path,
         8,
         "unpacks to 100,000,000 bytes",
+    ),
+    "zip, words of ELMoForManyLangs": (
+        content(
+            "a.zip",
+            zip_of(
+                dict.fromkeys(("encoder.pkl", "token_embedder.pkl"), TABLE)
+                | {"word.dic": TABLE, "char.dic": b""}
+            ),
+        ),
+        load_path,
+        32,
+        "unpacks to 24,000,000 bytes; expected at most 1,048,576",
+    ),
+    "words": (
+        content("a.gz", gzip.compress(b"ab\n" * N)),
+        Vocabulary.load,
+        32,
+        "more than 2",
     ),
     "gzip": (content("a.gz", gzip.compress(bytes(10 * N), 9)), check_gzip, 8, "None"),
     "checkpoint, names": (index_of_long_names, read_tf_hub, 64, "lists over 10,000"),
