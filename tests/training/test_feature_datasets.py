@@ -11,6 +11,7 @@ import pytest
 
 from keras_elmo import text_dataset
 from keras_elmo.training import feature_dataset
+from tests.any_backend import without_strings
 
 pytestmark = pytest.mark.any_backend
 
@@ -74,6 +75,29 @@ def test_the_order_is_that_of_the_texts(features: Any) -> None:
             orders = [[i for _, y in batches(d) for i in y] for d in (texts, dataset)]
             assert orders[0] == orders[1]
             assert sorted(orders[0]) == list(range(n))
+
+
+@without_strings
+@pytest.mark.parametrize("steps", [None, 2])
+def test_epochs_differ_if_keras_shuffles_the_batches(
+    monkeypatch: pytest.MonkeyPatch, steps: int | None
+) -> None:
+    order = {"batch_size": 2, "shuffle": True, "seed": 5}
+    dataset, twin = (feature_dataset(np.eye(8), range(8), **order) for _ in range(2))
+    expected = [sorted(labels.tolist() for _, labels in twin) for _ in range(3)]
+    read: list[list[int]] = []
+    batch_of = type(dataset)._batch
+
+    def recorded(self: Any, rows: Any) -> Any:
+        read.append(rows.tolist())
+        return batch_of(self, rows)
+
+    monkeypatch.setattr(type(dataset), "_batch", recorded)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(dataset, epochs=3 if steps is None else 6, steps_per_epoch=steps, verbose=0)
+    read = read[-12:]  # Keras has read some before, to build the model
+    assert [sorted(read[i : i + 4]) for i in (0, 4, 8)] == expected
 
 
 @pytest.mark.parametrize(
