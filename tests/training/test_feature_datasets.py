@@ -106,6 +106,16 @@ def test_epochs_differ_if_keras_shuffles_the_batches(
         ({"features": [1, 2]}, TypeError, r"features must be an array .*; got \[1, 2\] of"),
         ({"features": []}, TypeError, r"features must be an array .*; got \[\] of"),
         ({"features": np.zeros(3)}, TypeError, "features must be an array"),
+        (
+            {"features": [ROWS, ROWS[:, :1]]},
+            ValueError,
+            r"features\[1\]: expected .*, \(3, 4\); got float32 and \(1, 4\)\. C",
+        ),
+        (
+            {"features": [ROWS.astype(int), ROWS]},
+            ValueError,
+            r"the dtype of features\[0\], int64, .*; got float32 and \(3, 4\)\. C",
+        ),
         ({"labels": [1]}, ValueError, "labels: expected one per text, 3; got 1"),
         ({"labels": [1] * 3, "token_labels": []}, ValueError, "pass one of them, not both"),
         (
