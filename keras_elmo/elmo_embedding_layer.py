@@ -462,8 +462,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             >>> layer.encode(["A river bank .", "Hello !"], verbose=0).shape
             (2, 512)
         """
-        limit = self.max_tokens or self.n_steps
-        return encode(self, texts, batch_size, verbose, self.split, limit)
+        return encode(self, texts, batch_size, verbose, self.split, self.max_tokens)
 
     @cached_property
     def _program(self) -> Program:
