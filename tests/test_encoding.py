@@ -79,6 +79,10 @@ def test_strings_and_tokens_for_every_input_mode(input_mode: str) -> None:
     np.testing.assert_allclose(found, expected_of_odd, rtol=0, atol=1e-6)
     if input_mode == "tokens":
         check([found], one_by_one(layer, [kept]))
+        cut, gaps = made("elmo", input_mode, output_sequence_length=2), [["a", "", "b"]]
+        outputs, mask = map(to_numpy, cut(gaps, return_mask=True))
+        assert mask.tolist() == [[True, False]]
+        check(cut.encode(gaps, **quiet), [outputs[0, :1]])
     # Bytes are taken as they are, what UTF-8 cannot express is dropped.
     raw = layer.encode([b"a \xff", "a \ud800b", "a b"], **quiet)
     np.testing.assert_allclose(raw[1], raw[2], atol=1e-6)

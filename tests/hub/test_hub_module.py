@@ -170,6 +170,8 @@ def test_what_a_layer_without_a_module_or_arrays_says(module: Path, tmp_path: Pa
     assert copy.get_config() == layer.get_config()
     with pytest.raises(ValueError, match="has no module: with engine='hub', a copy from"):
         copy(["a"])
+    with pytest.raises(ValueError, match="has no module: with engine='hub', a copy from"):
+        keras.Sequential([keras.Input((), dtype="string"), copy]).save(tmp_path / "a.keras")
     layer(["a"])
     with pytest.raises(ValueError, match="a layer with engine='hub' has no arrays"):
         layer.save_hdf5(tmp_path / "out")

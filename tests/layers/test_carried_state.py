@@ -136,6 +136,19 @@ def test_forward_continues_and_backward_starts_again(
         np.testing.assert_allclose(backward, alone[mask][..., HALF:], atol=1e-6)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
+def test_half_precision_does_not_round_the_state(source: str, policy: str) -> None:
+    whole, cut = (layer_of(source, stateful="pieces", dtype=policy) for _ in range(2))
+    whole(pieces(TEXTS, N_TOKENS))
+    cut(pieces([text[:6] for text in TEXTS], 6))
+    cut(pieces([text[6:] for text in TEXTS], 5))
+    states = (layer.bilm.carried_state.states for layer in (whole, cut))
+    for expected, found in zip(*states, strict=True):
+        assert found.dtype == "float32"
+        assert np.abs(to_numpy(expected)).max() > 0.01
+        np.testing.assert_allclose(to_numpy(found), to_numpy(expected), atol=1e-6)
+
+
 def test_the_last_piece_is_as_in_the_whole_text(source: str, tmp_path: Path) -> None:
     """Before it the backward direction differs; a file continues, here with one row."""
     whole = to_numpy(layer_of(source, "layers")(pieces(TEXTS, N_TOKENS)))
