@@ -123,7 +123,7 @@ def trained(path: Path, seed: int, args: argparse.Namespace) -> Path:
         n_samples=1024,
         learning_rate=5e-3,
         warmup_steps=args.steps // 10,
-        log_steps=args.steps // 10,
+        log_steps=args.steps,
         seed=seed,
     )
     model = args.output / path.stem

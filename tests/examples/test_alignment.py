@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_equal_languages(
     ways = [(str(layer), way) for layer in range(3) for way in ("before", "after")]
     assert found == [(*way, "1.00", "1.00") for way in ways]
     assert (tmp_path / "alignment.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("steps", [1, 9, 205, 333])
+def test_any_number_of_steps(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = []
+    monkeypatch.setattr(example, "train", lambda *args, **_: settings.append(args[3]))
+    example.trained(Path("a.txt"), 0, Namespace(steps=steps, output=Path()))
+    assert [each.n_steps for each in settings] == [steps]
 
 
 @pytest.mark.slow
