@@ -10,7 +10,7 @@ which "the film" is "gur svyz". It trains a small model of each on film reviews,
 those that come with keras-elmo, or of IMDB's::
 
     python examples/alignment/align_languages.py
-    python examples/alignment/align_languages.py --data download --steps 1000
+    python examples/alignment/align_languages.py --data download --steps 1000 --output imdb
 
 For real languages, pass ``--models FROM TO``, of one size, ``--texts FROM TO``, files with
 a sentence on each line, and ``--dictionary``, a file with two words on each line. A word
@@ -123,7 +123,10 @@ def made_up_texts(data: str | None, limit: int, folder: Path) -> list[Path]:
     parts = map(cipher, reviews[:middle]), reviews[middle : 2 * middle]
     paths = [folder / "cipher.txt", folder / "english.txt"]
     for path, lines in zip(paths, parts, strict=True):
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        content = "".join(f"{line}\n" for line in lines).encode()
+        if path.exists() and path.read_bytes() != content:
+            raise SystemExit(f"{path} has other texts. Choose another folder (--output).")
+        path.write_bytes(content)
     return paths
 
 

@@ -59,6 +59,15 @@ def test_dictionary_is_read_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert example.read_dictionary(path) == {"a": ["x", "y"]}
 
 
+def test_other_texts_are_not_overwritten(tmp_path: Path) -> None:
+    cipher, english = example.made_up_texts(None, 2, tmp_path)
+    before = cipher.read_bytes(), english.read_bytes()
+    assert example.made_up_texts(None, 2, tmp_path) == [cipher, english]
+    with pytest.raises(SystemExit, match=r"cipher\.txt has other texts\. Choose another"):
+        example.made_up_texts(None, 3, tmp_path)
+    assert (cipher.read_bytes(), english.read_bytes()) == before
+
+
 @pytest.mark.parametrize("steps", [1, 9, 205, 333])
 def test_any_number_of_steps(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = []
