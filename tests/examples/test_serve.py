@@ -264,7 +264,10 @@ def test_time_limits_and_a_model_that_fails() -> None:
 
 
 def test_slow_clients_are_cut_off() -> None:
-    """Those that send headers byte by byte, and those that never read a large answer."""
+    """Those that send headers byte by byte, and those that never read a large answer.
+
+    Until then, the answer counts as a request.
+    """
 
     def compute(rows: Sequence[Sequence[str]]) -> Arrays:
         size = 1 << 21 if "large" in rows[0] else 1
@@ -273,10 +276,13 @@ def test_slow_clients_are_cut_off() -> None:
     body = b'{"sentences": ["large"]}'
     request = b"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     request += b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with served(compute, Limits(seconds=0.5)) as server:
+    with served(compute, Limits(seconds=0.5, requests=1)) as server:
         for sent in (b"", b"P", request):
             with socket.create_connection(("127.0.0.1", server.port)) as client:
                 client.sendall(sent)
+                if sent == request:
+                    assert client.recv(1) == b"H"
+                    assert send(server)[0] == 503
                 until = time.monotonic() + 20
                 with contextlib.suppress(ConnectionError):
                     while sent == b"P" and time.monotonic() < until:
