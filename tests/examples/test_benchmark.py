@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import machine, sides, texts, workloads
+from benchmarks import load, machine, sides, texts, workloads
 from benchmarks.comparison import Comparison
 from benchmarks.results import Results
 
@@ -76,6 +76,13 @@ def test_backends_beside_the_plain_formulation(tmp_path: Path) -> None:
         number(rf"^float32 torch plain 2 {mode} +([\d.]+) ms +[\d,]+ tokens/s", printed)
         number(rf"^float32 torch keras-elmo 2 {mode} .* ([\d.]+) times plain", printed)
     assert run("benchmark_gpu.py", *options).count("kept\n") == 4
+
+
+def test_loading_needs_no_extra(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", None)  # importing it fails
+    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
+    ours, theirs = (side()(str(module))("a b")[0] for side in (load.ours, load.hub))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_results_outlive_a_stopped_run(tmp_path: Path) -> None:
