@@ -101,7 +101,8 @@ def hub_sides(module: Path) -> list[Side]:
 def onnx_sides(layer: ElmoEmbeddingLayer, folder: Path, threads: int | None) -> list[Side]:
     """ONNX Runtime on what ``export_onnx`` writes; none if it is not installed."""
     if not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
-        print("ONNX is left out: pip install onnx onnxruntime", flush=True)
+        needed = "pip install onnx onnxruntime, and another --output"
+        print(f"ONNX is left out. To compare it: {needed}", flush=True)
         return []
     onnxruntime: Any = importlib.import_module("onnxruntime")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import statistics
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark import make_parser
 from benchmarks import load, machine, sides, texts, workloads
-from benchmarks.comparison import Comparison
+from benchmarks.comparison import Comparison, write_chart
 from benchmarks.results import Results
 
 from keras_elmo import ElmoConfig
@@ -123,6 +125,22 @@ def test_comparisons() -> None:
     others = [np.zeros((2, 3), np.float32), np.array([[1, 0.75, 1.5]], np.float32)]
     outputs = {sides.OURS: ours, "theirs": others}
     assert workloads.largest_differences(outputs) == {"theirs": 0.5}
+
+
+def test_a_side_that_is_missing(tmp_path: Path) -> None:
+    found = machine.description()["packages"].split(", ")
+    assert f"onnxruntime {importlib.metadata.version('onnxruntime')}" in found
+    assert not [package for package in found if "allennlp" in package]
+    alone = Comparison("k", "title", "s", {"ours": [2.0]})
+    write_chart(tmp_path / "n.png", [alone], "heading")
+    assert (tmp_path / "n.png").read_bytes().startswith(PNG)
+
+
+def test_letters_of_workloads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert make_parser().parse_args(["--workloads", "ac"]).workloads == "ac"
+    with pytest.raises(SystemExit, match="2"):
+        make_parser().parse_args(["--workloads", "a,c"])
+    assert "letters of abcdefghijkl, such as acd; got 'a,c'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("config", [ElmoConfig(), TINY, ElmoConfig(dim=512)])
