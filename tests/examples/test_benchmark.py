@@ -13,10 +13,12 @@ import pytest
 from benchmark import make_parser
 from benchmarks import load, machine, sides, texts, workloads
 from benchmarks.comparison import Comparison, write_chart
+from benchmarks.one_backend import THREADS, measurements
 from benchmarks.results import Results
 
 from keras_elmo import ElmoConfig
 from tests.examples.running import PNG, number, run
+from tests.processes import run_python
 from tests.tiny_models import TINY
 
 SIDES = (sides.OURS, sides.HUB_ENGINE, sides.HUB_SIGNATURE)
@@ -110,6 +112,29 @@ def test_a_peer_measures_itself(tmp_path: Path) -> None:
         assert (vectors.tolist(), more.tolist()) == ([[3], [1]], [[1]])
     with pytest.raises(SystemExit, match=f"--peer-python: {sys.executable} has ended"):
         sides.Peer(Path(sys.executable), tmp_path, None).timed([])
+
+
+def test_threads_of_a_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    python.write_text(f"#!{sys.executable}\n{code}", "utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    (variables,) = measurements("jax", {}, threads=3)
+    assert [variables[name] for name in THREADS.values()] == ["3", "3", "3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", THREADS)
+def test_variables_limit_threads(backend: str) -> None:
+    pytest.importorskip(backend)
+    if not Path("/proc/self/task").exists():
+        pytest.skip("the system does not count threads")
+    code = "from keras import ops; x = ops.ones((500, 500)); ops.mean(x @ x)\n"
+    code += "import os; print(len(os.listdir('/proc/self/task')))"
+    settings = {"KERAS_BACKEND": backend, "OPENBLAS_NUM_THREADS": "1"}
+    one, nine = (int(run_python(code, **settings, **{THREADS[backend]: n})) for n in "19")
+    assert nine > one
 
 
 def test_comparisons() -> None:
