@@ -7,16 +7,18 @@ import json
 import statistics
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from benchmark import make_parser
-from benchmarks import load, machine, sides, texts, workloads
+from benchmarks import load, machine, sides, texts, workers, workloads
 from benchmarks.comparison import Comparison, write_chart
 from benchmarks.one_backend import THREADS, measurements
 from benchmarks.results import Results
 
-from keras_elmo import ElmoConfig
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from tests.examples.running import PNG, number, run
 from tests.processes import run_python
 from tests.tiny_models import TINY
@@ -228,6 +230,25 @@ def test_precisions() -> None:
     assert errors.pop("float32") == 0
     assert 0 < errors["mixed_float16"] < 2e-3
     assert all(0 < error < 2e-2 for error in errors.values())
+
+
+def test_a_worker_does_not_time_tracing(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    class Counted(ElmoEmbeddingLayer):
+        def call(self, inputs: Any) -> Any:
+            calls.append(inputs.shape)
+            return super().call(inputs)
+
+    monkeypatch.setattr(workers, "ElmoEmbeddingLayer", Counted)
+    traced = []
+    barrier = SimpleNamespace(wait=lambda: traced.extend(calls), abort=lambda: None)
+    monkeypatch.setattr(workers, "barrier", barrier)
+    # Batches of 128, 128 and 44.
+    workers.measure(source, ["a b"] * 128 + ["a b c"] * 172, pooled=True)
+    assert calls == traced != []
 
 
 @pytest.mark.slow
