@@ -61,7 +61,7 @@ def peak_gigabytes() -> float | None:
     # Not getrusage: there a new process starts with its parent's peak.
     if not STATUS.exists():
         return None
-    return int(STATUS.read_text("utf-8").split("VmHWM:")[1].split()[0]) / 1e6
+    return int(STATUS.read_text("utf-8").split("VmHWM:")[1].split()[0]) * 1024 / 1e9
 
 
 if __name__ == "__main__":

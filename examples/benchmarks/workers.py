@@ -100,7 +100,7 @@ def measure(source: str, texts: list[str], pooled: bool) -> tuple[float, int, fl
     n_bytes = n_vectors * 4 * math.prod(vectors.shape[-2:])
     status = Path("/proc/self/status")
     peak = status.read_text("utf-8").split("VmHWM:")[1].split()[0] if status.exists() else 0
-    return seconds, n_bytes, int(peak) / 1e6
+    return seconds, n_bytes, int(peak) * 1024 / 1e9
 
 
 def print_billion(

@@ -91,6 +91,13 @@ def test_loading_needs_no_extra(module: Path, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+def test_peak_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "STATUS", tmp_path / "status")
+    assert load.peak_gigabytes() is None
+    load.STATUS.write_text("VmPeak:\t 9 kB\nVmHWM:\t 1000000 kB\n", "utf-8")
+    assert load.peak_gigabytes() == pytest.approx(1.024)  # a kB has 1,024 bytes
+
+
 def test_results_outlive_a_stopped_run(tmp_path: Path) -> None:
     path = tmp_path / "n.jsonl"
     Results(path, {"seed": 0})["a"] = [1.5]
@@ -247,8 +254,9 @@ def test_a_worker_does_not_time_tracing(
     barrier = SimpleNamespace(wait=lambda: traced.extend(calls), abort=lambda: None)
     monkeypatch.setattr(workers, "barrier", barrier)
     # Batches of 128, 128 and 44.
-    workers.measure(source, ["a b"] * 128 + ["a b c"] * 172, pooled=True)
+    *_, memory = workers.measure(source, ["a b"] * 128 + ["a b c"] * 172, pooled=True)
     assert calls == traced != []
+    assert memory == pytest.approx(load.peak_gigabytes() or 0, rel=0.01)
 
 
 @pytest.mark.slow
