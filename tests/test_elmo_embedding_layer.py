@@ -185,6 +185,7 @@ def test_nothing_is_ever_nan(source: str) -> None:
     # So long a row of one word comes to rest, and its mean with it.
     both = [model.predict(to_tensor(["word " * n]), verbose=0) for n in (4000, 5000)]
     np.testing.assert_allclose(*both, atol=1e-2)
+    assert np.abs(both).max() > 0.5
 
 
 def test_nothing_to_compute(source: str) -> None:

@@ -178,7 +178,7 @@ def test_half_precision() -> None:
     assert found.dtype == np.float32
     whole = ElmoEmbeddingLayer(TINY, "pooled_layers", MODE)
     whole.set_weights(layer.get_weights())
-    np.testing.assert_allclose(found, whole.encode(TEXTS, **quiet), atol=0.05)
+    np.testing.assert_allclose(found, whole.encode(TEXTS, **quiet), atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -257,17 +257,15 @@ def test_memory_runs_out(error: Exception, monkeypatch: pytest.MonkeyPatch) -> N
 def test_memory_is_bounded() -> None:
     """100,000 texts of a generator take little more than their vectors."""
     code = f"""
-import resource
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 config = ElmoConfig.from_options({LEAST.to_options()})
+from tests.memory import growth
 layer = ElmoEmbeddingLayer(config, input_mode={MODE!r})
 texts = lambda n: (f"a{{i % 99}} b" + " c" * (i % 5) for i in range(n))
 layer.encode(texts(20_000), 128, verbose=0)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-vectors = layer.encode(texts(100_000), 128, verbose=0)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(len(vectors), after - before, vectors.nbytes // 1024)
+vectors, grown = growth(lambda: layer.encode(texts(100_000), 128, verbose=0))
+print(len(vectors), grown, vectors.nbytes)
 """
     n, grown, of_vectors = map(int, run_python(code).split())
     assert n == 100_000
-    assert grown < of_vectors + 30_000  # kilobytes
+    assert grown < of_vectors + (30 << 20)

@@ -79,6 +79,14 @@ def send(
     return answer.status, content, dict(answer.headers)
 
 
+def in_time(server: Any, body: bytes) -> tuple[int, Any, dict[str, str]]:
+    """The answer to a request that may take too long at first, on a busy machine."""
+    until = time.monotonic() + 30
+    while (answer := send(server, body))[0] == 503 and time.monotonic() < until:
+        pass
+    return answer
+
+
 def vectors(server: Any, **content: object) -> Any:
     status, found, _ = send(server, json.dumps(content).encode())
     assert status == 200, found
@@ -232,7 +240,10 @@ def test_too_many_requests_and_an_end_in_order() -> None:
         assert headers["retry-after"] == "1"
         assert send(server, method="GET", path="/health", headers={})[0] == 200
         server.should_exit = True  # as SIGTERM does
-        time.sleep(0.3)
+        with contextlib.suppress(ConnectionError):  # new requests are refused
+            while not at_work.done():
+                send(server)
+        assert not at_work.done()
         go_on.set()
         assert at_work.result() == [[2.0]]
 
@@ -258,9 +269,9 @@ def test_time_limits_and_a_model_that_fails() -> None:
                 b"Content-Length: 100\r\n\r\n{"
             )
             assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
-        status, content, _ = send(server, b'{"sentences": ["fail"]}')
+        status, content, _ = in_time(server, b'{"sentences": ["fail"]}')
         assert (status, content["error"]) == (500, "The vectors could not be computed.")
-        assert vectors(server, sentences=["a b"]) == [[2.0]]
+        assert in_time(server, b'{"sentences": ["a b"]}')[1]["vectors"] == [[2.0]]
 
 
 def test_slow_clients_are_cut_off() -> None:
@@ -291,7 +302,7 @@ def test_slow_clients_are_cut_off() -> None:
                 while server.server_state.connections and time.monotonic() < until:
                     time.sleep(0.05)
                 assert not server.server_state.connections
-        assert send(server)[0] == 200
+        assert in_time(server, b'{"sentences": ["a"]}')[0] == 200
 
 
 def test_batches_are_bounded_and_in_order() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import gzip
 import json
 import multiprocessing
-import re
 import resource
 import struct
 import zlib
@@ -35,11 +33,11 @@ from tests.fuzzing.checkpoints import varint
 from tests.fuzzing.containers import zip_of
 from tests.hub.test_checkpoint_index import FIRST, block, entry, record, table
 from tests.keras_files import repacked
+from tests.memory import PEAK, growth
 from tests.tiny_models import LEAST, TINY, saved_model
 
 pytestmark = pytest.mark.slow
 
-STATUS, PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 MIB = 1 << 20
 N = 100_000_000
 
@@ -269,22 +267,18 @@ FILES: dict[str, tuple[Make, Callable[[Path], Any], int, str]] = {
 # -------------------------------------------------------------------------- measurement
 
 
-def bytes_of(name: str) -> int:
-    found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
-    return int(found[1]) << 10 if found else 0
+def measured(name: str, path: Path) -> tuple[str, int]:
+    """Reads a file in a process of its own: the error, and the growth of its peak."""
 
+    def read() -> str:
+        try:
+            FILES[name][1](path)
+        except ValueError as caught:
+            return str(caught)
+        return "None"
 
-def measured(name: str, path: Path) -> tuple[int, str]:
-    """Reads a file in a process of its own: the growth of its peak, and the error."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what is free must not hide what is taken
-    PEAK.write_text("5")  # starts the peak again
-    before, error = bytes_of("VmRSS"), "None"
-    try:
-        FILES[name][1](path)
-    except ValueError as caught:
-        error = str(caught)
-    return bytes_of("VmHWM") - before, error
+    return growth(read)
 
 
 def limited() -> None:
@@ -316,7 +310,7 @@ def test_memory(
     make, _, most, expected = FILES[name]
     path = make(tmp_path)
     size = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
-    grown, error = reader.submit(measured, name, path).result(timeout=120)
+    error, grown = reader.submit(measured, name, path).result(timeout=120)
     report_figure(f"memory, {name}", f"{size:,} bytes take {grown / MIB:.1f} MiB")
     assert expected in error
     assert grown < most * MIB
