@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from benchmarks.comparison import EXPLANATION, Comparison, write_chart
 from benchmarks.hub_module import Style, random_arrays, write_module
-from benchmarks.machine import SMALL_CONFIG, description
+from benchmarks.machine import SMALL_CONFIG, description, versions
 from benchmarks.results import Results
 from benchmarks.sides import Peer
 from benchmarks.texts import real_reviews, seeded_reviews
@@ -49,7 +49,8 @@ def main() -> None:
     names = ("module", "data", "small", "pairs", "words", "reviews", "threads", "seed")
     settings: dict[str, Any] = {name: str(vars(args)[name]) for name in names}
     machine = description()
-    settings |= {"peers": [str(path) for path in args.peer_python], **machine}
+    peers = [f"{python}: {versions(str(python), '-E')}" for python in args.peer_python]
+    settings |= {"peers": peers, **machine}
     results = Results(args.output, settings)
     for name, value in machine.items():
         print(f"{name}: {value}")
@@ -89,6 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--small", action="store_true", help="a quick run: tiny model, few texts")
     add(
         "--workloads",
+        type=workload_letters,
         default="".join(WORKLOADS),
         help="letters, such as acd (default: all)",
     )
@@ -115,6 +117,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--chart", type=Path, metavar="FILE", help="draw the ratios to a PNG file")
     return parser
+
+
+def workload_letters(text: str) -> str:
+    if not set(text) <= set(WORKLOADS):
+        expected = f"expected letters of {''.join(WORKLOADS)}, such as acd; got {text!r}"
+        raise argparse.ArgumentTypeError(expected)
+    return text
 
 
 def make_setting(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo import backends
-from keras_elmo.config import ElmoConfig
+from keras_elmo.config import MIX_GAMMA, MIX_WEIGHTS, ElmoConfig
 from keras_elmo.encoding import Program, encode
 from keras_elmo.hub.engine import HubEngine
 from keras_elmo.hub.module import HubModule
@@ -43,6 +43,7 @@ from keras_elmo.types import (
     check_stateful,
     check_true_or_false,
 )
+from keras_elmo.weights.names import differences, listed
 from keras_elmo.weights.sources import save_model
 
 
@@ -461,8 +462,7 @@ class ElmoEmbeddingLayer(keras.Layer):
             >>> layer.encode(["A river bank .", "Hello !"], verbose=0).shape
             (2, 512)
         """
-        limit = self.max_tokens or self.n_steps
-        return encode(self, texts, batch_size, verbose, self.split, limit)
+        return encode(self, texts, batch_size, verbose, self.split, self.max_tokens)
 
     @cached_property
     def _program(self) -> Program:
@@ -498,8 +498,20 @@ class ElmoEmbeddingLayer(keras.Layer):
                 (:meth:`ElmoConfig.array_shapes`), and optionally those of a scalar mix.
 
         Raises:
-            ValueError: The engine is ``"hub"``.
+            ValueError: An array is missing or has another shape, in which case no weight
+                changes; or the engine is ``"hub"``.
         """
+        if self.config is not None:
+            expected = self.config.array_shapes(self.bilm.depth)
+            if self.scalar_mix is not None:
+                mix = {MIX_WEIGHTS: (self.n_layers + 1,), MIX_GAMMA: ()}
+                expected |= {name: mix[name] for name in mix.keys() & arrays.keys()}
+            names = expected.keys() & arrays.keys()
+            if problems := differences({n: np.shape(arrays[n]) for n in names}, expected):
+                raise ValueError(
+                    f"arrays: they do not fit this layer:\n{listed(problems)}\nPass the "
+                    "arrays of a model of the same shape as layer.config."
+                )
         self._engine.assign_arrays(arrays)
         if self.scalar_mix is not None:
             assign_mix(self.scalar_mix, arrays)

@@ -121,7 +121,9 @@ def encode(
         raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
     batches = Batches(layer, batch_size, _STEPS_OF_A_TEXT * batch_size)
     pad_token = layer.pad_token if layer.input_mode == "tokens" else ""
-    token_lists, n_texts = read_token_lists(texts, split, pad_token, max_tokens)
+    token_lists, n_texts = read_token_lists(
+        texts, split, pad_token, max_tokens, layer.n_steps
+    )
     bar = keras.utils.Progbar(
         n_texts, verbose=1 if verbose == "auto" else verbose, unit_name="text"
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, SupportsIndex, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,12 @@ def check_one_of(name: str, value: T, choices: Sequence[str]) -> T:
     return value
 
 
-def check_integer(
-    name: str, value: object, at_least: int, at_most: int | None = None
-) -> int:
+def check_integer(name: str, value: Any, at_least: int, at_most: int | None = None) -> int:
     """NumPy's integers are integers; ``True`` and ``False`` are not, unlike in Python."""
     number = None
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool | np.bool_):
-        number = operator.index(value)
+    if not isinstance(value, bool | np.bool_):
+        with contextlib.suppress(TypeError):
+            number = operator.index(value)
     if number is None or number < at_least or (at_most is not None and number > at_most):
         kind = "a positive integer" if at_least == 1 else f"an integer from {at_least} on"
         if at_most is not None:

@@ -79,6 +79,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"dim": -1}, "dim must be an integer from 1 to 16384; got -1"),
         ({"dim": 10**9}, "dim must be an integer from 1 to 16384; got 1000000000"),
         ({"dim": 4.0}, "dim must be an integer"),
+        ({"dim": np.array([3])}, r"dim must be an integer from 1 to 16384; got array\(\[3"),
         ({"projection_dim": True}, "projection_dim must be an integer .* got True"),
         ({"char_dim": "4"}, "char_dim must be an integer .* got '4'"),
         ({"n_layers": 0}, "n_layers must be an integer from 1 to 64; got 0"),

@@ -17,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoEmbeddingLayer, ScalarMix, batch_to_character_ids
+from keras_elmo.config import MIX_GAMMA
 from keras_elmo.hub.module import HubModule
 from keras_elmo.hub.saved_model import export_saved_model
 from keras_elmo.layers import CharacterIds, MaskedMean
@@ -192,6 +193,7 @@ def test_nothing_is_ever_nan(source: str) -> None:
     # So long a row of one word comes to rest, and its mean with it.
     both = [model.predict(to_tensor(["word " * n]), verbose=0) for n in (4000, 5000)]
     np.testing.assert_allclose(*both, atol=1e-2)
+    assert np.abs(both).max() > 0.5
 
 
 def test_nothing_to_compute(source: str) -> None:
@@ -465,6 +467,25 @@ def test_refuses(
 ) -> None:
     with pytest.raises(error, match=message):
         ElmoEmbeddingLayer(**{"source": source, "input_mode": "character_ids", **arguments})
+
+
+def test_use_arrays_changes_all_or_nothing(source: str) -> None:
+    layer = ElmoEmbeddingLayer(source, input_mode="character_ids")
+    arrays = random_arrays(TINY, seed=1)
+    before = layer.get_weights()
+    projection = arrays["CNN_proj/W_proj"]
+    for changed, message in (
+        ({"CNN_proj/W_proj": projection.T}, r"W_proj, expected \(18, 8\), found \(8, 18\)"),
+        ({"char_embed": np.ones((262, 4))}, r"misshapen: char_embed, expected \(261, 4\)"),
+        ({MIX_GAMMA: np.ones(1)}, r"misshapen: aggregation/scaling, expected \(\)"),
+    ):
+        with pytest.raises(ValueError, match=f"arrays: .* fit this layer:\n.*{message}"):
+            layer.use_arrays(arrays | changed)
+    del arrays["CNN/b_cnn_1"]
+    with pytest.raises(ValueError, match=r"missing: CNN/b_cnn_1, shape \(6,\)"):
+        layer.use_arrays(arrays)
+    for one, other in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @without_strings

@@ -76,6 +76,10 @@ def test_strings_and_tokens_for_every_input_mode(input_mode: str) -> None:
     np.testing.assert_allclose(found, expected_of_odd, rtol=0, atol=1e-6)
     if input_mode == "tokens":
         check([found], called(layer, [kept]))
+        cut, gaps = made("elmo", input_mode, output_sequence_length=2), [["a", "", "b"]]
+        outputs, mask = map(to_numpy, cut(gaps, return_mask=True))
+        assert mask.tolist() == [[True, False]]
+        check(cut.encode(gaps, **quiet), [outputs[0, :1]])
     # Bytes are taken as they are, what UTF-8 cannot express is dropped.
     raw = layer.encode([b"a \xff", "a \ud800b", "a b"], **quiet)
     np.testing.assert_allclose(raw[1], raw[2], atol=1e-6)
@@ -171,7 +175,7 @@ def test_half_precision() -> None:
     assert found.dtype == np.float32
     whole = ElmoEmbeddingLayer(TINY, "pooled_layers", MODE)
     whole.set_weights(layer.get_weights())
-    np.testing.assert_allclose(found, whole.encode(TEXTS, **quiet), atol=0.05)
+    np.testing.assert_allclose(found, whole.encode(TEXTS, **quiet), atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -252,17 +256,15 @@ def test_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_is_bounded() -> None:
     """100,000 texts of a generator take little more than their vectors."""
     code = f"""
-import resource
 from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 config = ElmoConfig.from_options({LEAST.to_options()})
+from tests.memory import growth
 layer = ElmoEmbeddingLayer(config, input_mode={MODE!r})
 texts = lambda n: (f"a{{i % 99}} b" + " c" * (i % 5) for i in range(n))
 layer.encode(texts(20_000), 128, verbose=0)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-vectors = layer.encode(texts(100_000), 128, verbose=0)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(len(vectors), after - before, vectors.nbytes // 1024)
+vectors, grown = growth(lambda: layer.encode(texts(100_000), 128, verbose=0))
+print(len(vectors), grown, vectors.nbytes)
 """
     n, grown, of_vectors = map(int, run_python(code).split())
     assert n == 100_000
-    assert grown < of_vectors + 30_000  # kilobytes
+    assert grown < of_vectors + (30 << 20)

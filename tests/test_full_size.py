@@ -25,7 +25,7 @@ tokens = tf.constant([["New York", "is", "big"], ["ok", "", ""]])
 def report(start):
     # Not getrusage, in which a new process starts with its parent's peak.
     status = open("/proc/self/status").read()
-    peak = int(status.split("VmHWM:")[1].split()[0]) / 1e6
+    peak = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
     print(json.dumps({"processor seconds": time.process_time() - start, "gigabytes": peak}))
 outputs = {}
 """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_what_is_not_utf_8(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(BAD)
-    with pytest.raises((ValueError, SystemExit), match=r"on_error|standard error|2"):
+    with pytest.raises(ValueError, match=r"choose on_error=|see the standard error"):
         way(path, model, tmp_path, "space")
     assert f"{str(path)!r}, line 2: not UTF-8 (byte 4)" in caplog.messages
 
@@ -172,8 +173,8 @@ def test_what_would_be_read_as_something_else(
 ) -> None:
     """A table's column names, a dict's keys, a set's strings in any order."""
     monkeypatch.chdir(tmp_path)
-    if entry == "cache_vocabulary" and not isinstance(given, (dict, pd.DataFrame)):
-        return  # words have no order
-    with pytest.raises(TypeError, match=message):
+    has_no_order = entry == "cache_vocabulary" and isinstance(given, (set, Iterator))
+    taken = contextlib.nullcontext()
+    with taken if has_no_order else pytest.raises(TypeError, match=message):
         ENTRIES[entry](given)
     assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ TESTS: dict[str, list[str]] = {
     ],
     "No code of theirs runs": [
         "vectors/test_hostile_files.py::test_numpy_files_that_are_others",
+        "weights/test_torch_file.py::test_hostile_files",
         "test_hostile_models.py::test_code_in_a_model_is_refused",
         "test_hostile_models.py::test_classes_of_others",
         "hub/test_hostile_modules.py::test_graphs_that_do_more_than_compute",
@@ -81,3 +83,20 @@ def test_the_tests_are_there(test: str) -> None:
     tree = ast.parse((ROOT / "tests" / file).read_text("utf-8"))
     functions = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
     assert name in functions
+
+
+# Limits that tests replace, and what docs/robustness.md says of each.
+LIMITS = {
+    "text.lines.MAX_LINE_BYTES": (16 << 20, "a line of more than 16 MiB is a bad line"),
+    "vectors.parquet_format._LARGEST_RATIO": (25, "take at most 25 times the bytes of"),
+    "vectors.parquet_format._MUCH": (64 << 20, "the file (64 MiB for small files)"),
+    "hub.verification.MOST_SECONDS": (600, "for at most ten minutes"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_are_those_of_the_docs(name: str) -> None:
+    module, attribute = f"keras_elmo.{name}".rsplit(".", 1)
+    value, words = LIMITS[name]
+    assert getattr(importlib.import_module(module), attribute) == value
+    assert words in " ".join((ROOT / "docs/robustness.md").read_text("utf-8").split())

@@ -10,10 +10,11 @@ which "the film" is "gur svyz". It trains a small model of each on film reviews,
 those that come with keras-elmo, or of IMDB's::
 
     python examples/alignment/align_languages.py
-    python examples/alignment/align_languages.py --data download --steps 1000
+    python examples/alignment/align_languages.py --data download --steps 1000 --output imdb
 
 For real languages, pass ``--models FROM TO``, of one size, ``--texts FROM TO``, files with
-a sentence on each line, and ``--dictionary``, a file with two words on each line.
+a sentence on each line, and ``--dictionary``, a file with two words on each line. A word
+with several translations has several lines; any of them counts as right.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ N_LABELS = 12
 
 Ranks = NDArray[np.integer[Any]]
 Anchors = Mapping[str, NDArray[np.float32]]  # (n_layers + 1, D) of each word
-Pairs = Sequence[tuple[str, str]]
+Translations = Mapping[str, Sequence[str]]
 
 
 def main() -> None:
     args = parse_arguments()
+    dictionary = read_dictionary(args.dictionary) if args.dictionary else None
     args.output.mkdir(parents=True, exist_ok=True)
     texts = args.texts or made_up_texts(args.data, args.limit, args.output)
     models = args.models or [trained(path, seed, args) for seed, path in enumerate(texts)]
@@ -59,14 +61,15 @@ def main() -> None:
         anchors_of(model, path, args.min_count)
         for model, path in zip(models, texts, strict=True)
     )
-    lines = [f"{word} {cipher(word)}" for word in source]
-    if args.dictionary:
-        lines = args.dictionary.read_text("utf-8").splitlines()
-    pairs = [(a, b) for a, b in map(str.split, lines) if a in source and b in target]
-    random.Random(0).shuffle(pairs)
-    n_held_out = round(HELD_OUT_PART * len(pairs))
-    held_out, training = pairs[:n_held_out], pairs[n_held_out:]
-    print(f"Learned from {len(training):,} pairs; the words of {n_held_out:,} others")
+    if dictionary is None:
+        dictionary = {word: [cipher(word)] for word in source}
+    known = {a: [b for b in dictionary[a] if b in target] for a in dictionary}
+    words = [a for a in known if a in source and known[a]]
+    random.Random(0).shuffle(words)
+    n_held_out = round(HELD_OUT_PART * len(words))
+    held_out = {word: known[word] for word in words[:n_held_out]}
+    training = [(a, b) for a in words[n_held_out:] for b in known[a]]
+    print(f"Learned from {len(training):,} pairs; {n_held_out:,} other words")
     print(f"find their translations among {len(target):,} (among the nearest five):")
 
     align = Alignment(learn_alignment(source, target, training))
@@ -78,7 +81,7 @@ def main() -> None:
             first, five = (ranks < 1).mean(), (ranks < 5).mean()
             print(f"layer {layer} {name:<7}{first:.2f} ({five:.2f})")
     names = [path.stem for path in texts]
-    plot(held_out[:N_POINTS], sides, target, names, args.output / "alignment.png")
+    plot(held_out, sides, target, names, args.output / "alignment.png")
     print(f"Wrote {args.output / 'alignment.png'}")
 
 
@@ -96,6 +99,17 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read_dictionary(path: Path) -> Translations:
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
+        words = line.split()
+        if len(words) == 2:
+            found.setdefault(words[0], []).append(words[1])
+        elif words:
+            raise SystemExit(f"{path}, line {number}: expected two words; got {line!r}.")
+    return found
+
+
 def cipher(text: str) -> str:
     return codecs.encode(text, "rot13")
 
@@ -109,7 +123,10 @@ def made_up_texts(data: str | None, limit: int, folder: Path) -> list[Path]:
     parts = map(cipher, reviews[:middle]), reviews[middle : 2 * middle]
     paths = [folder / "cipher.txt", folder / "english.txt"]
     for path, lines in zip(paths, parts, strict=True):
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        content = "".join(f"{line}\n" for line in lines).encode()
+        if path.exists() and path.read_bytes() != content:
+            raise SystemExit(f"{path} has other texts. Choose another folder (--output).")
+        path.write_bytes(content)
     return paths
 
 
@@ -123,7 +140,7 @@ def trained(path: Path, seed: int, args: argparse.Namespace) -> Path:
         n_samples=1024,
         learning_rate=5e-3,
         warmup_steps=args.steps // 10,
-        log_steps=args.steps // 10,
+        log_steps=args.steps,
         seed=seed,
     )
     model = args.output / path.stem
@@ -144,14 +161,17 @@ def anchors_of(model: Any, path: Path, min_count: int) -> Anchors:
     return anchors(rows, vectors(), [w for w, n in counts.items() if n >= min_count])
 
 
-def ranks_of(pairs: Pairs, source: Anchors, target: Anchors, layer: int) -> Ranks:
-    """How many words are nearer to a pair's first word than its second, (pairs,)."""
+def ranks_of(
+    translations: Translations, source: Anchors, target: Anchors, layer: int
+) -> Ranks:
+    """How many words are nearer to each word than its nearest translation, (asked,)."""
     places = {word: i for i, word in enumerate(target)}
     candidates = units([vectors[layer] for vectors in target.values()])  # (words, D)
-    asked = units([source[a][layer] for a, _ in pairs])  # (pairs, D)
-    cosines = asked @ candidates.T  # (pairs, words)
-    right = [places[b] for _, b in pairs]
-    return (cosines > cosines[range(len(pairs)), right][:, None]).sum(axis=1)
+    asked = units([source[a][layer] for a in translations])  # (asked, D)
+    cosines = asked @ candidates.T  # (asked, words)
+    right = [[places[b] for b in words] for words in translations.values()]
+    best = [row[own].max() for row, own in zip(cosines, right, strict=True)]
+    return (cosines > np.array(best)[:, None]).sum(axis=1)
 
 
 def units(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -159,13 +179,14 @@ def units(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 def plot(
-    pairs: Pairs,
+    translations: Translations,
     sides: Mapping[str, Anchors],
     target: Anchors,
     names: Sequence[str],
     path: Path,
 ) -> None:
     """Draws the top layer of some pairs in their first two principal components."""
+    pairs = [(a, right[0]) for a, right in translations.items()][:N_POINTS]
     figure, axes = plt.subplots(1, 2, figsize=(11, 5.5), layout="constrained")
     for axis, (title, source) in zip(axes, sides.items(), strict=True):
         vectors = [source[a][-1] for a, _ in pairs] + [target[b][-1] for _, b in pairs]

@@ -98,7 +98,7 @@ def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> 
     axes.set_yticks(range(len(bars)), names, fontsize=8)
     axes.invert_yaxis()
     axes.axvline(1, color="black", lw=1)
-    axes.set_xlim(0, 1.15 * max(map(max, ratios)))
+    axes.set_xlim(0, 1.15 * max(map(max, ratios), default=1))
     axes.set_xlabel(
         "time or memory relative to the first side: it took less (blue), more (orange)"
     )

@@ -36,17 +36,17 @@ def main() -> None:
 
 
 def hub() -> Callable[[str], Any]:
-    """A function that loads a module's own graph; imports are not measured."""
-    import tensorflow_hub
+    """A function that loads a module's own graph as hub.load does."""
 
     def load(module: str) -> Any:
-        function = tensorflow_hub.load(module).signatures["default"]
+        function = tf.saved_model.load(module, tags=[]).signatures["default"]
         return lambda sentence: function(strings=tf.constant([sentence]))["default"].numpy()
 
     return load
 
 
 def ours() -> Callable[[str], Any]:
+    """A function that loads the layer; imports are not measured."""
     from keras_elmo import ElmoEmbeddingLayer
 
     def load(module: str) -> Any:
@@ -61,7 +61,7 @@ def peak_gigabytes() -> float | None:
     # Not getrusage: there a new process starts with its parent's peak.
     if not STATUS.exists():
         return None
-    return int(STATUS.read_text("utf-8").split("VmHWM:")[1].split()[0]) / 1e6
+    return int(STATUS.read_text("utf-8").split("VmHWM:")[1].split()[0]) * 1024 / 1e9
 
 
 if __name__ == "__main__":

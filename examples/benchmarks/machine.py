@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +21,8 @@ from keras_elmo import ElmoConfig
 SMALL_CONFIG = ElmoConfig(
     char_dim=4, filters=((1, 8), (2, 16)), n_highway=1, dim=32, projection_dim=16
 )
+# What sides run on, if it is installed.
+PACKAGES = ("allennlp", "jax", "onnx", "onnxruntime", "simple_elmo", "tensorflow", "torch")
 GEMM_ROWS = (32, 64, 96, 128, 256, 512)
 REPEATS = 3
 
@@ -34,7 +38,19 @@ def description() -> dict[str, Any]:
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "keras_elmo": keras_elmo.__version__,
+        "packages": versions(sys.executable),
     }
+
+
+def versions(*python: str) -> str:
+    """Names and versions of PACKAGES in the environment of a Python."""
+    code = (
+        "import sys; from importlib.metadata import distributions\n"
+        "found = {name: d for name in sys.argv[1:] for d in distributions(name=name)}\n"
+        "print(', '.join(f'{name} {d.version}' for name, d in found.items()))"
+    )
+    command = [*python, "-c", code, *PACKAGES]
+    return subprocess.check_output(command, text=True).strip()
 
 
 def processor() -> str:

@@ -13,9 +13,20 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+THREADS = {"tensorflow": "TF_NUM_INTRAOP_THREADS", "jax": "PJRT_NPROC"}
+THREADS |= {"torch": "OMP_NUM_THREADS"}
+
+
+def thread_limits(threads: int | None) -> dict[str, str]:
+    """Variables that limit the threads per operation in a new process."""
+    return dict.fromkeys(THREADS.values(), str(threads)) if threads else {}
+
 
 def measurements(
-    backend: str, job: dict[str, Any], limit: float | None = None
+    backend: str,
+    job: dict[str, Any],
+    limit: float | None = None,
+    threads: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Runs a job in a new process; yields each measurement when it is done.
 
@@ -29,7 +40,7 @@ def measurements(
     environment = {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
         [sys.executable, __file__],
-        env=os.environ | environment,
+        env=os.environ | environment | thread_limits(threads),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

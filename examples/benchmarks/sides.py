@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from benchmarks.one_backend import thread_limits
 from benchmarks.texts import Texts
 from keras_elmo import ElmoEmbeddingLayer, export_onnx
 from keras_elmo.hub.module import load_module
@@ -51,9 +52,7 @@ class Peer:
     """An implementation in another environment, whose process measures its own time."""
 
     def __init__(self, python: Path, model: Path, threads: int | None) -> None:
-        environment = {**os.environ, "PYTHONPATH": ""}
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-            environment |= {name: str(threads)} if threads else {}
+        environment = {**os.environ, "PYTHONPATH": "", **thread_limits(threads)}
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.python = python
         command = [str(python), str(PEER), str(model)]
@@ -101,7 +100,8 @@ def hub_sides(module: Path) -> list[Side]:
 def onnx_sides(layer: ElmoEmbeddingLayer, folder: Path, threads: int | None) -> list[Side]:
     """ONNX Runtime on what ``export_onnx`` writes; none if it is not installed."""
     if not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
-        print("ONNX is left out: pip install onnx onnxruntime", flush=True)
+        needed = "pip install onnx onnxruntime, and another --output"
+        print(f"ONNX is left out. To compare it: {needed}", flush=True)
         return []
     onnxruntime: Any = importlib.import_module("onnxruntime")
 

@@ -340,10 +340,11 @@ def train_on_backends(setting: Setting) -> list[Comparison]:
         "repeats": setting.pairs,
         "seconds": float("inf"),
     }
+    rates = best_rates(setting.config)
     values: dict[str, dict[str, list[float]]] = {"forward": {}, "step": {}}
     for backend in ("tensorflow", "jax", "torch"):
         if importlib.util.find_spec(backend):
-            for reply in measurements(backend, job):
+            for reply in measurements(backend, job, threads=setting.threads):
                 if "error" in reply:
                     raise RuntimeError(f"{backend}: {reply['error']}")
                 values[reply["mode"]][f"{OURS}, {backend}"] = reply["seconds"]
@@ -353,7 +354,7 @@ def train_on_backends(setting: Setting) -> list[Comparison]:
             seconds = [peer.timed([texts], train)[0] for _ in range(setting.pairs + 1)]
             values[mode][peer.name] = seconds[1:]
     tokens = [count_tokens(texts)] * setting.pairs
-    rates = best_rates(setting.config)
+    rates = best_rates(setting.config, rates)
     bounds = [rates.bound(setting.config, list(texts))] * setting.pairs
     title = f"{len(texts)} reviews on each backend"
     per_forward = {

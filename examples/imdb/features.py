@@ -72,7 +72,7 @@ def ridge_regression(
     found: list[tuple[Floats, float]] = []
     for penalty in PENALTIES:
         weights = np.linalg.solve(gram + penalty * np.eye(len(gram)), correlations) / scale
-        found.append((weights, -float(mean @ weights)))
+        found.append((weights, float(y.mean() - mean @ weights)))
     return max(found, key=lambda each: accuracy(each[0], each[1], *validation))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,6 @@ def main() -> None:
     (reviews, labels), test = halves
     n = max(1, round(len(reviews) / 10))
     settings = {"batch_size": args.batch_size, "group_by_length": True, "split": "words"}
-    training = text_dataset(
-        reviews[n:], labels[n:], shuffle=True, seed=args.seed, **settings
-    )
-
     has_strings = keras.backend.backend() == "tensorflow"
     elmo = ElmoEmbeddingLayer(
         args.source,
@@ -59,7 +56,7 @@ def main() -> None:
     model = keras.Model(review, x)
 
     # The learning rate rises for a tenth of the steps, then falls to zero.
-    n_steps = args.epochs * len(training)
+    n_steps = args.epochs * math.ceil((len(reviews) - n) / args.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0,
         max(1, n_steps - n_steps // 10),
@@ -71,16 +68,31 @@ def main() -> None:
         "binary_crossentropy",
         metrics=["accuracy"],
     )
-    history = model.fit(
-        training,
-        validation_data=text_dataset(reviews[:n], labels[:n], **settings),
-        epochs=args.epochs,
-        shuffle=False,  # the dataset shuffles itself
-    )
+    validation = text_dataset(reviews[:n], labels[:n], **settings)
+    random = np.random.default_rng(args.seed)
+    history: dict[str, list[float]] = {}
+    for epoch in range(args.epochs):
+        # Other words are missing in each epoch, so that no single one decides.
+        kept = [
+            " ".join(word for word in text.split() if random.random() >= args.word_dropout)
+            for text in reviews[n:]
+        ]
+        training = text_dataset(
+            kept, labels[n:], shuffle=True, seed=args.seed + epoch, **settings
+        )
+        fitted = model.fit(
+            training,
+            validation_data=validation,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,  # the dataset shuffles itself
+        )
+        for name, values in fitted.history.items():
+            history.setdefault(name, []).extend(values)
     accuracy = model.evaluate(text_dataset(*test, **settings), return_dict=True)["accuracy"]
     print(f"Test accuracy: {accuracy:.4f} on {len(test[0]):,} reviews")
     elmo.save_hdf5(args.output)
-    numbers = json.dumps({**history.history, "test_accuracy": accuracy}, indent=2)
+    numbers = json.dumps({**history, "test_accuracy": accuracy}, indent=2)
     (args.output / "history.json").write_text(numbers + "\n", encoding="utf-8")
     print(f"Wrote the trained ELMo and history.json to {args.output}")
 
@@ -99,6 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=64)
     add("--learning-rate", type=float, default=5e-4, help="the highest learning rate")
     add("--dropout", type=float, default=0.5, help="dropout rate of the features")
+    add("--word-dropout", type=float, default=0.2, help="share of words left out")
     add("--seed", type=int, default=0, help="seed of the order and of dropout")
     add("--output", type=Path, default=Path("imdb_fine_tuned"), metavar="DIR")
     return parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, compute_features
+
+sys.path.append(str(Path(__file__).parents[1] / "named_entities"))  # shared with it
+
+from entities import FILES, read_sentences, score_tags
 
 N_WORDS = 200  # the most frequent words are the classes
 N_TOKENS = 20_000  # the most random tokens per part
@@ -94,54 +99,23 @@ def answered(
 
 def named_entities(source: str, data: Path, folder: Path) -> Task:
     """Whether a token is part of a name, and of which kind; scored by whole entities."""
-    training, held_out = (
-        read_tagged(data / name) for name in ("wnut17train.conll", "emerging.dev.conll")
-    )
-    kinds = {tag for _, tags in training for tag in tags}
+    parts = {part: read_sentences(data / FILES[part]) for part in ("train", "dev")}
+    kinds = {tag for sentence in parts["train"] for tag in sentence.tags}
     names = ["O", *sorted(kinds - {"O"})]
     numbers = {name: i for i, name in enumerate(names)}
     both = []
-    for part, sentences in (("train", training), ("dev", held_out)):
-        tokens = [sentence[0] for sentence in sentences]
+    for part, sentences in parts.items():
+        tokens = [sentence.tokens for sentence in sentences]
         layers = token_layers(source, tokens, folder / f"entities-{part}.npy")
-        tags = [numbers.get(tag, -1) for sentence in sentences for tag in sentence[1]]
+        tags = [numbers.get(tag, -1) for sentence in sentences for tag in sentence.tags]
         both.append((layers.astype(np.float32), np.array(tags)))
 
     def f1(found: Classes) -> float:
         rows = iter(names[number] for number in found)
-        gold = entities([tags for _, tags in held_out])
-        guessed = entities([[next(rows) for _ in tags] for _, tags in held_out])
-        return 2 * len(gold & guessed) / max(len(gold) + len(guessed), 1)
+        guessed = [[next(rows) for _ in sentence.tags] for sentence in parts["dev"]]
+        return score_tags(parts["dev"], guessed)["all entities"].f1
 
     return Task("named entities", "F1", both[0], both[1], len(names), f1)
-
-
-def read_tagged(path: Path) -> list[tuple[list[str], list[str]]]:
-    """Tokens and tags of each sentence; a line is a token, a tab and a tag."""
-    sentences: list[tuple[list[str], list[str]]] = [([], [])]
-    # Not splitlines: it also splits at characters that tokens contain.
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        if not line.strip():
-            sentences.append(([], []))
-            continue
-        for part, field in zip(sentences[-1], line.split("\t"), strict=True):
-            part.append(field)
-    return [sentence for sentence in sentences if sentence[0]]
-
-
-def entities(rows: Sequence[Sequence[str]]) -> set[tuple[int, int, int, str]]:
-    """The row, start, end and kind of each entity; its tags are B-KIND and I-KIND."""
-    found = set()
-    for i, tags in enumerate(rows):
-        kind, start = "", 0
-        for place, tag in enumerate([*tags, "O"]):
-            prefix, _, tag_kind = tag.partition("-")
-            if prefix == "I" and tag_kind == kind:
-                continue
-            if kind:
-                found.add((i, start, place, kind))
-            kind, start = tag_kind, place
-    return found
 
 
 def token_layers(source: str, rows: Sequence[Sequence[str]], path: Path) -> Any:

@@ -35,9 +35,11 @@ import uvicorn
 from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Rows = Sequence[Sequence[str]]
@@ -108,10 +110,18 @@ def make_protocol(seconds: float) -> type[H11Protocol]:
             super().connection_made(transport)
             self.timer = self.loop.call_later(seconds, transport.abort)
 
-        def on_response_complete(self) -> None:
-            # The client has the same time again to read the response and send a request.
+        def restart_timer(self) -> None:
             self.timer.cancel()
             self.timer = self.loop.call_later(seconds, self.transport.abort)
+
+        def pause_writing(self) -> None:
+            # The client has the same time again to read a long response: it is written at
+            # once, so this happens once.
+            self.restart_timer()
+            super().pause_writing()
+
+        def on_response_complete(self) -> None:
+            self.restart_timer()
             super().on_response_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -165,13 +175,24 @@ def make_app(compute: Compute, outputs: Sequence[str], limits: Limits) -> Starle
             return to_json({"status": "the worker has died"}, 500)
         return to_json({"status": "ready", "outputs": outputs})
 
+    def counted(app: ASGIApp) -> ASGIApp:
+        """Limits the requests; one counts until the client has read the answer."""
+
+        async def call(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal n_requests
+            if n_requests >= limits.requests:
+                raise HTTPException(
+                    503, f"Too many requests: at most {limits.requests} at a time."
+                )
+            n_requests += 1
+            try:
+                await app(scope, receive, send)
+            finally:
+                n_requests -= 1
+
+        return call
+
     async def embed(request: Request) -> Response:
-        nonlocal n_requests
-        if n_requests >= limits.requests:
-            raise HTTPException(
-                503, f"Too many requests: at most {limits.requests} at a time."
-            )
-        n_requests += 1
         try:
             rows, output = parse_request(await read_body(request, limits), outputs, limits)
             async with asyncio.timeout(limits.seconds):
@@ -180,14 +201,12 @@ def make_app(compute: Compute, outputs: Sequence[str], limits: Limits) -> Starle
             raise HTTPException(
                 503, f"The request took over {limits.seconds:g} s."
             ) from error
-        finally:
-            n_requests -= 1
         return to_json({"output": output, "vectors": vectors})
 
     return Starlette(
         routes=[
             Route("/health", health, methods=["GET"]),
-            Route("/embed", embed, methods=["POST"]),
+            Route("/embed", embed, methods=["POST"], middleware=[Middleware(counted)]),
         ],
         exception_handlers={
             HTTPException: http_error,
@@ -272,9 +291,23 @@ def parse_request(
     return rows, output
 
 
+class Answer(Response):
+    """JSON; it is sent when the client has read nearly all of it."""
+
+    media_type = "application/json"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        # uvicorn copies the body to the socket's buffer: no other copy stays. Before the
+        # end, it waits until the buffer is nearly empty.
+        body = {"type": "http.response.body"}
+        await send({**body, "body": self.__dict__.pop("body"), "more_body": True})
+        await send(body)
+
+
 def to_json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    encoded = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(encoded, status, headers, media_type="application/json")
+    return Answer(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, headers)
 
 
 async def http_error(request: Request, error: Exception) -> Response:

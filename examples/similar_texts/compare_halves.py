@@ -28,8 +28,8 @@ from halves import (
     print_table,
     read_halves,
     retrieval,
+    sentences_of,
     similarities,
-    split_sentences,
     tfidf,
     tfidf_similarities,
 )
@@ -144,13 +144,6 @@ def without_capitals(halves: Halves) -> Halves:
         for part in halves
     )
     return Halves(first, second)
-
-
-def sentences_of(halves: Halves, limit: int = 2000) -> list[str]:
-    """The distinct sentences of 4 to 40 tokens."""
-    texts = [text for pair in zip(*halves, strict=True) for text in pair]
-    found = dict.fromkeys(s for text in texts for s in split_sentences(text))
-    return [s for s in found if 4 <= len(s.split()) <= 40][:limit]
 
 
 def print_nearest(

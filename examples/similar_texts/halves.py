@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -19,16 +19,15 @@ from keras_elmo import ElmoEmbeddingLayer, compute_features, tokenize
 from keras_elmo.text import load_reviews
 from keras_elmo.text.imdb import load_imdb
 
+sys.path.append(str(Path(__file__).parents[1] / "word_senses"))  # shared with it
+
+from occurrences import split_sentences
+
 N_CANDIDATES = 100
 """The number of second halves among which each first half looks for its own."""
 
 LEAST_TOKENS = 8
 """The minimum for a half: "Avoid !" can be the end of many reviews."""
-
-# A sentence ends after a mark and closing quotes and brackets, unless a lowercase letter
-# follows. The frequent abbreviations before names are exceptions.
-TITLE = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr"))
-END = re.compile(rf"({TITLE}[.!?]+['\")\]]*)\s+(?=[^\sa-z])")
 
 Floats = NDArray[np.floating[Any]]
 Pair = tuple[Floats, Floats]
@@ -78,11 +77,6 @@ def read_halves(args: argparse.Namespace) -> tuple[Halves, Halves]:
     return both[0], both[1]
 
 
-def split_sentences(text: str) -> list[str]:
-    marked = END.sub(r"\1\n", text)
-    return [sentence for sentence in marked.split("\n") if sentence]
-
-
 def halve(review: str, n_words: int = 150) -> tuple[str, str] | None:
     """Cuts the start of a review between the two sentences nearest to its middle.
 
@@ -98,6 +92,13 @@ def halve(review: str, n_words: int = 150) -> tuple[str, str] | None:
     if min(len(first), len(second)) < LEAST_TOKENS:
         return None
     return " ".join(first), " ".join(second)
+
+
+def sentences_of(halves: Halves, limit: int = 2000) -> list[str]:
+    """The distinct sentences of 4 to 40 tokens."""
+    texts = [text for pair in zip(*halves, strict=True) for text in pair]
+    found = dict.fromkeys(s for text in texts for s in split_sentences(text))
+    return [s for s in found if 4 <= len(s.split()) <= 40][:limit]
 
 
 def half_features(layer: ElmoEmbeddingLayer, halves: Halves, path: Path) -> Pair:

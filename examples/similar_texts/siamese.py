@@ -133,18 +133,15 @@ def two_inputs(encoder: keras.Model, join: Callable[[list[Any]], Any]) -> keras.
     return keras.Model(inputs, join([encoder(x) for x in inputs]))
 
 
-def contrastive_loss(reviews: Any, pairs: Any) -> Any:
+def contrastive_loss(_: Any, pairs: Any) -> Any:
     """Each half must find the other half of its review among those of the batch.
 
-    Takes the numbers of the reviews (batch,) and unit vectors of both halves (batch, 2,
-    size). Returns the mean of the cross-entropies of both directions, (batch,).
+    Takes unit vectors of both halves, (batch, 2, size), and returns the mean of the
+    cross-entropies of both directions, (batch,). There are no labels.
     """
     first, second = pairs[:, 0], pairs[:, 1]  # (batch, size)
     logits = ops.matmul(first, ops.transpose(second)) / TEMPERATURE  # (batch, batch)
-    reviews = ops.reshape(reviews, (-1,))
-    same = ops.cast(ops.equal(reviews[:, None], reviews[None]), logits.dtype)
-    # A review that occurs twice in the batch has two correct answers.
-    right = same / ops.sum(same, axis=-1, keepdims=True)  # (batch, batch)
+    right = ops.eye(ops.shape(first)[0])  # (batch, batch)
     forward, backward = (
         ops.categorical_crossentropy(right, side, from_logits=True)
         for side in (logits, ops.transpose(logits))
@@ -157,10 +154,10 @@ def train(head: keras.Model, training: Pair, validation: Pair, n_epochs: int) ->
     model = two_inputs(head, lambda vectors: ops.stack(vectors, axis=1))
     optimizer = keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     model.compile(optimizer, contrastive_loss)
-    numbers = np.arange(len(training[0]))
+    no_labels = np.zeros(len(training[0]))
     best, weights = -1.0, head.get_weights()
     for epoch in range(n_epochs):
-        history = model.fit(list(training), numbers, batch_size=BATCH_SIZE, verbose=0)
+        history = model.fit(list(training), no_labels, batch_size=BATCH_SIZE, verbose=0)
         found = retrieval(similarities(*encoded(head, validation))).reciprocal_rank
         loss = history.history["loss"][0]
         print(f"Epoch {epoch + 1}: loss {loss:.4f}, validation MRR {found:.4f}", flush=True)

@@ -103,11 +103,7 @@ class HubModule(keras.Layer):
     def call(self, tokens: Tensor) -> Tensor:
         import tensorflow as tf
 
-        if self.directory is None:
-            raise ValueError(
-                "The layer has no module: with engine='hub', a copy from get_config gets "
-                "its module only from a .keras file. Create a layer from the source."
-            )
+        self._checked_directory()
         # The module reads tokens without gaps: move the padding to the end, later back.
         mask = tf.not_equal(tokens, "")  # (batch, time)
         order = tf.argsort(tf.cast(~mask, tf.int32), axis=1, stable=True)  # (batch, time)
@@ -131,10 +127,17 @@ class HubModule(keras.Layer):
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         return (*input_shape, _N_LAYERS, self.output_dim)
 
+    def _checked_directory(self) -> Path:
+        if self.directory is None:
+            raise ValueError(
+                "The layer has no module: with engine='hub', a copy from get_config gets "
+                "its module only from a .keras file. Create a layer from the source."
+            )
+        return self.directory
+
     def save_assets(self, dir_path: str) -> None:
-        assert self.directory is not None
         for name in _FILES:
-            source, target = self.directory / name, Path(dir_path, name)
+            source, target = self._checked_directory() / name, Path(dir_path, name)
             if source.is_dir():
                 shutil.copytree(source, target)
             elif source.is_file():

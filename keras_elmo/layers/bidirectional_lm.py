@@ -64,7 +64,7 @@ class BidirectionalLM(keras.Layer):
         return_state: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # states stay in float32
         self.n_layers = check_positive_integer("n_layers", n_layers)
         self.units = units
         self.projection_dim = units if projection_dim is None else projection_dim
@@ -100,7 +100,8 @@ class BidirectionalLM(keras.Layer):
             go_backwards=direction == "backward",
             zero_output_for_mask=True,
             name=f"{direction}_{layer}",
-            dtype=self.dtype_policy,
+            dtype=cell.compute_dtype,  # of the states that it returns
+            autocast=False,
         )
 
     def build(self, input_shape: Shape) -> None:
@@ -120,6 +121,7 @@ class BidirectionalLM(keras.Layer):
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
         if mask is None:
             mask = ops.ones(ops.shape(inputs)[:2], dtype="bool")  # (batch, time + 2)
+        inputs = ops.cast(inputs, self.compute_dtype)
         layers, states = self.run((inputs, inputs), (mask, mask), initial_state)
         stacked = ops.stack(layers, axis=2)  # (batch, time + 2, n_layers + 1, dim)
         if not self.return_boundaries:
@@ -158,7 +160,9 @@ class BidirectionalLM(keras.Layer):
             backward_out, *backward_state = self.backward_lstms[i](
                 dropout(backward), mask=masks[1], initial_state=start and start[2:]
             )
-            backward_out = ops.flip(backward_out, axis=1)  # back into reading order
+            forward_out = ops.cast(forward_out, forward.dtype)
+            # Back into reading order.
+            backward_out = ops.flip(ops.cast(backward_out, backward.dtype), axis=1)
             if self.use_skip_connections and i > 0:
                 forward_out, backward_out = forward_out + forward, backward_out + backward
             forward, backward = forward_out, backward_out

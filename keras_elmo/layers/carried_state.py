@@ -33,9 +33,16 @@ class CarriedState(keras.Layer):
             )
         backends.needs_one_replica("stateful")
         self.rows = rows
+        # The dtype of the cells' states. On PyTorch, autocast would lose assignments too.
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
         self.states = [
             self.add_weight(
-                name=f"state_{i}", shape=(rows, size), initializer="zeros", trainable=False
+                name=f"state_{i}",
+                shape=(rows, size),
+                initializer="zeros",
+                dtype=dtype,
+                trainable=False,
+                autocast=False,
             )
             for i, size in enumerate(self.sizes)
         ]

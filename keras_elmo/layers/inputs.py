@@ -33,7 +33,7 @@ def checked_inputs(inputs: Any, input_mode: str, largest: NDArray[np.int32]) -> 
         raise TypeError(f"inputs: this is a tensor of Keras 2. {backends.KERAS_2}")
     if hasattr(inputs, "row_splits") and hasattr(inputs, "to_tensor"):
         inputs = inputs.to_tensor()  # pads a ragged tensor with "" or 0
-    elif not (isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)):
+    if not (isinstance(inputs, keras.KerasTensor) or keras.ops.is_tensor(inputs)):
         if input_mode == "character_ids":
             inputs = _integers_from_python(inputs, largest)
         else:

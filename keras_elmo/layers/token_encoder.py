@@ -37,11 +37,11 @@ class TokenEncoder(keras.Layer):
         filters: A (width, count) pair for each character convolution; empty for words
             alone.
         char_dim: Size of a character embedding.
-        n_highway: Number of highway layers, 0 or more.
+        n_highway: Number of highway layers, 0 or more; none without filters.
         activation: Activation of the convolutions, ``"relu"`` or ``"tanh"``.
         n_characters: Number of character embeddings, 261 for bytes.
         n_words: Number of word embeddings; 0 for a model of characters alone.
-        word_dim: Size of a word embedding.
+        word_dim: Size of a word embedding; 0 without words.
         **kwargs: Arguments of every Keras layer (``name``, ``dtype``, ``trainable``).
 
     Call arguments:
@@ -80,10 +80,18 @@ class TokenEncoder(keras.Layer):
         )
         self.n_words = check_integer("n_words", n_words, 0)
         self.word_dim = check_integer("word_dim", word_dim, int(self.n_words > 0))
+        if self.word_dim and not self.n_words:
+            raise ValueError(f"word_dim must be 0 without n_words; got {word_dim}.")
+        if not (self.filters or self.n_words):
+            raise ValueError(
+                "filters and n_words: both are empty. Pass filters for characters, n_words "
+                "for words, or both."
+            )
         self.n_filters = sum(count for _, count in self.filters)
         self.n_features = self.word_dim + self.n_filters
         self.highways = [
-            _Highway(name=f"highway_{i}", dtype=self.dtype_policy) for i in range(n_highway)
+            _Highway(name=f"highway_{i}", dtype=self.dtype_policy)
+            for i in range(n_highway if self.filters else 0)
         ]
         self.projection: _Projection | None = None
         if self.n_features != projection_dim:

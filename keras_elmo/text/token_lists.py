@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from keras_elmo.text.sources import described, is_missing, items_of, utf8
@@ -18,19 +18,22 @@ _EXPECTED = (
 
 
 def read_token_lists(
-    texts: Any, split: Split, pad_token: str, max_tokens: int | None
+    texts: Any,
+    split: Split,
+    pad_token: str,
+    max_tokens: int | None,
+    max_steps: int | None = None,
 ) -> tuple[Iterator[TokenList], int | None]:
     """The tokens of each text in UTF-8, as in the layer, and the number of texts.
 
-    Strings are split; lists of strings are tokens, without ``""`` and ``pad_token``. A
-    generator is read lazily, and its number of texts is ``None``.
+    Strings are split; lists of strings are tokens, without ``""`` and ``pad_token``,
+    which ``max_steps`` counts and ``max_tokens`` does not. A generator is read lazily, and
+    its number of texts is ``None``.
     """
     values = _values(texts)
     padding = {b"", utf8(pad_token, "pad_token must be a string;")}
-    lists = (
-        [token for token in _tokens(value, i, split) if token not in padding][:max_tokens]
-        for i, value in enumerate(values)
-    )
+    steps = (_tokens(value, i, split)[:max_steps] for i, value in enumerate(values))
+    lists = ([token for token in row if token not in padding][:max_tokens] for row in steps)
     return lists, len(values) if hasattr(values, "__len__") else None
 
 
@@ -53,7 +56,7 @@ def _values(texts: Any) -> Any:
     return [text for (text,) in items] if is_column else items
 
 
-def _tokens(value: Any, i: int, split: Split) -> Iterable[bytes]:
+def _tokens(value: Any, i: int, split: Split) -> TokenList:
     expected = f"texts[{i}] must be a string or a list of tokens, which are strings;"
     if isinstance(value, (str, bytes)):
         text = utf8(value, expected).decode("utf-8", "surrogateescape")

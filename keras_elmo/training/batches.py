@@ -81,13 +81,13 @@ class _PlannedBatches(keras.utils.PyDataset):
         self._parts = parts
         self._epoch = initial_epoch
         self._rows = plan.epoch(initial_epoch)
-        self._is_read = False
+        self._read: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._plan)
 
     def __getitem__(self, index: int) -> Any:
-        self._is_read = index == len(self) - 1
+        self._read.add(index)
         return self._batch(self._rows[index])
 
     def __iter__(self) -> Iterator[Any]:
@@ -96,14 +96,15 @@ class _PlannedBatches(keras.utils.PyDataset):
         return map(self._batch, batches)
 
     def on_epoch_end(self) -> None:
-        # Keras also calls this before the first epoch, after a single batch.
-        if self._is_read:
+        # Keras, which may read in any order, also calls this before the first epoch, after
+        # one batch, and with steps_per_epoch amid the batches.
+        if len(self._read) >= len(self):
             self._advance()
 
     def _advance(self) -> None:
         self._epoch += 1
         self._rows = self._plan.epoch(self._epoch)
-        self._is_read = False
+        self._read.clear()
 
     def _batch(self, rows: Indices) -> Any:
         arrays = tuple(part.rows(rows) for part in self._parts)

@@ -63,7 +63,8 @@ def feature_dataset(
 
     Raises:
         TypeError: The features are something else, or the labels are not numbers.
-        ValueError: The number of labels is wrong, a label is missing, or another argument
+        ValueError: Features of tokens differ in their dtype or in their shape after time;
+            the number of labels is wrong, a label is missing, or another argument
             is out of its range or applies only to features of tokens.
     """
     check_integer("initial_epoch", initial_epoch, at_least=0)
@@ -97,6 +98,15 @@ def _token_lengths(features: Any) -> Lengths | None:
     if hasattr(features, "lengths"):
         return None if features.lengths is None else np.asarray(features.lengths, np.int64)
     if isinstance(features, (list, tuple)) and features and all(map(np.ndim, features)):
+        first, *others = map(np.asarray, features)
+        for i, rows in enumerate(others, start=1):
+            fits = np.can_cast(rows.dtype, first.dtype, "same_kind")
+            if not fits or rows.shape[1:] != first.shape[1:]:
+                raise ValueError(
+                    f"features[{i}]: expected the dtype of features[0], {first.dtype}, and "
+                    f"its shape after the first axis, {first.shape[1:]}; got {rows.dtype} "
+                    f"and {rows.shape[1:]}. Convert all to one dtype and shape."
+                )
         return np.array([len(rows) for rows in features], np.int64)
     raise TypeError(
         "features must be an array (n, n_layers + 1, D), a sequence of arrays (time, "

@@ -30,6 +30,7 @@ from keras_elmo.text.strict_json import parse_json
 from keras_elmo.weights.archive import most_unpacked_bytes
 from keras_elmo.weights.names import check_finite, differences, listed, lstm_prefix
 from keras_elmo.weights.torch_file import Floats, read_tensors
+from keras_elmo.weights.word_list import largest_in_archive
 from keras_elmo.weights.zip_archive import open_zip, unpack_member
 
 _ENCODER, _TOKEN_EMBEDDER = "encoder.pkl", "token_embedder.pkl"
@@ -88,7 +89,7 @@ def read_manylangs_zip(path: Path, name: str) -> tuple[ElmoConfig, _Arrays]:
             if not member.startswith(root):
                 continue
             target = Path(folder, member.removeprefix(root))
-            largest = _LARGEST_TABLE
+            largest = largest_in_archive(path.stat().st_size)
             if target.name in (_ENCODER, _TOKEN_EMBEDDER):
                 largest = most_unpacked_bytes(path.stat().st_size)
             elif target.suffix == ".json":

@@ -32,9 +32,9 @@ from keras_elmo.weights.names import (
     matching_options_name,
 )
 from keras_elmo.weights.word_list import (
-    LARGEST_WORDS,
     WORDS_NAME,
     is_word_list,
+    largest_in_archive,
     needs_words,
     read_word_list,
     write_word_list,
@@ -102,10 +102,11 @@ def _load_archive(path: Path, name: str) -> _Pair:
         options, weights = _pick(names, name)
         options_path, weights_path = Path(folder, OPTIONS_NAME), Path(folder, WEIGHTS_NAME)
         unpack_member(archive, options, options_path, _LARGEST_OPTIONS)
+        largest = largest_in_archive(path.stat().st_size)
         for words in filter(is_word_list, names):  # which a model of words needs
-            if archive.getinfo(words).file_size <= LARGEST_WORDS:
+            if archive.getinfo(words).file_size <= largest:
                 target = Path(folder, PureWindowsPath(words).name)
-                unpack_member(archive, words, target, LARGEST_WORDS)
+                unpack_member(archive, words, target, largest)
         config = read_options(options_path, f"{options:.200} in {path}")
         # 8 bytes for each number: float64 is the largest type they may have.
         max_bytes = 8 * config.n_parameters + _HDF5_OVERHEAD

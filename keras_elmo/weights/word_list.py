@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -11,7 +12,8 @@ from keras_elmo.text.lines import read_lines
 
 WORDS_NAME = "vocabulary.txt"
 
-LARGEST_WORDS = 1 << 26  # bytes; a million words have about ten
+LARGEST_WORDS = 1 << 26  # bytes; a million words have about 10 MB
+MOST_WORDS = 1 << 22  # that of the 1 Billion Word Benchmark has 800,000
 
 
 def needs_words(options: Any) -> bool:
@@ -53,11 +55,21 @@ def read_word_list(folder: Path) -> Lexicon:
 
 def read_words(path: Path) -> tuple[str, ...]:
     """Reads one word per line, plain or gzip, or raises ``ValueError`` or ``OSError``."""
-    if path.stat().st_size > LARGEST_WORDS:
+    n_bytes = path.stat().st_size
+    if n_bytes > LARGEST_WORDS:
         raise ValueError(f"{path.name!r} has more than {LARGEST_WORDS:,} bytes.")
-    words = (line.data.decode("utf-8").strip() for line in read_lines(path))
+    most = min(MOST_WORDS, n_bytes)  # a word takes two bytes and more, also in gzip
+    lines = itertools.islice(read_lines(path), most + 1)
+    words = [line.data.decode("utf-8").strip() for line in lines]
+    if len(words) > most:
+        raise ValueError(f"{path.name!r} has more than {most:,} words for its size.")
     # In the vocabulary of the 1 Billion Word Benchmark, that marks the end of the list.
     return tuple(word for word in words if word != "!!!MAXTERMID")
+
+
+def largest_in_archive(n_bytes: int) -> int:
+    """The most bytes of a list in an archive of this size, most of which are weights."""
+    return min(LARGEST_WORDS, max(n_bytes, 1 << 20))
 
 
 def write_word_list(path: Path, lexicon: Lexicon) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import statistics
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import machine, sides, texts, workloads
-from benchmarks.comparison import Comparison
+from benchmark import make_parser
+from benchmarks import load, machine, sides, texts, workers, workloads
+from benchmarks.comparison import Comparison, write_chart
+from benchmarks.one_backend import THREADS, measurements
 from benchmarks.results import Results
 
-from keras_elmo import ElmoConfig
+from keras_elmo import ElmoConfig, ElmoEmbeddingLayer
 from tests.examples.running import PNG, number, run
+from tests.processes import run_python
 from tests.tiny_models import TINY
 
 SIDES = (sides.OURS, sides.HUB_ENGINE, sides.HUB_SIGNATURE)
@@ -78,6 +84,20 @@ def test_backends_beside_the_plain_formulation(tmp_path: Path) -> None:
     assert run("benchmark_gpu.py", *options).count("kept\n") == 4
 
 
+def test_loading_needs_no_extra(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", None)  # importing it fails
+    monkeypatch.setenv("KERAS_ELMO_VERIFY", "0")
+    ours, theirs = (side()(str(module))("a b")[0] for side in (load.ours, load.hub))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_peak_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "STATUS", tmp_path / "status")
+    assert load.peak_gigabytes() is None
+    load.STATUS.write_text("VmPeak:\t 9 kB\nVmHWM:\t 1000000 kB\n", "utf-8")
+    assert load.peak_gigabytes() == pytest.approx(1.024)  # a kB has 1,024 bytes
+
+
 def test_results_outlive_a_stopped_run(tmp_path: Path) -> None:
     path = tmp_path / "n.jsonl"
     Results(path, {"seed": 0})["a"] = [1.5]
@@ -103,6 +123,29 @@ def test_a_peer_measures_itself(tmp_path: Path) -> None:
         sides.Peer(Path(sys.executable), tmp_path, None).timed([])
 
 
+def test_threads_of_a_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    python.write_text(f"#!{sys.executable}\n{code}", "utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    (variables,) = measurements("jax", {}, threads=3)
+    assert [variables[name] for name in THREADS.values()] == ["3", "3", "3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", THREADS)
+def test_variables_limit_threads(backend: str) -> None:
+    pytest.importorskip(backend)
+    if not Path("/proc/self/task").exists():
+        pytest.skip("the system does not count threads")
+    code = "from keras import ops; x = ops.ones((500, 500)); ops.mean(x @ x)\n"
+    code += "import os; print(len(os.listdir('/proc/self/task')))"
+    settings = {"KERAS_BACKEND": backend, "OPENBLAS_NUM_THREADS": "1"}
+    one, nine = (int(run_python(code, **settings, **{THREADS[backend]: n})) for n in "19")
+    assert nine > one
+
+
 def test_comparisons() -> None:
     values: dict[str, list[float]] = {"ours": [2.0, 4.0, 1.0], "theirs": [3.0, 4.0, 3.0]}
     comparison = Comparison("a", "title", "s", values, [20, 20, 20], [0.5, 0.5, 0.5])
@@ -116,6 +159,22 @@ def test_comparisons() -> None:
     others = [np.zeros((2, 3), np.float32), np.array([[1, 0.75, 1.5]], np.float32)]
     outputs = {sides.OURS: ours, "theirs": others}
     assert workloads.largest_differences(outputs) == {"theirs": 0.5}
+
+
+def test_a_side_that_is_missing(tmp_path: Path) -> None:
+    found = machine.description()["packages"].split(", ")
+    assert f"onnxruntime {importlib.metadata.version('onnxruntime')}" in found
+    assert not [package for package in found if "allennlp" in package]
+    alone = Comparison("k", "title", "s", {"ours": [2.0]})
+    write_chart(tmp_path / "n.png", [alone], "heading")
+    assert (tmp_path / "n.png").read_bytes().startswith(PNG)
+
+
+def test_letters_of_workloads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert make_parser().parse_args(["--workloads", "ac"]).workloads == "ac"
+    with pytest.raises(SystemExit, match="2"):
+        make_parser().parse_args(["--workloads", "a,c"])
+    assert "letters of abcdefghijkl, such as acd; got 'a,c'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("config", [ElmoConfig(), TINY, ElmoConfig(dim=512)])
@@ -178,6 +237,26 @@ def test_precisions() -> None:
     assert errors.pop("float32") == 0
     assert 0 < errors["mixed_float16"] < 2e-3
     assert all(0 < error < 2e-2 for error in errors.values())
+
+
+def test_a_worker_does_not_time_tracing(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    class Counted(ElmoEmbeddingLayer):
+        def call(self, inputs: Any) -> Any:
+            calls.append(inputs.shape)
+            return super().call(inputs)
+
+    monkeypatch.setattr(workers, "ElmoEmbeddingLayer", Counted)
+    traced = []
+    barrier = SimpleNamespace(wait=lambda: traced.extend(calls), abort=lambda: None)
+    monkeypatch.setattr(workers, "barrier", barrier)
+    # Batches of 128, 128 and 44.
+    *_, memory = workers.measure(source, ["a b"] * 128 + ["a b c"] * 172, pooled=True)
+    assert calls == traced != []
+    assert memory == pytest.approx(load.peak_gigabytes() or 0, rel=0.01)
 
 
 @pytest.mark.slow

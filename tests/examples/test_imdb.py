@@ -76,12 +76,15 @@ def test_fine_tuning(data: Path, tmp_path: Path) -> None:
 
 
 def test_ridge_regression() -> None:
-    """Its closed form, by hand: one feature, standardized, with the least penalty."""
+    """Its closed form, by hand: one feature, standardized, with the least penalty.
+
+    The labels are not balanced.
+    """
     x = np.array([[0.0], [2.0], [4.0], [6.0]])
-    y = np.array([-1.0, -1.0, 1.0, 1.0])
+    y = np.array([-1.0, 1.0, 1.0, 1.0])
     weights, bias = ridge_regression(x, y, (x, y))
     scale = np.sqrt(5) + 1e-6
     standardized = (x[:, 0] - 3) / scale
     expected = standardized @ y / (standardized @ standardized + 3) / scale
     np.testing.assert_allclose(weights, [expected], rtol=1e-12)
-    assert bias == pytest.approx(-3 * expected, rel=1e-12)
+    assert bias == pytest.approx(0.5 - 3 * expected, rel=1e-12)

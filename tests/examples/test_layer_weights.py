@@ -70,6 +70,12 @@ def test_the_layer_that_knows_gets_the_weight() -> None:
         assert 0.3 < outcomes[name].score < 0.7
 
 
+def test_bad_line_of_wnut17_is_named(tmp_path: Path) -> None:
+    (tmp_path / "wnut17train.conll").write_text("Bo\tO\n\nAnna\tO\tO\n")
+    with pytest.raises(ValueError, match=r"wnut17train.conll', line 3: expected a token"):
+        tasks.named_entities("mini", tmp_path, tmp_path)
+
+
 @pytest.mark.slow
 def test_whole_program(tmp_path: Path) -> None:
     lines = "\n".join(

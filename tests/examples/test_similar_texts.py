@@ -91,18 +91,15 @@ def test_discriminant() -> None:
     np.testing.assert_allclose(kernel.T @ within @ kernel, np.eye(6), atol=1e-6)
 
 
-@pytest.mark.parametrize("reviews", [[0, 1, 2, 3], [5, 1, 5, 2], [7]])
-def test_loss(reviews: list[int]) -> None:
-    n = len(reviews)
+@pytest.mark.parametrize("n", [1, 4])
+def test_loss(n: int) -> None:
     pairs = np.random.default_rng(0).normal(size=(n, 2, 3))
     pairs /= np.linalg.norm(pairs, axis=-1, keepdims=True)
     expected = np.zeros(n)
     for a, b in ((0, 1), (1, 0)):
         powers = np.exp(pairs[:, a] @ pairs[:, b].T / siamese.TEMPERATURE)  # (n, n)
-        for i, row in enumerate(powers):
-            right = [j for j in range(n) if reviews[i] == reviews[j]]
-            expected[i] -= np.mean(np.log(row[right] / row.sum())) / 2
-    found = siamese.contrastive_loss(np.array(reviews), pairs)
+        expected -= np.log(np.diag(powers) / powers.sum(axis=1)) / 2
+    found = siamese.contrastive_loss(None, pairs)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 

@@ -10,7 +10,6 @@ import os
 import random
 import resource
 import shutil
-import sys
 import tempfile
 import time
 import warnings
@@ -28,6 +27,7 @@ from tests.fuzzing.target import (
     read_files,
     write_files,
 )
+from tests.memory import growth
 
 SECONDS_TO_START = 300.0
 SECONDS_FOR_A_FILE = 20.0
@@ -150,11 +150,11 @@ def _read_all(target: Target, seed: int, indices: range, connection: Connection)
             bad.mkdir()
             write_files(bad, spoiled(target, good, seed, index))
             connection.send(index)
-            before, start = _peak_bytes(), time.perf_counter()
-            kind, text = _outcome(target, bad, expected)
-            seconds, growth = time.perf_counter() - start, _peak_bytes() - before
-            if growth > MOST_BYTES:
-                kind, text = "memory", f"{growth:,} bytes, then {kind} {text}"
+            start = time.perf_counter()
+            (kind, text), n_bytes = growth(lambda: _outcome(target, bad, expected))
+            seconds = time.perf_counter() - start
+            if n_bytes > MOST_BYTES:
+                kind, text = "memory", f"{n_bytes:,} bytes, then {kind} {text}"
             connection.send((index, kind, text[:600], seconds))
 
 
@@ -179,8 +179,3 @@ def _outcome(target: Target, folder: Path, expected: Any) -> tuple[str, str]:
         return "memory", str(error)
     except Exception as error:
         return "undocumented", f"{type(error).__name__}: {error}"
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

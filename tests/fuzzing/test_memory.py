@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import gzip
 import json
 import multiprocessing
-import re
 import resource
 import struct
 import zlib
@@ -23,6 +21,7 @@ import pytest
 from keras_elmo.hub.graph_safety import graph_problem
 from keras_elmo.hub.sources import load_path, load_source
 from keras_elmo.hub.tf_hub import read_tf_hub
+from keras_elmo.pretraining import Vocabulary
 from keras_elmo.pretraining.softmax_file import load_softmax
 from keras_elmo.text.reader import read_sentences
 from keras_elmo.text.strict_json import parse_json
@@ -34,11 +33,11 @@ from tests.fuzzing.checkpoints import varint
 from tests.fuzzing.containers import zip_of
 from tests.hub.test_checkpoint_index import FIRST, block, entry, record, table
 from tests.keras_files import repacked
+from tests.memory import PEAK, growth
 from tests.tiny_models import LEAST, TINY, saved_model
 
 pytestmark = pytest.mark.slow
 
-STATUS, PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 MIB = 1 << 20
 N = 100_000_000
 
@@ -188,6 +187,7 @@ TWICE = b"{" + b'"a":0,' * 170_000 + b'"a":0}'
 EMPTY = b"[" + b"[]," * 340_000 + b"[]]"
 NODES = message(0x12, message(0x12, b"\x0a\x00" * 5_000_000))
 SHAPE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 3), }"
+TABLE = b"a\t1234567\n" * 2_400_000
 NPY = b"\x93NUMPY\1\0\x48\0" + SHAPE.ljust(72)
 
 # How to make a file, how to read it, the MiB that this may take, and the error.
@@ -234,6 +234,24 @@ FILES: dict[str, tuple[Make, Callable[[Path], Any], int, str]] = {
         8,
         "unpacks to 100,000,000 bytes",
     ),
+    "zip, words of ELMoForManyLangs": (
+        content(
+            "a.zip",
+            zip_of(
+                dict.fromkeys(("encoder.pkl", "token_embedder.pkl"), TABLE)
+                | {"word.dic": TABLE, "char.dic": b""}
+            ),
+        ),
+        load_path,
+        32,
+        "unpacks to 24,000,000 bytes; expected at most 1,048,576",
+    ),
+    "words": (
+        content("a.gz", gzip.compress(b"ab\n" * N)),
+        Vocabulary.load,
+        32,
+        "more than 2",
+    ),
     "gzip": (content("a.gz", gzip.compress(bytes(10 * N), 9)), check_gzip, 8, "None"),
     "checkpoint, names": (index_of_long_names, read_tf_hub, 64, "lists over 10,000"),
     "graph, nodes": (content("saved_model.pb", NODES), graph, 32, "50,000 operations"),
@@ -249,22 +267,18 @@ FILES: dict[str, tuple[Make, Callable[[Path], Any], int, str]] = {
 # -------------------------------------------------------------------------- measurement
 
 
-def bytes_of(name: str) -> int:
-    found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
-    return int(found[1]) << 10 if found else 0
+def measured(name: str, path: Path) -> tuple[str, int]:
+    """Reads a file in a process of its own: the error, and the growth of its peak."""
 
+    def read() -> str:
+        try:
+            FILES[name][1](path)
+        except ValueError as caught:
+            return str(caught)
+        return "None"
 
-def measured(name: str, path: Path) -> tuple[int, str]:
-    """Reads a file in a process of its own: the growth of its peak, and the error."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what is free must not hide what is taken
-    PEAK.write_text("5")  # starts the peak again
-    before, error = bytes_of("VmRSS"), "None"
-    try:
-        FILES[name][1](path)
-    except ValueError as caught:
-        error = str(caught)
-    return bytes_of("VmHWM") - before, error
+    return growth(read)
 
 
 def limited() -> None:
@@ -296,7 +310,7 @@ def test_memory(
     make, _, most, expected = FILES[name]
     path = make(tmp_path)
     size = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
-    grown, error = reader.submit(measured, name, path).result(timeout=120)
+    error, grown = reader.submit(measured, name, path).result(timeout=120)
     report_figure(f"memory, {name}", f"{size:,} bytes take {grown / MIB:.1f} MiB")
     assert expected in error
     assert grown < most * MIB

@@ -107,7 +107,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "sharing": (table(block(FIRST + record(b"a", b"", shared=9))), "an entry of"),
     "varint": (table(block(FIRST + varint(0) + b"\xff" * 12)), "no end"),
     "cut": (index(entry())[:-1], "no footer"),
-    "gap": (index(entry())[:-60] + index(entry())[-48:], "."),
+    "gap": (index(entry())[:-60] + index(entry())[-48:], "is cut"),
     "nothing": (b"", "no footer"),
     "footer": (b"\xff" * 40 + struct.pack("<Q", 0xDB4775248B80FB57), "no end"),
     "long name": (index(entry(), key=b"a" * 1001), "an entry of its index"),

@@ -168,9 +168,15 @@ def test_what_a_layer_without_a_module_or_arrays_says(module: Path, tmp_path: Pa
     assert copy.get_config() == layer.get_config()
     with pytest.raises(ValueError, match="has no module: with engine='hub', a copy from"):
         copy(["a"])
+    with pytest.raises(ValueError, match="has no module: with engine='hub', a copy from"):
+        keras.Sequential([keras.Input((), dtype="string"), copy]).save(tmp_path / "a.keras")
     layer(["a"])
     with pytest.raises(ValueError, match="a layer with engine='hub' has no arrays"):
         layer.save_hdf5(tmp_path / "out")
+    with pytest.raises(ValueError, match="use_arrays: a layer with engine='hub' has no"):
+        layer.use_arrays({})
+    with pytest.raises(ValueError, match="cache_vocabulary: needs engine='native' and"):
+        layer.cache_vocabulary(["a"])
 
 
 @pytest.mark.parametrize(
@@ -179,6 +185,10 @@ def test_what_a_layer_without_a_module_or_arrays_says(module: Path, tmp_path: Pa
         ({"fine_tune": "all"}, "fine_tune must be 'aggregation'; got 'all'"),
         ({"stateful": True}, "stateful must be False; got True"),
         ({"input_mode": "character_ids"}, "input_mode must be 'sentences' or 'tokens'"),
+        (
+            {"keep_sentence_boundaries": True, "output_mode": "elmo"},
+            "boundaries must be False; got True",
+        ),
         ({"source": ElmoConfig()}, "needs a TF1 Hub module as source; got an ElmoConfig"),
     ],
 )

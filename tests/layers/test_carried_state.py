@@ -41,6 +41,15 @@ def test_state_is_kept_reset_and_saved(source: str, tmp_path: Path) -> None:
     found.append(reloaded(model, tmp_path).predict_on_batch(IDS[2]))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+    stateful.reset_state()
+    sgd = keras.optimizers.SGD(0.0)
+    model.compile(sgd, "mse", run_eagerly=BACKEND == "tensorflow")
+    data = [(ids, np.zeros_like(y)) for ids, y in zip(IDS, expected, strict=True)]
+    model.fit(*data[0], validation_data=data[1], shuffle=False, verbose=0)
+    np.testing.assert_allclose(model.predict_on_batch(IDS[2]), expected[2], atol=1e-6)
+    stateful.reset_state()
+    model.evaluate(*data[0], verbose=0)
+    np.testing.assert_allclose(model.predict_on_batch(IDS[1]), expected[1], atol=1e-6)
 
 
 def test_padding_does_not_touch_the_state(source: str) -> None:
@@ -86,12 +95,20 @@ def test_refuses_a_larger_batch_in_a_graph(source: str) -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("stateful", [True, "pieces"])
-def test_strings_carry_the_same_state(source: str, stateful: bool | str) -> None:
+@pytest.mark.parametrize("stateful", [True, pytest.param("pieces", marks=pytest.mark.slow)])
+def test_strings_carry_the_same_state(
+    source: str, stateful: bool | str, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
     by_ids = layer_of(source, stateful=stateful)
     by_strings = ElmoEmbeddingLayer(source, "elmo", stateful=stateful)
+    model_of(by_strings, rows=2).export(tmp_path / "exported", verbose=False)
+    served = tf.saved_model.load(tmp_path / "exported")
     for batch, ids in zip(BATCHES, IDS, strict=True):
-        np.testing.assert_allclose(by_strings(batch), by_ids(ids), atol=1e-6)
+        expected = by_ids(ids)
+        np.testing.assert_allclose(by_strings(batch), expected, atol=1e-6)
+        np.testing.assert_allclose(served.serve(tf.constant(batch)), expected, atol=1e-6)
 
 
 # ------------------------------------------------------------------ pieces of long texts
@@ -134,6 +151,19 @@ def test_forward_continues_and_backward_starts_again(
         forward, backward = found[mask][..., :HALF], found[mask][..., HALF:]
         np.testing.assert_allclose(forward, of_whole[..., :HALF], atol=1e-6)
         np.testing.assert_allclose(backward, alone[mask][..., HALF:], atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
+def test_half_precision_does_not_round_the_state(source: str, policy: str) -> None:
+    whole, cut = (layer_of(source, stateful="pieces", dtype=policy) for _ in range(2))
+    whole(pieces(TEXTS, N_TOKENS))
+    cut(pieces([text[:6] for text in TEXTS], 6))
+    cut(pieces([text[6:] for text in TEXTS], 5))
+    states = (layer.bilm.carried_state.states for layer in (whole, cut))
+    for expected, found in zip(*states, strict=True):
+        assert found.dtype == "float32"
+        assert np.abs(to_numpy(expected)).max() > 0.01
+        np.testing.assert_allclose(to_numpy(found), to_numpy(expected), atol=1e-6)
 
 
 def test_the_last_piece_is_as_in_the_whole_text(source: str, tmp_path: Path) -> None:

@@ -242,6 +242,7 @@ STRINGS = "expected strings, got"
         ("tokens", ["a", "b"], ValueError, "use input_mode='sentences'"),
         ("tokens", [["a"], ["b", None]], TypeError, f"{STRINGS} None"),
         ("tokens", tf.constant([[1]]), TypeError, "got int32 of shape"),
+        ("tokens", tf.ragged.constant([[1], []]), TypeError, "got int32 of shape"),
         ("character_ids", [[[1.0] * 50]], TypeError, r"got float64 of shape \(1, 1, 50\)"),
         ("character_ids", [["a"]], TypeError, "takes integers of shape"),
         ("character_ids", [[1] * 50], ValueError, r"got shape \(1, 50\)"),
@@ -255,6 +256,7 @@ STRINGS = "expected strings, got"
             for ids in (
                 np.ones((1, 1, 50), dtype),
                 tf.ones((1, 1, 50), dtype),
+                tf.RaggedTensor.from_tensor(tf.ones((1, 1, 50), dtype)),
                 keras.Input((None, 50), dtype=dtype),
             )
         ),

@@ -36,6 +36,14 @@ def test_convolution_by_hand(
     np.testing.assert_allclose(vectors[0, :, 0], expected, rtol=1e-6)
 
 
+def test_words_alone() -> None:
+    layer = TokenEncoder(2, (), n_words=3, word_dim=2)
+    layer.build((None, None, 1))
+    layer.word_embedding.assign([[1, 2], [3, 4], [5, 6]])
+    vectors = to_numpy(layer(to_tensor([[[3], [0], [1]]])))
+    np.testing.assert_array_equal(vectors, [[[5, 6], [0, 0], [1, 2]]])
+
+
 def test_mask() -> None:
     layer = TokenEncoder(3, [(1, 2), (3, 4)], char_dim=2)
     vectors = layer(to_tensor(batch_to_character_ids([["a", "bc"], ["bc"]])))
@@ -57,6 +65,8 @@ def test_no_tokens(shape: tuple[int, ...]) -> None:
         ({"projection_dim": 0}, "projection_dim must be a positive integer; got 0"),
         ({"char_dim": -1}, "char_dim must be a positive integer; got -1"),
         ({"filters": [(1, 0)]}, "filters: a number must be a positive integer; got 0"),
+        ({"filters": ()}, "filters and n_words: both are empty"),
+        ({"word_dim": 4}, "word_dim must be 0 without n_words; got 4"),
         ({"activation": "gelu"}, "activation must be one of 'relu', 'tanh'; got 'gelu'"),
     ],
 )

@@ -41,7 +41,8 @@ def packed(directory: Path) -> Path:
 @pytest.mark.parametrize("form", ["archive", "directory", "above", "download"])
 def test_reading(directory: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = packed(directory)
-    monkeypatch.setattr(pooch, "retrieve", lambda url, known_hash, *_, **__: archive)
+    known = {(imdb.URL, imdb.MD5): archive}
+    monkeypatch.setattr(pooch, "retrieve", lambda *asked, **_: known[asked[:2]])
     forms = {"archive": archive, "directory": directory / "aclImdb", "above": directory}
     data = forms.get(form, "download")
     training, (texts, labels) = imdb.load_imdb(data)

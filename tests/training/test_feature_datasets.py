@@ -11,6 +11,7 @@ import pytest
 
 from keras_elmo import text_dataset
 from keras_elmo.training import feature_dataset
+from tests.any_backend import without_strings
 
 pytestmark = pytest.mark.any_backend
 
@@ -76,12 +77,45 @@ def test_the_order_is_that_of_the_texts(features: Any) -> None:
             assert sorted(orders[0]) == list(range(n))
 
 
+@without_strings
+@pytest.mark.parametrize("steps", [None, 2])
+def test_epochs_differ_if_keras_shuffles_the_batches(
+    monkeypatch: pytest.MonkeyPatch, steps: int | None
+) -> None:
+    order = {"batch_size": 2, "shuffle": True, "seed": 5}
+    dataset, twin = (feature_dataset(np.eye(8), range(8), **order) for _ in range(2))
+    expected = [sorted(labels.tolist() for _, labels in twin) for _ in range(3)]
+    read: list[list[int]] = []
+    batch_of = type(dataset)._batch
+
+    def recorded(self: Any, rows: Any) -> Any:
+        read.append(rows.tolist())
+        return batch_of(self, rows)
+
+    monkeypatch.setattr(type(dataset), "_batch", recorded)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(dataset, epochs=3 if steps is None else 6, steps_per_epoch=steps, verbose=0)
+    read = read[-12:]  # Keras has read some before, to build the model
+    assert [sorted(read[i : i + 4]) for i in (0, 4, 8)] == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"features": [1, 2]}, TypeError, r"features must be an array .*; got \[1, 2\] of"),
         ({"features": []}, TypeError, r"features must be an array .*; got \[\] of"),
         ({"features": np.zeros(3)}, TypeError, "features must be an array"),
+        (
+            {"features": [ROWS, ROWS[:, :1]]},
+            ValueError,
+            r"features\[1\]: expected .*, \(3, 4\); got float32 and \(1, 4\)\. C",
+        ),
+        (
+            {"features": [ROWS.astype(int), ROWS]},
+            ValueError,
+            r"the dtype of features\[0\], int64, .*; got float32 and \(3, 4\)\. C",
+        ),
         ({"labels": [1]}, ValueError, "labels: expected one per text, 3; got 1"),
         ({"labels": [1] * 3, "token_labels": []}, ValueError, "pass one of them, not both"),
         (

@@ -181,6 +181,7 @@ NO_JSON = "not a complete .json file: Expecting value"
 PAGES = {"zip": NO_ZIP, "ZIP": NO_ZIP, "tar.gz": NO_GZIP, "tgz": NO_GZIP}
 PAGES |= {"hdf5": NO_HDF5, "h5": NO_HDF5, "json": NO_JSON}
 EMPTY, MANY = "downloaded file is empty", "more bytes than expected"
+RESET = "ConnectionResetError"
 ANNOUNCED = "the file has 1099511627776 bytes; expected at most 1,000,000"
 ENCODED = Answer(gzip.compress(bytes(10**7)), headers={"Content-Encoding": "gzip"})
 
@@ -207,10 +208,10 @@ BAD_ANSWERS: dict[str, tuple[str, Answer, str, bool]] = {
         for status in (500, 502, 503, 429, 408)
     },
     "part": ("zip", Answer(PART, status=206), "server answered 206 Partial Con", False),
-    "cut": ("zip", Answer(PART, length=100_000), "", True),
-    "cut at once": ("zip", Answer(b"", length=100_000), "", True),
-    "reset": ("zip", Answer(PART, length=100_000, reset=True), "", True),
-    "reset at once": ("zip", Answer(b"", length=100_000, reset=True), "", True),
+    "cut": ("zip", Answer(PART, length=100_000), "IncompleteRead", True),
+    "cut at once": ("zip", Answer(b"", length=100_000), "IncompleteRead", True),
+    "reset": ("zip", Answer(PART, length=100_000, reset=True), RESET, True),
+    "reset at once": ("zip", Answer(b"", length=100_000, reset=True), RESET, True),
     "slow": ("zip", Answer(b"PK", wait=2.0), "timed out", True),
     "empty": ("zip", Answer(b""), EMPTY, True),
     "empty, unknown": ("bin", Answer(b""), EMPTY, True),

@@ -146,7 +146,7 @@ HOSTILE = {
     "a key that is a list": (raw(b"}]Ns."), "no sense"),
     "nested": (raw(b"(" * 200_000 + b"t" * 200_000 + b"."), "is not a dictionary"),
     "nested keys": (raw(b"}" + b")\x85" * 200_000 + b"Ns."), "no sense"),
-    "no end": (raw(b"N"), "."),
+    "no end": (raw(b"N"), "is not a dictionary"),
     "a list": (of([]), "is not a dictionary"),
     "a number": (of({"a": 1}), "holds 'a', which is not a tensor"),
     "beyond": (of({"a": tensor("0", (7,), size=6)}), "beyond its storage"),
