@@ -158,8 +158,11 @@ def test_arguments_of_the_layer(
         check(report_error, f"ONNX {arguments}", found[layer.output_mode], expected)
 
 
+FLOAT64 = pytest.param("float64", marks=pytest.mark.tensorflow)  # JAX has none
+
+
 @pytest.mark.any_backend
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", [FLOAT64, "bfloat16"])
 def test_layers_of_another_dtype(tmp_path: Path, dtype: str, report_error: Report) -> None:
     """The weights are the layer's, computed with in float32."""
     layer, twin = (
