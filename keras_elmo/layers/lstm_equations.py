@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from keras import ops
 
@@ -62,6 +62,11 @@ class LSTMEquations:
     projection_clip: float | None
     product_dtype: str
     compute_dtype: str
+    axis: ClassVar[int] = -1  # of the units; sentences are on the other one
+
+    def oriented(self, kernels: Kernels) -> Kernels:
+        """The kernels as :meth:`product` and :meth:`step` take them for many steps."""
+        return kernels
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
@@ -84,7 +89,7 @@ class LSTMEquations:
 
     def gates(self, sums: Tensor) -> Gates:
         """The gates from the inputs' part plus the state's part, (batch, 4 * units)."""
-        i, j, f, o = ops.split(sums, 4, axis=-1)  # (batch, units) each
+        i, j, f, o = ops.split(sums, 4, axis=self.axis)  # (batch, units) each
         return Gates(ops.sigmoid(i), ops.tanh(j), ops.sigmoid(f), ops.sigmoid(o))
 
     def step(self, gates: Gates, c: Tensor, kernels: Kernels) -> tuple[Tensor, Tensor]:
@@ -139,6 +144,26 @@ class LSTMEquations:
             axis=-1,
         )  # (batch, 4 * units)
         return StepGradient(d_sums, dc * f, d_projected, o * tanh_c)
+
+
+class LSTMEquationsOfColumns(LSTMEquations):
+    """The same with a sentence in each column, without a gradient.
+
+    XLA multiplies a kernel with up to 32 columns 1.6 times as fast as with rows.
+    """
+
+    axis: ClassVar[int] = 0
+
+    def oriented(self, kernels: Kernels) -> Kernels:
+        state, projection = (
+            matrix if matrix is None else ops.transpose(matrix)
+            for matrix in (kernels.state, kernels.projection)
+        )
+        return kernels._replace(state=state, projection=projection)
+
+    def product(self, x: Tensor, kernel: Tensor) -> Tensor:
+        product = ops.matmul(kernel, ops.cast(x, self.product_dtype))
+        return ops.cast(product, self.compute_dtype)
 
 
 def _clip(x: Tensor, limit: float | None) -> Tensor:

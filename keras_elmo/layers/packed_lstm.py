@@ -81,7 +81,9 @@ def _run(
 ) -> list[Tensor]:
     """The projected outputs and, to ``keep``, the states and gates of all steps, packed."""
     size, units = _sizes(kernels)
-    steps = steps_of(packing)
+    steps = steps_of(packing, keep)
+    of_step = steps.equations(equations)
+    oriented = of_step.oriented(kernels)
     at_once = steps.at_once(_ROWS_AT_ONCE if places is None else _WORDS_AT_ONCE)
 
     def part_from(first: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -98,11 +100,11 @@ def _run(
 
         def one_step(step: Tensor, h: Tensor, c: Tensor, *arrays: Any) -> Tensors:
             def of_rows(h: Tensor, c: Tensor, row: Tensor) -> Tensors:
-                sums = row if table is None else ops.take(table, row, axis=0)
+                sums = row if table is None else steps.looked_up(table, row)
                 if first is not None:
-                    sums = sums + equations.product(h, kernels.state)
-                gates = equations.gates(sums)  # (rows, units) each
-                projected, new_c = equations.step(gates, c, kernels)
+                    sums = sums + of_step.product(h, oriented.state)
+                gates = of_step.gates(sums)  # (rows, units) each
+                projected, new_c = of_step.step(gates, c, oriented)
                 kept = (ops.cast(x, equations.product_dtype) for x in (projected, h))
                 return equations.clipped(projected), new_c, *kept, c, *gates
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_elmo import backends
+from keras_elmo.layers.lstm_equations import LSTMEquations, LSTMEquationsOfColumns
 from keras_elmo.layers.packing import Packing
 from keras_elmo.types import Tensor
 
@@ -19,11 +21,13 @@ _FEWEST_ROWS = 32
 Tensors = tuple[Any, ...]
 
 
-def steps_of(packing: Packing) -> Steps:
-    """The steps on the current backend."""
+def steps_of(packing: Packing, keep: bool = True) -> Steps:
+    """The steps on the current backend, to ``keep`` more than their results or not."""
     if backends.is_tensorflow():
         return _InAGraph(packing)
-    return _OfStaticShapes(packing) if backends.has_static_shapes() else Steps(packing)
+    if backends.has_static_shapes():
+        return _OfStaticShapes(packing) if keep else _InColumns(packing)
+    return Steps(packing)
 
 
 class Steps:
@@ -57,6 +61,14 @@ class Steps:
         """Distinct places, and the index of each place among them."""
         words, rows = sys.modules["torch"].unique(places, return_inverse=True)
         return words, rows
+
+    def equations(self, equations: LSTMEquations) -> LSTMEquations:
+        """Those for what :meth:`take` hands to its function."""
+        return equations
+
+    def looked_up(self, table: Tensor, row: Tensor) -> Tensor:
+        """Rows of a table, as :meth:`take` hands rows to its function."""
+        return ops.take(table, row, axis=0)
 
     def loop(
         self, first: Any, last: Any, body: Callable[..., Tensors], *state: Any
@@ -251,3 +263,29 @@ class _OfStaticShapes(Steps):
         start = (step * self._n_rows, 0)
         pairs = zip(arrays, values, strict=False)
         return tuple(ops.slice_update(array, start, value) for array, value in pairs)
+
+
+class _InColumns(_OfStaticShapes):
+    """The same, in which functions have a column for each sentence.
+
+    To turn all that a gradient needs around would take longer than it saves.
+    """
+
+    def equations(self, equations: LSTMEquations) -> LSTMEquations:
+        return LSTMEquationsOfColumns(**dataclasses.asdict(equations))
+
+    def looked_up(self, table: Tensor, row: Tensor) -> Tensor:
+        return ops.transpose(ops.take(table, row, axis=0))
+
+    def take(
+        self,
+        step: Any,
+        function: Callable[..., Tensors],
+        state: Tensors,
+        packed: Tensors,
+        first: Any = 0,
+    ) -> Tensors:
+        def of_columns(*xs: Tensor) -> Tensors:
+            return tuple(map(ops.transpose, function(*map(ops.transpose, xs))))
+
+        return super().take(step, of_columns, state, packed, first)
