@@ -192,7 +192,7 @@ def test_the_cursor_comes_back(source: str, folder: Path) -> None:
         time.sleep(2)
         process.send_signal(signal.SIGINT)
         text = found.result()
-    assert process.wait() == 130
+    assert process.wait() == 130, text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     *bars, last = frames(text)
     assert last == "keras-elmo: stopped by SIGINT. The same command continues from here."

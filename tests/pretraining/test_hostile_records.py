@@ -41,7 +41,7 @@ def model() -> keras.Model:
         ("steps", np.array(1.5), "steps must be an integer from 0 on; got .*1.5"),
         ("steps", np.zeros(2, int), r"expected steps to be .* of shape \(\)"),
         ("variable_0", np.zeros(3), r"expected variable_0 to be .* of shape \(2, 3\)"),
-        ("variable_0", np.full((2, 3), print, object), "'variable_0' holds"),
+        ("variable_0", np.full((2, 3), len, object), "'variable_0' holds"),
         ("variable_0", np.zeros((2, 3), "S4"), "'variable_0' holds"),
         ("../evil", np.zeros(3), "it holds 6 arrays; expected 5 other ones"),
     ],

@@ -238,10 +238,16 @@ def test_what_was_beside_a_deleted_file(
         open_embeddings(path)["one"]
 
 
-def test_what_others_put_beside_a_file(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
-    path = tmp_path / "out.hdf5"
-    compute_features(layer, SENTENCES, path, **QUIET).close()
-    names = ("out.hdf5.json", "out.hdf5.part")
+def test_what_is_beside_a_complete_file(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
+    """What a killed process left there is removed; what others put there is not."""
+    path, names = tmp_path / "out.hdf5", ("out.hdf5.json", "out.hdf5.part")
+    interrupted(2, layer, SENTENCES, path)
+    left = {name: (tmp_path / name).read_bytes() for name in names}
+    for _ in range(2):
+        compute_features(layer, SENTENCES, path, **QUIET).close()
+        assert list(contents(tmp_path)) == ["out.hdf5"]
+        for name, content in left.items():
+            (tmp_path / name).write_bytes(content)
     for name in names:
         (tmp_path / name).write_text("notes")
     compute_features(layer, SENTENCES, path, **QUIET).close()
