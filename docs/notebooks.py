@@ -19,7 +19,7 @@ FIRST = """\
 %pip install -q "keras-elmo[onnx,sklearn]"
 import keras
 keras.utils.set_random_seed(0)"""
-# What readers do not have, or what would remove what a notebook goes on with.
+# What readers do not have, or what would remove files that later cells need.
 NOT_ALONE = re.compile(r"^from tests|^```\{testcleanup\}", re.M)
 CODE = re.compile(r"^```\{(doctest|testsetup|testcleanup)\}\n(.*?)^```\n", re.M | re.S)
 # Front matter, labels, directives without prose, and the marks and options of others.

@@ -242,7 +242,7 @@ class _OfStaticShapes(Steps):
     ) -> Tensors:
         def of(size: int) -> Callable[..., Tensors]:
             def padded(*xs: Tensor) -> Tensors:
-                values = function(*(x[:size] for x in xs))
+                values = self.applied(function, *(x[:size] for x in xs))
                 rows = [[0, self._n_rows - size], [0, 0]]
                 return tuple(ops.pad(value, rows) for value in values)
 
@@ -254,6 +254,9 @@ class _OfStaticShapes(Steps):
             return of(self._n_rows)(*xs)
         found: Tensors = ops.switch(enough, [of(size) for size in self._sizes], *xs)
         return found
+
+    def applied(self, function: Callable[..., Tensors], *rows: Tensor) -> Tensors:
+        return function(*rows)
 
     def arrays(self, *kinds: tuple[str, int]) -> Tensors:
         n = self._most_steps * self._n_rows
@@ -268,7 +271,7 @@ class _OfStaticShapes(Steps):
 class _InColumns(_OfStaticShapes):
     """The same, in which functions have a column for each sentence.
 
-    To turn all that a gradient needs around would take longer than it saves.
+    Transposing all that a gradient needs would take longer than it saves.
     """
 
     def equations(self, equations: LSTMEquations) -> LSTMEquations:
@@ -277,15 +280,5 @@ class _InColumns(_OfStaticShapes):
     def looked_up(self, table: Tensor, row: Tensor) -> Tensor:
         return ops.transpose(ops.take(table, row, axis=0))
 
-    def take(
-        self,
-        step: Any,
-        function: Callable[..., Tensors],
-        state: Tensors,
-        packed: Tensors,
-        first: Any = 0,
-    ) -> Tensors:
-        def of_columns(*xs: Tensor) -> Tensors:
-            return tuple(map(ops.transpose, function(*map(ops.transpose, xs))))
-
-        return super().take(step, of_columns, state, packed, first)
+    def applied(self, function: Callable[..., Tensors], *rows: Tensor) -> Tensors:
+        return tuple(map(ops.transpose, function(*map(ops.transpose, rows))))

@@ -74,8 +74,9 @@ def load_softmax(
 
     It is ``softmax.npz`` with ``vocabulary.txt``; or, as in AllenNLP and bilm-tf,
     ``softmax/W`` and ``softmax/b`` in HDF5 or a checkpoint, with the only vocabulary that
-    ``word_lists`` finds. ``vocabulary`` names another file of its words. ``is_trainable``:
-    whether a model without a softmax could get one by training.
+    ``word_lists`` finds. A file named after another model is not this model's.
+    ``vocabulary`` names another file of its words. ``is_trainable``: whether a model
+    without a softmax could get one by training.
     """
     softmax, words = _files(path)
     if softmax is None:
@@ -130,14 +131,19 @@ def _files(path: Path) -> tuple[Path | None, Path | None]:
         return softmax, words
     own = sorted(folder.glob("*.hdf5")) if path.is_dir() else [path]
     others = sorted(folder.glob("*" + SOFTMAX_FILE_SUFFIX))
-    if len(others) > 1:  # of several models: the one of this model's name
-        others = [folder / matching_softmax_name(path.name)]
-        if not others[0].is_file():
-            raise SourceError(
-                f"{str(folder)!r} has several *{SOFTMAX_FILE_SUFFIX}, and none is named "
-                f"{others[0].name!r}. Pass the .hdf5 file of a model that has one of its "
-                "name, or keep one model in a directory."
-            )
+    models = [each for each in sorted(folder.glob("*.hdf5")) if each not in others]
+    model = models[0] if path.is_dir() and len(models) == 1 else path
+    mine = folder / matching_softmax_name(model.name)
+    if mine in others:
+        others = [mine]
+    theirs = {matching_softmax_name(each.name) for each in models} - {mine.name}
+    others = [each for each in others if each.name not in theirs]
+    if len(others) > 1:
+        raise SourceError(
+            f"{str(folder)!r} has several *{SOFTMAX_FILE_SUFFIX}, and none is named "
+            f"{mine.name!r}. Name the softmax after its model, or keep one model in a "
+            "directory."
+        )
     found = next(filter(_holds_softmax, [*others, *own]), None)
     return found or find_checkpoint(path), words
 

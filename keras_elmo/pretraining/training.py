@@ -94,7 +94,8 @@ def train(
         FileExistsError: ``out`` is not empty, and ``resume`` is false.
         ValueError: The texts contain no words, or texts, words or settings differ from
             those of the run to resume.
-        SourceError: ``model`` names a source that could not be loaded.
+        SourceError: ``model`` names a source that could not be loaded, or whose softmax
+            has no words next to it and not those of ``vocabulary``.
         FloatingPointError: The loss or a weight became infinite or NaN.
         ImportError: ``tensorboard`` is true and TensorBoard is not installed.
     """

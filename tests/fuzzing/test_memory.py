@@ -249,8 +249,8 @@ FILES: dict[str, tuple[Make, Callable[[Path], Any], int, str]] = {
     "words": (
         content("a.gz", gzip.compress(b"ab\n" * N)),
         Vocabulary.load,
-        32,
-        "more than 2",
+        16,
+        "more than 1",
     ),
     "gzip": (content("a.gz", gzip.compress(bytes(10 * N), 9)), check_gzip, 8, "None"),
     "checkpoint, names": (index_of_long_names, read_tf_hub, 64, "lists over 10,000"),

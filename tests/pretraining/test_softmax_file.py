@@ -80,6 +80,12 @@ def test_of_several_models(tmp_path: Path) -> None:
     for i, name in enumerate(("x_5.5B_", "x_")):
         loaded = load_softmax(tmp_path / f"{name}weights.hdf5", 3)
         np.testing.assert_array_equal(loaded.kernel, KERNEL + i)
+    # A model without one does not get the others'.
+    for name in ("x_5.5B_", "x_", "y_"):
+        (tmp_path / f"{name}weights.hdf5").touch()
+    assert not has_softmax(tmp_path / "y_weights.hdf5")
+    for name in ("x_5.5B_", "x_"):
+        (tmp_path / f"{name}weights.hdf5").unlink()
     with pytest.raises(SourceError, match=r"several \*softmax_.*named 'y_softmax_weights"):
         load_softmax(tmp_path / "y_weights.hdf5", 3)
 

@@ -238,7 +238,7 @@ def test_what_was_beside_a_deleted_file(
         open_embeddings(path)["one"]
 
 
-def test_what_is_beside_a_complete_file(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
+def test_what_is_next_to_a_complete_file(layer: ElmoEmbeddingLayer, tmp_path: Path) -> None:
     """What a killed process left there is removed; what others put there is not."""
     path, names = tmp_path / "out.hdf5", ("out.hdf5.json", "out.hdf5.part")
     interrupted(2, layer, SENTENCES, path)
