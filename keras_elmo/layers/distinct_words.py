@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_elmo import backends
+from keras_elmo.layers.own_gradient import with_gradient
 from keras_elmo.types import Tensor
 
 
@@ -84,21 +87,38 @@ def encoded_in_chunks(
     size = min(_CHUNK, n_words)
     words = ops.pad(words, [[0, -n_words % size], [0, 0]])
     chunks = ops.reshape(words, (-1, size, length))  # (chunks, size, length)
+    n_used = ops.sum(ops.cast(ops.any(chunks, axis=(1, 2)), "int32"))
     cuts = [max(widest, -(-length // 3)), length]
 
     def of_chunk(chunk: Tensor) -> Tensor:
-        def cut(n: int) -> Callable[[Tensor], Tensor]:
-            # Keeping what is in between would need as much memory as all tokens do.
-            return jax.checkpoint(lambda chunk: encode(chunk[:, :n]))
+        needed = ops.max(lengths(chunk)) + widest
+        which = sum(ops.cast(needed > n, "int32") for n in cuts[:-1])
+        of_cuts = [lambda chunk, n=n: encode(chunk[:, :n]) for n in cuts]
+        return ops.switch(which, of_cuts, chunk)  # (size, projection_dim)
 
-        vectors = jax.eval_shape(encode, chunk)
-        needed = ops.max(lengths(chunk))  # of the first word
-        which = sum(ops.cast(needed + widest > n, "int32") for n in cuts[:-1])
-        return ops.switch(
-            ops.where(ops.any(chunk), which + 1, 0),
-            [lambda _: ops.zeros(vectors.shape, vectors.dtype), *map(cut, cuts)],
-            chunk,
-        )
+    encode_with, weights = jax.closure_convert(of_chunk, chunks[0])
 
-    vectors = jax.lax.map(of_chunk, chunks)  # (chunks, size, projection_dim)
+    def forward(integers: Any, *weights: Tensor) -> Any:
+        chunks, n_used = integers
+        one = jax.eval_shape(encode_with, chunks[0], *weights)
+        vectors = ops.zeros((len(chunks), *one.shape), one.dtype)
+
+        def write(i: Tensor, vectors: Tensor) -> Tensor:
+            return vectors.at[i].set(encode_with(chunks[i], *weights))
+
+        return jax.lax.fori_loop(0, n_used, write, vectors), None
+
+    def backward(integers: Any, weights: Any, _: None, d: Tensor) -> Any:
+        # Keeping what is in between would need as much memory as all tokens do.
+        chunks, n_used = integers
+
+        def add(i: Tensor, sums: list[Tensor]) -> list[Tensor]:
+            of_weights = functools.partial(encode_with, chunks[i])
+            _, gradient = jax.vjp(of_weights, *weights)
+            return [total + one for total, one in zip(sums, gradient(d[i]), strict=True)]
+
+        return jax.lax.fori_loop(0, n_used, add, [*map(ops.zeros_like, weights)])
+
+    # The chunks at the end that are zeros are left out.
+    vectors = with_gradient(forward, backward)((chunks, n_used), *weights)
     return ops.reshape(vectors, (-1, vectors.shape[-1]))[:n_words]

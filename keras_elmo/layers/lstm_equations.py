@@ -16,13 +16,15 @@ class Kernels(NamedTuple):
     inputs: Tensor  # (features, 4 * units)
     state: Tensor  # (projection_dim, 4 * units)
     bias: Tensor  # (4 * units,), 1 added for the forget gate
-    projection: Any = None  # (units, projection_dim), or transposed for a gradient
+    projection: Any = None  # (units, projection_dim)
 
-
-class Transposed(NamedTuple):
-    """A matrix that was transposed once for many steps."""
-
-    matrix: Tensor
+    def transposed(self) -> Kernels:
+        """The matrices transposed, once for many steps."""
+        inputs, state, projection = (
+            matrix if matrix is None else ops.transpose(matrix)
+            for matrix in (self.inputs, self.state, self.projection)
+        )
+        return Kernels(inputs, state, self.bias, projection)
 
 
 class Gates(NamedTuple):
@@ -39,8 +41,8 @@ class StepGradient(NamedTuple):
 
     Each kernel's gradient is one product over all steps: of the inputs and ``sums``, of the
     previous h and ``sums``, of ``output`` and ``projected``. The bias's gradient is the sum
-    of ``sums``. The gradient of the inputs or of the previous h is
-    :meth:`LSTMEquations.product_back` of ``sums`` and the kernel.
+    of ``sums``. The gradient of the inputs or of the previous h is the product of ``sums``
+    and the transposed kernel.
     """
 
     sums: Tensor  # the gradient of the gates' inputs, (batch, 4 * units)
@@ -71,17 +73,6 @@ class LSTMEquations:
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
         return ops.cast(product, self.compute_dtype)
-
-    def product_back(self, d_product: Tensor, kernel: Tensor | Transposed) -> Tensor:
-        """The gradient of a product's left side.
-
-        It transposes the small matrix, which is fast for few rows, and no kernels.
-        """
-        if isinstance(kernel, Transposed):
-            return self.product(d_product, kernel.matrix)
-        d_product = ops.transpose(ops.cast(d_product, self.product_dtype))
-        d = ops.transpose(ops.matmul(kernel, d_product))
-        return ops.cast(d, self.compute_dtype)
 
     def sums_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:
         """The inputs' part of the gates for any number of steps, (rows, 4 * units)."""
@@ -124,14 +115,14 @@ class LSTMEquations:
             projected: The projected output, (batch, projection_dim).
             dh: The gradient of the new h, (batch, projection_dim).
             dc: The gradient of the new c through all later steps, (batch, units).
-            kernels: The matrices.
+            kernels: The matrices, transposed.
         """
         i, j, f, o = gates
         c_new = f * c + i * j  # (batch, units)
         tanh_c = ops.tanh(_clip(c_new, self.cell_clip))  # (batch, units)
         d_projected = d_output = _unclipped(dh, projected, self.projection_clip)
         if kernels.projection is not None:
-            d_output = self.product_back(d_projected, kernels.projection)  # (batch, units)
+            d_output = self.product(d_projected, kernels.projection)  # (batch, units)
         dc = dc + d_output * o * (1 - tanh_c * tanh_c)  # (batch, units)
         dc = _unclipped(dc, c_new, self.cell_clip)
         d_sums = ops.concatenate(
@@ -155,11 +146,7 @@ class LSTMEquationsOfColumns(LSTMEquations):
     axis: ClassVar[int] = 0
 
     def oriented(self, kernels: Kernels) -> Kernels:
-        state, projection = (
-            matrix if matrix is None else ops.transpose(matrix)
-            for matrix in (kernels.state, kernels.projection)
-        )
-        return kernels._replace(state=state, projection=projection)
+        return kernels.transposed()
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
         product = ops.matmul(kernel, ops.cast(x, self.product_dtype))

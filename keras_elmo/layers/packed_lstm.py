@@ -146,6 +146,7 @@ def _gradient(
     steps = steps_of(packing)
     h_before, *read = kept[1:]  # (packed, projection_dim); (packed, units) each
     size, units = _sizes(kernels)
+    transposed = kernels.transposed()
 
     def back(step: Tensor, dh: Tensor, dc: Tensor, *arrays: Any) -> Tensors:
         """One step, from the gradients of all later ones."""
@@ -154,8 +155,8 @@ def _gradient(
             projected, c, *gates = read
             dh = dh + ops.cast(d_output, dh.dtype)
             projected = ops.cast(projected, dh.dtype)
-            d = equations.step_gradient(Gates(*gates), c, projected, dh, dc, kernels)
-            dh = equations.product_back(d.sums, kernels.state)
+            d = equations.step_gradient(Gates(*gates), c, projected, dh, dc, transposed)
+            dh = equations.product(d.sums, transposed.state)
             return dh, d.c, d.sums, d.projected, d.output
 
         packed = (d_outputs, kept[0], *read)
@@ -182,7 +183,7 @@ def _gradient(
     d_bias = ops.sum(d_sums, axis=0)  # (4 * units,)
     if places is not None:
         d_sums = ops.segment_sum(d_sums, places, ops.shape(inputs)[0])
-    d_inputs = equations.product_back(d_sums, kernels.inputs)  # as the inputs
+    d_inputs = equations.product(d_sums, transposed.inputs)  # as the inputs
     gradients = [ops.cast(d_inputs, inputs.dtype), of_kernel(inputs, d_sums), d_state]
     if of_projection:
         d_projected, output = of_projection

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 from keras.initializers import Constant, RandomNormal, RandomUniform
 
+from keras_elmo import backends
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import (
@@ -169,7 +170,16 @@ class TokenEncoder(keras.Layer):
         return x
 
     def _convolve(self, characters: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-        windows = ops.conv(characters, kernel, padding="valid")  # (tokens, windows, count)
+        width, char_dim, count = kernel.shape
+        if backends.has_static_shapes():
+            # The gradient of XLA's own convolution takes ten times as long on a CPU.
+            n = characters.shape[1] - width + 1
+            shifted = [characters[:, i : i + n] for i in range(width)]
+            read = ops.concatenate(shifted, axis=-1)  # (tokens, windows, width * char_dim)
+            windows = ops.matmul(read, ops.reshape(kernel, (width * char_dim, count)))
+        else:
+            windows = ops.conv(characters, kernel, padding="valid")
+        # (tokens, windows, count)
         # The maximum commutes with adding the bias.
         return keras.activations.get(self.activation)(ops.max(windows, axis=1) + bias)
 

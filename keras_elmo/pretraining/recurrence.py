@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_elmo import backends
-from keras_elmo.layers.lstm_equations import Gates, Kernels, Transposed
+from keras_elmo.layers.lstm_equations import Gates, Kernels
 from keras_elmo.layers.projected_lstm_cell import ProjectedLSTMCell
 from keras_elmo.types import Tensor
 
@@ -59,18 +59,15 @@ def lstm(
             d = given[-1] if upstream is None else upstream
             d_outputs = ops.reshape(d[:n_outputs], (n_steps, n_rows, size))
             d_c = ops.reshape(d[n_outputs:], (n_rows, units))
-            of_inputs, of_state = (
-                Transposed(ops.transpose(part)) for part in ops.split(kernel, [n_features])
-            )
-            transposed = [Transposed(ops.transpose(each)) for each in projection]
-            kernels = Kernels(of_inputs, of_state, bias, *transposed)
+            of_inputs, of_state = ops.split(kernel, [n_features])
+            kernels = Kernels(of_inputs, of_state, bias, *projection).transposed()
 
             def back(carry: tuple[Tensor, ...], xs: tuple[Tensor, ...]) -> Any:
                 (dh, dc), (d, projected, c, *gates) = carry, xs
                 by = equations.step_gradient(
                     Gates(*gates), c, projected, dh + d, dc, kernels
                 )
-                dh = equations.product_back(by.sums, of_state)  # (batch, size)
+                dh = equations.product(by.sums, kernels.state)  # (batch, size)
                 products = (by.sums, by.projected, by.output)
                 return (dh, by.c), tuple(ops.cast(part, dtype) for part in products)
 
@@ -84,7 +81,7 @@ def lstm(
             d_sums, d_projected, cells = (
                 ops.reshape(_stacked(part), (n_steps * n_rows, -1)) for part in found
             )  # (steps * batch, 4 * units), (steps * batch, size), (steps * batch, units)
-            dx = ops.cast(equations.product_back(d_sums, of_inputs), dtype)
+            dx = ops.cast(equations.product(d_sums, kernels.inputs), dtype)
             rows = ops.reshape(_stacked(read), (-1, n_features + size))
             # TensorFlow sums rows far slower than it multiplies them.
             ones = ops.ones((1, n_steps * n_rows), dtype)
