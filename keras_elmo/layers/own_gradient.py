@@ -11,7 +11,7 @@ from keras import ops
 from keras_elmo import backends
 from keras_elmo.types import Tensor
 
-_ONCE = "ELMo's LSTMs can be differentiated once, not a second time."
+_ONCE = "ELMo can be differentiated once, not a second time."
 
 
 def with_gradient(

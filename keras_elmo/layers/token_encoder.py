@@ -9,7 +9,6 @@ import keras
 from keras import ops
 from keras.initializers import Constant, RandomNormal, RandomUniform
 
-from keras_elmo import backends
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import (
@@ -136,8 +135,7 @@ class TokenEncoder(keras.Layer):
     def call(self, character_ids: Tensor) -> Tensor:
         batch, time, length = ops.shape(character_ids)
         ids = ops.reshape(character_ids, (-1, length))  # (tokens, length)
-        # One more token, removed at the end: TensorFlow's convolution of zero tokens has a
-        # wrong shape.
+        # One more token, removed at the end: Keras computes no maximum of zero tokens.
         ids = ops.pad(ids, [[0, 1], [0, 0]])  # (tokens + 1, length)
         features = []
         if self.n_words:
@@ -170,16 +168,13 @@ class TokenEncoder(keras.Layer):
         return x
 
     def _convolve(self, characters: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        # Not a convolution, whose gradient takes XLA ten times as long on a CPU.
         width, char_dim, count = kernel.shape
-        if backends.has_static_shapes():
-            # The gradient of XLA's own convolution takes ten times as long on a CPU.
-            n = characters.shape[1] - width + 1
-            shifted = [characters[:, i : i + n] for i in range(width)]
-            read = ops.concatenate(shifted, axis=-1)  # (tokens, windows, width * char_dim)
-            windows = ops.matmul(read, ops.reshape(kernel, (width * char_dim, count)))
-        else:
-            windows = ops.conv(characters, kernel, padding="valid")
-        # (tokens, windows, count)
+        n_windows = ops.shape(characters)[1] - width + 1
+        shifted = [characters[:, i : i + n_windows] for i in range(width)]
+        read = ops.concatenate(shifted, axis=-1)  # (tokens, windows, width * char_dim)
+        kernel = ops.reshape(kernel, (width * char_dim, count))
+        windows = ops.matmul(read, kernel)  # (tokens, windows, count)
         # The maximum commutes with adding the bias.
         return keras.activations.get(self.activation)(ops.max(windows, axis=1) + bias)
 

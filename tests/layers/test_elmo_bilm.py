@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,42 @@ def test_any_ids_with_and_without_distinct_words(rows: list[list[int]]) -> None:
     words, places = distinct_words(ids)
     vectors = to_numpy(layer.word_vectors(words))
     np.testing.assert_allclose(vectors[1 + to_numpy(places)[0]], expected, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="chunks are for JAX")
+@pytest.mark.parametrize("size", [1, 3, 4, 99])
+def test_chunks_of_words_have_the_gradient_of_all(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With long words, repeated ones, and chunks of nothing but padding."""
+    import jax
+
+    monkeypatch.setattr("keras_elmo.layers.distinct_words._CHUNK", size)
+    layer = ElmoBiLM(TINY, 0)
+    layer.build((None, None, 50))
+    ids = batch_to_character_ids(
+        [["a", "word", "x" * 40, "a", "of"], ["of"], ["y" * 18 + "z", "word"]]
+    )
+    is_token = ids.any(axis=-1)  # (batch, time)
+    weights = np.sin(np.arange(is_token.sum() * 8)).reshape(-1, 8)  # (tokens, 8)
+
+    def loss(values: list[jax.Array], ids: jax.Array, distinct: bool) -> jax.Array:
+        with keras.StatelessScope(zip(layer.trainable_variables, values, strict=True)):
+            if distinct:
+                words, places = distinct_words(ids)
+                vectors = layer.word_vectors(words)[1 + places]
+            else:
+                vectors = layer.token_encoder(layer.sentence_boundaries(ids))[:, 1:-1]
+        return (vectors[is_token] * weights).sum()
+
+    values = [variable.value for variable in layer.trainable_variables]
+    value_and_gradient = jax.jit(jax.value_and_grad(loss), static_argnums=2)
+    expected, expected_gradients = value_and_gradient(values, ids, False)
+    found, gradients = value_and_gradient(values, ids, True)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for gradient, other in zip(gradients, expected_gradients, strict=True):
+        assert np.abs(other).max() > 0
+        np.testing.assert_allclose(gradient, other, atol=1e-5 * np.abs(other).max())
 
 
 @pytest.mark.tensorflow

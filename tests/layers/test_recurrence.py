@@ -330,7 +330,7 @@ def test_gradients_of_gradients_are_refused() -> None:
         with tf.GradientTape() as tape:
             tape.watch(words)
             loss = tf.reduce_sum(without_padding(lstms, words, PLACES) ** 2)
-        with pytest.raises(LookupError, match="LSTMs can be differentiated once"):
+        with pytest.raises(LookupError, match="ELMo can be differentiated once"):
             outer.gradient(tape.gradient(loss, words), words)
 
 
