@@ -81,7 +81,7 @@ def _run(
 ) -> list[Tensor]:
     """The projected outputs and, to ``keep``, the states and gates of all steps, packed."""
     size, units = _sizes(kernels)
-    steps = steps_of(packing, keep)
+    steps = steps_of(packing)
     of_step = steps.equations(equations)
     oriented = of_step.oriented(kernels)
     at_once = steps.at_once(_ROWS_AT_ONCE if places is None else _WORDS_AT_ONCE)
@@ -89,11 +89,14 @@ def _run(
     def part_from(first: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """The first step, and the inputs' part of the gates, or its position."""
         begin, some = steps.part(inputs if places is None else places, first, at_once)
+
+        def sums(inputs: Tensor) -> Tensor:
+            return equations.sums_of_inputs(inputs, kernels)
+
         if places is None:
-            return begin, equations.sums_of_inputs(some, kernels), None
-        words, rows = steps.distinct(some)  # (words here,), (some,)
-        vectors = ops.take(inputs, words, axis=0)  # (words here, features)
-        return begin, rows, equations.sums_of_inputs(vectors, kernels)
+            return begin, sums(some), None
+        table, rows = steps.by_word(sums, inputs, some)  # (words here, ...), (some,)
+        return begin, rows, table
 
     def loop(first: Tensor, last: Tensor, part: Tensors, *state: Any) -> Tensors:
         begin, rows, table = part
@@ -119,11 +122,11 @@ def _run(
         first = i * at_once
         return loop(first, steps.last(first, at_once), part_from(first), *state)
 
-    kinds = [(equations.product_dtype, size)]
+    found = steps.arrays(*[(equations.product_dtype, size)] * (1 + keep))
     if keep:
-        kinds += [(equations.product_dtype, size), *[(equations.compute_dtype, units)] * 5]
+        found += steps.arrays_to_take(*[(equations.compute_dtype, units)] * 5)
     h, c = (steps.zeros(0, width, equations.compute_dtype) for width in (size, units))
-    state = (h, c, *steps.arrays(*kinds))
+    state = (h, c, *found)
     if steps.first_apart:
         part = part_from(0)
         state = loop(None, 1, part, *state)
@@ -146,7 +149,9 @@ def _gradient(
     steps = steps_of(packing)
     h_before, *read = kept[1:]  # (packed, projection_dim); (packed, units) each
     size, units = _sizes(kernels)
+    of_step = steps.equations(equations)
     transposed = kernels.transposed()
+    oriented = of_step.oriented(transposed)
 
     def back(step: Tensor, dh: Tensor, dc: Tensor, *arrays: Any) -> Tensors:
         """One step, from the gradients of all later ones."""
@@ -155,8 +160,8 @@ def _gradient(
             projected, c, *gates = read
             dh = dh + ops.cast(d_output, dh.dtype)
             projected = ops.cast(projected, dh.dtype)
-            d = equations.step_gradient(Gates(*gates), c, projected, dh, dc, transposed)
-            dh = equations.product(d.sums, transposed.state)
+            d = of_step.step_gradient(Gates(*gates), c, projected, dh, dc, oriented)
+            dh = of_step.product(d.sums, oriented.state)
             return dh, d.c, d.sums, d.projected, d.output
 
         packed = (d_outputs, kept[0], *read)
@@ -181,10 +186,15 @@ def _gradient(
 
     d_state = of_kernel(h_before, d_sums)
     d_bias = ops.sum(d_sums, axis=0)  # (4 * units,)
-    if places is not None:
-        d_sums = ops.segment_sum(d_sums, places, ops.shape(inputs)[0])
-    d_inputs = equations.product(d_sums, transposed.inputs)  # as the inputs
-    gradients = [ops.cast(d_inputs, inputs.dtype), of_kernel(inputs, d_sums), d_state]
+
+    def of_inputs(inputs: Tensor, d_sums: Tensor) -> tuple[Tensor, Tensor]:
+        return equations.product(d_sums, transposed.inputs), of_kernel(inputs, d_sums)
+
+    if places is None:
+        d_inputs, d_kernel = of_inputs(inputs, d_sums)
+    else:
+        d_inputs, d_kernel = steps.summed_by_word(of_inputs, inputs, places, d_sums)
+    gradients = [ops.cast(d_inputs, inputs.dtype), d_kernel, d_state]
     if of_projection:
         d_projected, output = of_projection
         return [*gradients, d_bias, of_kernel(output, d_projected)]

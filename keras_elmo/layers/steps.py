@@ -17,17 +17,17 @@ from keras_elmo.types import Tensor
 
 # A matrix product of fewer rows takes hardly less time.
 _FEWEST_ROWS = 32
+# Words that are multiplied at once on JAX.
+_CHUNK = 512
 
 Tensors = tuple[Any, ...]
 
 
-def steps_of(packing: Packing, keep: bool = True) -> Steps:
-    """The steps on the current backend, to ``keep`` more than their results or not."""
+def steps_of(packing: Packing) -> Steps:
+    """The steps on the current backend."""
     if backends.is_tensorflow():
         return _InAGraph(packing)
-    if backends.has_static_shapes():
-        return _OfStaticShapes(packing) if keep else _InColumns(packing)
-    return Steps(packing)
+    return (_InColumns if backends.has_static_shapes() else Steps)(packing)
 
 
 class Steps:
@@ -57,10 +57,39 @@ class Steps:
         last = self.last(first, n_steps) - 1
         return first, packed[self.starts[first] : self.starts[last] + self.counts[last]]
 
+    def by_word(
+        self, function: Callable[[Tensor], Tensor], words: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Applies a function to the words at some places, to each of them once.
+
+        Args:
+            function: Of rows to as many rows.
+            words: One in each row.
+            places: Rows of words, which may repeat.
+
+        Returns:
+            The function's rows, and which of them belongs to each place.
+        """
+        distinct, rows = self.distinct(places)
+        return function(ops.take(words, distinct, axis=0)), rows
+
     def distinct(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Distinct places, and the index of each place among them."""
         words, rows = sys.modules["torch"].unique(places, return_inverse=True)
         return words, rows
+
+    def summed_by_word(
+        self,
+        function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        words: Tensor,
+        places: Tensor,
+        packed: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Applies a function to words and to the sums of the packed rows of each.
+
+        Of the results, the first has a row for each word, the second is a sum over words.
+        """
+        return function(words, ops.segment_sum(packed, places, ops.shape(words)[0]))
 
     def equations(self, equations: LSTMEquations) -> LSTMEquations:
         """Those for what :meth:`take` hands to its function."""
@@ -110,6 +139,10 @@ class Steps:
         """An array to which all steps write rows of a dtype and a width."""
         n = self.starts[-1] + self.counts[-1]
         return tuple(ops.empty((n, width), dtype) for dtype, width in kinds)
+
+    def arrays_to_take(self, *kinds: tuple[str, int]) -> Tensors:
+        """The same, if only :meth:`take` reads them."""
+        return self.arrays(*kinds)
 
     def write(self, step: Any, arrays: Tensors, values: Tensors) -> Tensors:
         """Writes the values of a step, of which there may be more than arrays."""
@@ -184,11 +217,12 @@ class _InAGraph(Steps):
         return [array.concat() for array in arrays]
 
 
-class _OfStaticShapes(Steps):
+class _InColumns(Steps):
     """JAX's way: each step has rows for all sentences, and works on the first of them.
 
     Only their number and that of the steps depend on values. What is in the other rows is
-    read by nobody, and its gradient is zero.
+    read by nobody, and its gradient is zero. Within a step sentences are columns, which XLA
+    multiplies faster (:class:`LSTMEquationsOfColumns`).
     """
 
     first_apart = False
@@ -218,8 +252,61 @@ class _OfStaticShapes(Steps):
         start = (first * self._n_rows,) + (0,) * (len(packed.shape) - 1)
         return ops.slice(packed, start, (n_steps * self._n_rows, *packed.shape[1:]))
 
-    def distinct(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        return places, ops.arange(len(places), dtype="int32")
+    def equations(self, equations: LSTMEquations) -> LSTMEquations:
+        return LSTMEquationsOfColumns(**dataclasses.asdict(equations))
+
+    def by_word(
+        self, function: Callable[[Tensor], Tensor], words: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        import jax
+
+        n = len(places)
+        size = min(_CHUNK, n)
+        distinct, rows = jax.numpy.unique(places, return_inverse=True, size=n + -n % size)
+        one = jax.eval_shape(function, words[:1])
+        table = ops.zeros((len(distinct), one.shape[1]), one.dtype)
+
+        def fill(i: Tensor, table: Tensor) -> Tensor:
+            some = ops.take(words, ops.slice(distinct, (i * size,), (size,)), axis=0)
+            return ops.slice_update(table, (i * size, 0), function(some))
+
+        table = jax.lax.fori_loop(0, ops.max(rows) // size + 1, fill, table)
+        return table, rows
+
+    def summed_by_word(
+        self,
+        function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        words: Tensor,
+        places: Tensor,
+        packed: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        import jax
+
+        n_words = len(words)
+        size = min(_CHUNK, n_words)
+        words = ops.pad(words, [[0, -n_words % size], [0, 0]])
+        sums = ops.segment_sum(packed, places, len(words))
+
+        def of_chunk(i: Any) -> tuple[Tensor, Tensor]:
+            start = (i * size, 0)
+            some = (ops.slice(x, start, (size, x.shape[1])) for x in (words, sums))
+            return function(*some)
+
+        def add(i: Tensor, found: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            rows, total = of_chunk(i)
+            return ops.slice_update(found[0], (i * size, 0), rows), found[1] + total
+
+        rows, total = jax.eval_shape(of_chunk, 0)
+        nothing = (
+            ops.zeros((len(words), rows.shape[1]), rows.dtype),
+            ops.zeros(total.shape, total.dtype),
+        )
+        # The distinct words come first; after them there is nothing to sum.
+        rows, total = jax.lax.fori_loop(0, ops.max(places) // size + 1, add, nothing)
+        return rows[:n_words], total
+
+    def looked_up(self, table: Tensor, row: Tensor) -> Tensor:
+        return ops.transpose(ops.take(table, row, axis=0))
 
     def loop(
         self, first: Any, last: Any, body: Callable[..., Tensors], *state: Any
@@ -230,7 +317,7 @@ class _OfStaticShapes(Steps):
         return found
 
     def zeros(self, step: Any, width: int, dtype: str) -> Tensor:
-        return ops.zeros((self._n_rows, width), dtype)
+        return ops.zeros((width, self._n_rows), dtype)
 
     def take(
         self,
@@ -242,43 +329,36 @@ class _OfStaticShapes(Steps):
     ) -> Tensors:
         def of(size: int) -> Callable[..., Tensors]:
             def padded(*xs: Tensor) -> Tensors:
-                values = self.applied(function, *(x[:size] for x in xs))
-                rows = [[0, self._n_rows - size], [0, 0]]
-                return tuple(ops.pad(value, rows) for value in values)
+                columns = [[0, 0], [0, self._n_rows - size]]
+                values = function(*(x[..., :size] for x in xs))
+                return tuple(ops.pad(value, columns) for value in values)
 
             return padded
 
-        xs = (*state, *(self._rows(x, step - first, 1) for x in packed))
+        xs = (*state, *(self._columns(x, step - first) for x in packed))
         enough = sum(ops.cast(self.counts[step] > s, "int32") for s in self._sizes[:-1])
         if len(self._sizes) == 1:
             return of(self._n_rows)(*xs)
         found: Tensors = ops.switch(enough, [of(size) for size in self._sizes], *xs)
         return found
 
-    def applied(self, function: Callable[..., Tensors], *rows: Tensor) -> Tensors:
-        return function(*rows)
+    def _columns(self, x: Tensor, step: Any) -> Tensor:
+        if len(x.shape) == 3:  # (steps, width, rows)
+            return x[step]
+        return ops.transpose(self._rows(x, step, 1))
 
     def arrays(self, *kinds: tuple[str, int]) -> Tensors:
         n = self._most_steps * self._n_rows
         return tuple(ops.zeros((n, width), dtype) for dtype, width in kinds)
 
+    def arrays_to_take(self, *kinds: tuple[str, int]) -> Tensors:
+        n_steps, n_rows = self._most_steps, self._n_rows
+        return tuple(ops.zeros((n_steps, width, n_rows), dtype) for dtype, width in kinds)
+
     def write(self, step: Any, arrays: Tensors, values: Tensors) -> Tensors:
-        start = (step * self._n_rows, 0)
-        pairs = zip(arrays, values, strict=False)
-        return tuple(ops.slice_update(array, start, value) for array, value in pairs)
+        def written(array: Tensor, value: Tensor) -> Tensor:
+            if len(array.shape) == 3:  # (steps, width, rows)
+                return ops.slice_update(array, (step, 0, 0), value[None])
+            return ops.slice_update(array, (step * self._n_rows, 0), ops.transpose(value))
 
-
-class _InColumns(_OfStaticShapes):
-    """The same, in which functions have a column for each sentence.
-
-    Transposing all that a gradient needs would take longer than it saves.
-    """
-
-    def equations(self, equations: LSTMEquations) -> LSTMEquations:
-        return LSTMEquationsOfColumns(**dataclasses.asdict(equations))
-
-    def looked_up(self, table: Tensor, row: Tensor) -> Tensor:
-        return ops.transpose(ops.take(table, row, axis=0))
-
-    def applied(self, function: Callable[..., Tensors], *rows: Tensor) -> Tensors:
-        return tuple(map(ops.transpose, function(*map(ops.transpose, rows))))
+        return tuple(map(written, arrays, values))

@@ -182,8 +182,9 @@ def rows_at_once(
 
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On JAX, steps of fewer rows have programs of their own."""
+    """On JAX, steps of fewer rows have programs of their own, and words more chunks."""
     monkeypatch.setattr(steps, "_FEWEST_ROWS", 1)
+    monkeypatch.setattr(steps, "_CHUNK", 3)
 
 
 def without_padding(lstms: BidirectionalLM, words: Any, places: Any, *how: bool) -> Any:
