@@ -96,7 +96,7 @@ def write_chart(path: Path, comparisons: Sequence[Comparison], heading: str) -> 
     axes.bar_label(drawn, fmt="%.2f", padding=6, fontsize=8)
     names = [f"({c.workload}) {c.title}: {side}" for c, side in bars]
     axes.set_yticks(range(len(bars)), names, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(bars) - 0.4, -0.6)  # the first at the top
     axes.axvline(1, color="black", lw=1)
     axes.set_xlim(0, 1.15 * max(map(max, ratios), default=1))
     axes.set_xlabel(
