@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from keras import ops
 
+from keras_elmo.layers.matmul import for_many_products, matmul
 from keras_elmo.types import Tensor
 
 
@@ -68,10 +69,13 @@ class LSTMEquations:
 
     def oriented(self, kernels: Kernels) -> Kernels:
         """The kernels as :meth:`product` and :meth:`step` take them for many steps."""
-        return kernels
+        inputs, state, bias, projection = kernels
+        if projection is not None:
+            projection = for_many_products(projection)
+        return Kernels(inputs, for_many_products(state), bias, projection)
 
     def product(self, x: Tensor, kernel: Tensor) -> Tensor:
-        product = ops.matmul(ops.cast(x, self.product_dtype), kernel)
+        product = matmul(ops.cast(x, self.product_dtype), kernel)
         return ops.cast(product, self.compute_dtype)
 
     def sums_of_inputs(self, inputs: Tensor, kernels: Kernels) -> Tensor:

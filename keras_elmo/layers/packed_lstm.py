@@ -7,6 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_elmo.layers.lstm_equations import Gates, Kernels, LSTMEquations
+from keras_elmo.layers.matmul import matmul
 from keras_elmo.layers.own_gradient import with_gradient
 from keras_elmo.layers.packing import Packing
 from keras_elmo.layers.steps import Tensors, steps_of
@@ -182,7 +183,7 @@ def _gradient(
 
     def of_kernel(read: Tensor, d_result: Tensor) -> Tensor:
         read, d_result = (ops.cast(x, equations.product_dtype) for x in (read, d_result))
-        return ops.matmul(ops.transpose(read), d_result)
+        return matmul(ops.transpose(read), d_result)
 
     d_state = of_kernel(h_before, d_sums)
     d_bias = ops.sum(d_sums, axis=0)  # (4 * units,)

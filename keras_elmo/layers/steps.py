@@ -89,7 +89,9 @@ class Steps:
 
         Of the results, the first has a row for each word, the second is a sum over words.
         """
-        return function(words, ops.segment_sum(packed, places, ops.shape(words)[0]))
+        # Keras' segment_sum would repeat the places for each column.
+        sums = packed.new_zeros((len(words), packed.shape[1]))
+        return function(words, sums.index_add_(0, places, packed))
 
     def equations(self, equations: LSTMEquations) -> LSTMEquations:
         """Those for what :meth:`take` hands to its function."""
@@ -181,6 +183,15 @@ class _InAGraph(Steps):
 
         words, rows = tf.unique(places)
         return words, rows
+
+    def summed_by_word(
+        self,
+        function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        words: Tensor,
+        places: Tensor,
+        packed: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        return function(words, ops.segment_sum(packed, places, ops.shape(words)[0]))
 
     def loop(
         self, first: Any, last: Any, body: Callable[..., Tensors], *state: Any

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 from keras.initializers import Constant, RandomNormal, RandomUniform
 
+from keras_elmo.layers.matmul import matmul
 from keras_elmo.layers.token_mask import token_mask
 from keras_elmo.text.characters import N_CHARACTERS
 from keras_elmo.types import (
@@ -175,7 +176,7 @@ class TokenEncoder(keras.Layer):
         shifted = [characters[:, i : i + n_windows] for i in range(width)]
         read = ops.concatenate(shifted, axis=-1)  # (tokens, windows, width * char_dim)
         read = ops.reshape(read, (-1, width * char_dim))  # (tokens * windows, ...)
-        windows = ops.matmul(read, ops.reshape(kernel, (width * char_dim, count)))
+        windows = matmul(read, ops.reshape(kernel, (width * char_dim, count)))
         windows = ops.reshape(windows, (-1, n_windows, count))  # (tokens, windows, count)
         # The maximum commutes with adding the bias.
         return keras.activations.get(self.activation)(ops.max(windows, axis=1) + bias)
@@ -224,6 +225,10 @@ class _Highway(keras.Layer):
         self.transform_bias = self.add_weight((n,), "zeros", name="transform_bias")
 
     def call(self, x: Tensor) -> Tensor:
-        gate = ops.sigmoid(ops.matmul(x, self.carry_kernel) + self.carry_bias)
-        transformed = ops.relu(ops.matmul(x, self.transform_kernel) + self.transform_bias)
+        gate = ops.sigmoid(
+            matmul(x, ops.convert_to_tensor(self.carry_kernel)) + self.carry_bias
+        )
+        transformed = ops.relu(
+            matmul(x, ops.convert_to_tensor(self.transform_kernel)) + self.transform_bias
+        )
         return gate * transformed + (1 - gate) * x  # (tokens, size)
