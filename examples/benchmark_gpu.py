@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import SMALL_CONFIG, processor
+from benchmarks.machine import SMALL_CONFIG, description, processor
 from benchmarks.one_backend import measurements
 from benchmarks.results import Results
 from benchmarks.texts import count_tokens, seeded_reviews
@@ -39,7 +39,7 @@ def main() -> None:
     machine = subprocess.check_output(query, text=True) if found else processor()
     print(machine.strip(), flush=True)
     settings = {"machine": machine, "small": args.small, "words": args.words}
-    results = Results(args.output, settings)
+    results = Results(args.output, settings | description())
     config = SMALL_CONFIG if args.small else ElmoConfig()
     texts = seeded_reviews(max(args.batches), args.words, seed=0)[0].tolist()
     open_models = []

@@ -82,6 +82,8 @@ def test_backends_beside_the_plain_formulation(tmp_path: Path) -> None:
         number(rf"^float32 torch plain 2 {mode} +([\d.]+) ms +[\d,]+ tokens/s", printed)
         number(rf"^float32 torch keras-elmo 2 {mode} .* ([\d.]+) times plain", printed)
     assert run("benchmark_gpu.py", *options).count("kept\n") == 4
+    settings = json.loads((tmp_path / "gpu.jsonl").read_text("utf-8").splitlines()[0])
+    assert "torch" in settings["packages"]  # other versions would be refused
 
 
 def test_loading_needs_no_extra(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
