@@ -34,9 +34,9 @@ def _may_use_onednn(*matrices: Any) -> bool:
         return False
     torch = sys.modules["torch"]
     return (
-        all(x.dtype == torch.float32 and x.device.type == "cpu" for x in matrices)
+        not (torch.jit.is_tracing() or torch.compiler.is_compiling())
+        and all(x.dtype == torch.float32 and x.device.type == "cpu" for x in matrices)
         and all(len(x.shape) == 2 and x.numel() for x in matrices)
-        and not (torch.jit.is_tracing() or torch.compiler.is_compiling())
         and _onednn_pays()
     )
 

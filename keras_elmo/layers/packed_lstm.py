@@ -148,7 +148,7 @@ def _gradient(
 ) -> list[Tensor]:
     """The gradients of the inputs and of each kernel, from what :func:`_run` returned."""
     steps = steps_of(packing)
-    h_before, *read = kept[1:]  # (packed, projection_dim); (packed, units) each
+    h_before, *read = kept[1:]  # (packed, projection_dim); as steps.take reads them
     size, units = _sizes(kernels)
     of_step = steps.equations(equations)
     transposed = kernels.transposed()

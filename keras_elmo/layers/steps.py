@@ -89,9 +89,12 @@ class Steps:
 
         Of the results, the first has a row for each word, the second is a sum over words.
         """
+        return function(words, self.sums(packed, places, ops.shape(words)[0]))
+
+    def sums(self, packed: Tensor, places: Tensor, n_words: Any) -> Tensor:
+        """The sum of the packed rows of each word."""
         # Keras' segment_sum would repeat the places for each column.
-        sums = packed.new_zeros((len(words), packed.shape[1]))
-        return function(words, sums.index_add_(0, places, packed))
+        return packed.new_zeros((n_words, packed.shape[1])).index_add_(0, places, packed)
 
     def equations(self, equations: LSTMEquations) -> LSTMEquations:
         """Those for what :meth:`take` hands to its function."""
@@ -184,14 +187,8 @@ class _InAGraph(Steps):
         words, rows = tf.unique(places)
         return words, rows
 
-    def summed_by_word(
-        self,
-        function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-        words: Tensor,
-        places: Tensor,
-        packed: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        return function(words, ops.segment_sum(packed, places, ops.shape(words)[0]))
+    def sums(self, packed: Tensor, places: Tensor, n_words: Any) -> Tensor:
+        return ops.segment_sum(packed, places, n_words)
 
     def loop(
         self, first: Any, last: Any, body: Callable[..., Tensors], *state: Any
@@ -271,9 +268,7 @@ class _InColumns(Steps):
     ) -> tuple[Tensor, Tensor]:
         import jax
 
-        n = len(places)
-        size = min(_CHUNK, n)
-        distinct, rows = jax.numpy.unique(places, return_inverse=True, size=n + -n % size)
+        size, n_chunks, distinct, rows = self._chunks(places)
         one = jax.eval_shape(function, words[:1])
         table = ops.zeros((len(distinct), one.shape[1]), one.dtype)
 
@@ -281,8 +276,19 @@ class _InColumns(Steps):
             some = ops.take(words, ops.slice(distinct, (i * size,), (size,)), axis=0)
             return ops.slice_update(table, (i * size, 0), function(some))
 
-        table = jax.lax.fori_loop(0, ops.max(rows) // size + 1, fill, table)
-        return table, rows
+        return jax.lax.fori_loop(0, n_chunks, fill, table), rows
+
+    def _chunks(self, places: Tensor) -> tuple[int, Tensor, Tensor, Tensor]:
+        """The size and number of chunks, distinct places, and each place's among these.
+
+        The first distinct place fills up the last chunk.
+        """
+        import jax
+
+        n = len(places)
+        size = min(_CHUNK, n)
+        distinct, rows = jax.numpy.unique(places, return_inverse=True, size=n + -n % size)
+        return size, ops.max(rows) // size + 1, distinct, rows
 
     def summed_by_word(
         self,
@@ -293,28 +299,25 @@ class _InColumns(Steps):
     ) -> tuple[Tensor, Tensor]:
         import jax
 
-        n_words = len(words)
-        size = min(_CHUNK, n_words)
-        words = ops.pad(words, [[0, -n_words % size], [0, 0]])
-        sums = ops.segment_sum(packed, places, len(words))
+        size, n_chunks, distinct, rows = self._chunks(places)
+        sums = ops.segment_sum(packed, rows, len(distinct))
 
-        def of_chunk(i: Any) -> tuple[Tensor, Tensor]:
-            start = (i * size, 0)
-            some = (ops.slice(x, start, (size, x.shape[1])) for x in (words, sums))
-            return function(*some)
+        def of_chunk(i: Any) -> tuple[Tensor, Tensor, Tensor]:
+            these = ops.slice(distinct, (i * size,), (size,))
+            summed = ops.slice(sums, (i * size, 0), (size, sums.shape[1]))
+            return these, *function(ops.take(words, these, axis=0), summed)
 
         def add(i: Tensor, found: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            rows, total = of_chunk(i)
-            return ops.slice_update(found[0], (i * size, 0), rows), found[1] + total
+            these, rows, total = of_chunk(i)
+            return found[0].at[these].add(rows), found[1] + total
 
-        rows, total = jax.eval_shape(of_chunk, 0)
+        _, some, total = jax.eval_shape(of_chunk, 0)
         nothing = (
-            ops.zeros((len(words), rows.shape[1]), rows.dtype),
+            ops.zeros((len(words), some.shape[1]), some.dtype),
             ops.zeros(total.shape, total.dtype),
         )
-        # The distinct words come first; after them there is nothing to sum.
-        rows, total = jax.lax.fori_loop(0, ops.max(places) // size + 1, add, nothing)
-        return rows[:n_words], total
+        found: tuple[Tensor, Tensor] = jax.lax.fori_loop(0, n_chunks, add, nothing)
+        return found
 
     def looked_up(self, table: Tensor, row: Tensor) -> Tensor:
         return ops.transpose(ops.take(table, row, axis=0))
