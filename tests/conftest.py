@@ -112,6 +112,15 @@ def own_cache(
     monkeypatch.setenv("KERAS_ELMO_CACHE", str(folder))
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, which does not exist yet."""
+    monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
+    # A proxy has no part in a request to this machine.
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny TF1 Hub module, not to be changed, with the weights of ``source``."""

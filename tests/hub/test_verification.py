@@ -23,12 +23,6 @@ v1 = tf.compat.v1
 OUTPUTS = {"word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"}
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A module without skip connections: nothing in its files says so."""

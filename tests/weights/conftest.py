@@ -1,4 +1,4 @@
-"""A server on this machine, and the cache that downloads from it go to."""
+"""A server on this machine, to download from."""
 
 from __future__ import annotations
 
@@ -37,14 +37,6 @@ def www(tmp_path: Path) -> Path:
 def server(www: Path) -> Iterator[FileServer]:
     with serving(www) as running:
         yield running
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KERAS_ELMO_CACHE", str(tmp_path / "cache"))
-    # A proxy has no part in a request to this machine.
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "cache"
 
 
 @pytest.fixture(autouse=True)
