@@ -1,9 +1,8 @@
 """Fine-tunes all of ELMo on the sentiment of IMDB reviews.
 
 ELMo is trained together with a linear classifier on the mean and the maximum over the
-tokens of all layers. It is tested on the first words of each review. In training, each
-epoch takes another piece of a review, and leaves out a fifth of its words. The trained ELMo
-is a source for ``ElmoEmbeddingLayer``::
+tokens of all layers. Each epoch leaves out another fifth of the words. The trained ELMo is
+a source for ``ElmoEmbeddingLayer``::
 
     python examples/imdb/fine_tune.py aclImdb_v1.tar.gz --output tuned
 """
@@ -34,20 +33,10 @@ def main() -> None:
     halves = []
     for texts, labels in load_imdb(args.data):
         order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
-        halves.append((texts[order], labels[order]))
-    (reviews, labels), (test_reviews, test_labels) = halves
-    n = max(1, round(len(reviews) / 10))  # to validate with
-    random = np.random.default_rng(args.seed)
-
-    def first_words(text: str) -> str:
-        return " ".join(text.split()[: args.words])
-
-    def random_piece(text: str) -> str:
-        words = text.split()
-        start = random.integers(max(1, len(words) - args.words + 1))
-        piece = words[start : start + args.words]
-        return " ".join(word for word in piece if random.random() >= args.word_dropout)
-
+        cut = [" ".join(text.split()[: args.words]) for text in texts[order]]
+        halves.append((cut, labels[order]))
+    (reviews, labels), test = halves
+    n = max(1, round(len(reviews) / 10))
     settings = {"batch_size": args.batch_size, "group_by_length": True, "split": "words"}
     has_strings = keras.backend.backend() == "tensorflow"
     elmo = ElmoEmbeddingLayer(
@@ -61,8 +50,8 @@ def main() -> None:
     pooled = MeanAndMaximum()(elmo(review))  # (batch, features)
     features = keras.Model(review, pooled)
     normalization = keras.layers.Normalization()
-    sample = [random_piece(text) for text in reviews[n : n + REVIEWS_TO_MEASURE]]
-    normalization.adapt(features.predict(text_dataset(sample, **settings)))
+    sample = text_dataset(reviews[n : n + REVIEWS_TO_MEASURE], **settings)
+    normalization.adapt(features.predict(sample))
     x = keras.layers.Dropout(args.dropout)(normalization(pooled))
     x = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros")(x)
     model = keras.Model(review, x)
@@ -80,13 +69,17 @@ def main() -> None:
         "binary_crossentropy",
         metrics=["accuracy"],
     )
-    validation_texts = [first_words(text) for text in reviews[:n]]
-    validation = text_dataset(validation_texts, labels[:n], **settings)
+    validation = text_dataset(reviews[:n], labels[:n], **settings)
+    random = np.random.default_rng(args.seed)
     history: dict[str, list[float]] = {}
     for epoch in range(args.epochs):
-        pieces = [random_piece(text) for text in reviews[n:]]
+        # Other words are missing in each epoch, so that no single one decides.
+        kept = [
+            " ".join(word for word in text.split() if random.random() >= args.word_dropout)
+            for text in reviews[n:]
+        ]
         training = text_dataset(
-            pieces, labels[n:], shuffle=True, seed=args.seed + epoch, **settings
+            kept, labels[n:], shuffle=True, seed=args.seed + epoch, **settings
         )
         fitted = model.fit(
             training,
@@ -97,11 +90,8 @@ def main() -> None:
         )
         for name, values in fitted.history.items():
             history.setdefault(name, []).extend(values)
-    test = text_dataset(
-        [first_words(text) for text in test_reviews], test_labels, **settings
-    )
-    accuracy = model.evaluate(test, return_dict=True)["accuracy"]
-    print(f"Test accuracy: {accuracy:.4f} on {len(test_reviews):,} reviews")
+    accuracy = model.evaluate(text_dataset(*test, **settings), return_dict=True)["accuracy"]
+    print(f"Test accuracy: {accuracy:.4f} on {len(test[0]):,} reviews")
     elmo.save_hdf5(args.output)
     numbers = json.dumps({**history, "test_accuracy": accuracy}, indent=2)
     (args.output / "history.json").write_text(numbers + "\n", encoding="utf-8")
