@@ -51,6 +51,11 @@ def read_imdb(
     single spaces.
     """
     path = Path(data).expanduser() if str(data) != "download" else _download()
+    if not path.exists():
+        raise FileNotFoundError(
+            f"data: there is no file or directory {str(path)!r}. Pass aclImdb_v1.tar.gz, "
+            "the directory that it unpacks to, or 'download'."
+        )
     found: dict[str, dict[str, str]] = {folder: {} for folder in folders}
     for folder, name, content in _files(path, folders):
         try:

@@ -71,7 +71,8 @@ def test_only_what_is_wanted_is_read(directory: Path) -> None:
 
 def test_what_is_not_there(directory: Path) -> None:
     archive = packed(directory)
-    with pytest.raises(FileNotFoundError, match=r"nowhere"):
+    message = r"^data: there is no .*nowhere'\. Pass aclImdb"
+    with pytest.raises(FileNotFoundError, match=message):
         imdb.load_imdb(directory / "nowhere")
     shutil.rmtree(directory / "aclImdb" / "test" / "pos")
     for data in (directory, packed(directory)):
