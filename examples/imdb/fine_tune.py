@@ -1,10 +1,15 @@
 """Fine-tunes all of ELMo on the sentiment of IMDB reviews.
 
 ELMo is trained together with a linear classifier on the mean and the maximum over the
-tokens of all layers. Each epoch leaves out another fifth of the words. The trained ELMo is
-a source for ``ElmoEmbeddingLayer``::
+tokens of all layers. It is tested on the first words of each review. In training, each
+epoch takes another piece of a review, and leaves out a fifth of its words. The trained ELMo
+is a source for ``ElmoEmbeddingLayer``::
 
     python examples/imdb/fine_tune.py aclImdb_v1.tar.gz --output tuned
+
+With ``--self-training-epochs``, this model labels the reviews that have no label, by their
+first and last words, and another one learns from all reviews (Yarowsky 1995, "Unsupervised
+Word Sense Disambiguation Rivaling Supervised Methods").
 """
 
 from __future__ import annotations
@@ -12,15 +17,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from keras_elmo import ElmoEmbeddingLayer, text_dataset
-from keras_elmo.text.imdb import load_imdb
+from keras_elmo.text.imdb import load_imdb, read_imdb
 
 # The classifier's inputs are normalized by the spread of this many reviews' features.
 REVIEWS_TO_MEASURE = 2000
@@ -33,67 +40,41 @@ def main() -> None:
     halves = []
     for texts, labels in load_imdb(args.data):
         order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
-        cut = [" ".join(text.split()[: args.words]) for text in texts[order]]
-        halves.append((cut, labels[order]))
-    (reviews, labels), test = halves
-    n = max(1, round(len(reviews) / 10))
-    settings = {"batch_size": args.batch_size, "group_by_length": True, "split": "words"}
-    has_strings = keras.backend.backend() == "tensorflow"
-    elmo = ElmoEmbeddingLayer(
-        args.source,
-        output_mode="layers",
-        input_mode="sentences" if has_strings else "character_ids",
-        fine_tune="all",
-    )
-    shape = () if has_strings else (None, elmo.max_characters_per_token)
-    review = keras.Input(shape, dtype="string" if has_strings else "int32")
-    pooled = MeanAndMaximum()(elmo(review))  # (batch, features)
-    features = keras.Model(review, pooled)
-    normalization = keras.layers.Normalization()
-    sample = text_dataset(reviews[n : n + REVIEWS_TO_MEASURE], **settings)
-    normalization.adapt(features.predict(sample))
-    x = keras.layers.Dropout(args.dropout)(normalization(pooled))
-    x = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros")(x)
-    model = keras.Model(review, x)
+        halves.append((texts[order], labels[order]))
+    (reviews, labels), (test_reviews, test_labels) = halves
+    n = max(1, round(len(reviews) / 10))  # to validate with
+    settings = {"batch_size": args.batch_size, "split": "words"}
 
-    # The learning rate rises for a tenth of the steps, then falls to zero.
-    n_steps = args.epochs * math.ceil((len(reviews) - n) / args.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, n_steps - n_steps // 10),
-        warmup_target=args.learning_rate,
-        warmup_steps=max(1, n_steps // 10),
+    def cut(texts: Iterable[str], part: slice) -> list[str]:
+        return [" ".join(text.split()[part]) for text in texts]
+
+    first, last = slice(args.words), slice(-args.words, None)
+    validation = text_dataset(
+        cut(reviews[:n], first), labels[:n], group_by_length=True, **settings
     )
-    model.compile(
-        keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0),
-        "binary_crossentropy",
-        metrics=["accuracy"],
-    )
-    validation = text_dataset(reviews[:n], labels[:n], **settings)
-    random = np.random.default_rng(args.seed)
-    history: dict[str, list[float]] = {}
-    for epoch in range(args.epochs):
-        # Other words are missing in each epoch, so that no single one decides.
-        kept = [
-            " ".join(word for word in text.split() if random.random() >= args.word_dropout)
-            for text in reviews[n:]
+    reviews, labels = reviews[n:], labels[n:]
+    elmo, model = make_model(args, reviews)
+    history = {"labeled": fit(model, reviews, labels, validation, args.epochs, args)}
+    if args.self_training_epochs:
+        unlabeled = read_imdb(args.data, ["train/unsup"])["train/unsup"][: args.limit]
+        unlabeled.sort(key=lambda text: len(text.split()))  # less padding in a batch
+        found = [
+            model.predict(text_dataset(cut(unlabeled, part), **settings))[:, 0]
+            for part in (first, last)
         ]
-        training = text_dataset(
-            kept, labels[n:], shuffle=True, seed=args.seed + epoch, **settings
+        reviews = np.append(reviews, np.array(unlabeled, dtype=object))
+        labels = np.append(labels, np.mean(found, axis=0))
+        elmo, model = make_model(args, reviews)
+        history["all"] = fit(
+            model, reviews, labels, validation, args.self_training_epochs, args
         )
-        fitted = model.fit(
-            training,
-            validation_data=validation,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            shuffle=False,  # the dataset shuffles itself
-        )
-        for name, values in fitted.history.items():
-            history.setdefault(name, []).extend(values)
-    accuracy = model.evaluate(text_dataset(*test, **settings), return_dict=True)["accuracy"]
-    print(f"Test accuracy: {accuracy:.4f} on {len(test[0]):,} reviews")
+    test = text_dataset(
+        cut(test_reviews, first), test_labels, group_by_length=True, **settings
+    )
+    test_accuracy = model.evaluate(test, return_dict=True)["accuracy"]
+    print(f"Test accuracy: {test_accuracy:.4f} on {len(test_reviews):,} reviews")
     elmo.save_hdf5(args.output)
-    numbers = json.dumps({**history, "test_accuracy": accuracy}, indent=2)
+    numbers = json.dumps({**history, "test_accuracy": test_accuracy}, indent=2)
     (args.output / "history.json").write_text(numbers + "\n", encoding="utf-8")
     print(f"Wrote the trained ELMo and history.json to {args.output}")
 
@@ -106,16 +87,115 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("data", help="aclImdb_v1.tar.gz, the directory it unpacks to, or 'download'")
     add("--source", default="mini", help="the ELMo model to start from")
-    add("--words", type=int, default=150, help="words to keep of a review")
+    add("--words", type=int, default=150, help="words to read of a review")
     add("--limit", type=int, metavar="N", help="at most N reviews of each half")
     add("--epochs", type=int, default=3)
+    add(
+        "--self-training-epochs",
+        type=int,
+        default=0,
+        help="epochs of another model on all reviews, as the first one labels them",
+    )
     add("--batch-size", type=int, default=64)
     add("--learning-rate", type=float, default=5e-4, help="the highest learning rate")
     add("--dropout", type=float, default=0.5, help="dropout rate of the features")
     add("--word-dropout", type=float, default=0.2, help="share of words left out")
-    add("--seed", type=int, default=0, help="seed of the order and of dropout")
+    add("--seed", type=int, default=0, help="equal seeds give equal runs")
     add("--output", type=Path, default=Path("imdb_fine_tuned"), metavar="DIR")
     return parser
+
+
+def make_model(
+    args: argparse.Namespace, reviews: NDArray[np.object_]
+) -> tuple[ElmoEmbeddingLayer, keras.Model]:
+    """ELMo, and with the classifier, normalized by the features of some reviews."""
+    has_strings = keras.backend.backend() == "tensorflow"
+    elmo = ElmoEmbeddingLayer(
+        args.source,
+        output_mode="layers",
+        input_mode="sentences" if has_strings else "character_ids",
+        fine_tune="all",
+    )
+    shape = () if has_strings else (None, elmo.max_characters_per_token)
+    review = keras.Input(shape, dtype="string" if has_strings else "int32")
+    pooled = MeanAndMaximum()(elmo(review))  # (batch, features)
+    sample = pieces(reviews[:REVIEWS_TO_MEASURE], args, np.random.default_rng(args.seed))
+    normalization = keras.layers.Normalization()
+    normalization.adapt(
+        keras.Model(review, pooled).predict(
+            text_dataset(
+                sample, batch_size=args.batch_size, group_by_length=True, split="words"
+            )
+        )
+    )
+    x = keras.layers.Dropout(args.dropout)(normalization(pooled))
+    x = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros")(x)
+    return elmo, keras.Model(review, x)
+
+
+def fit(
+    model: keras.Model,
+    reviews: NDArray[np.object_],
+    labels: Any,
+    validation: Any,
+    epochs: int,
+    args: argparse.Namespace,
+) -> dict[str, list[float]]:
+    """Trains; the learning rate rises for a tenth of the steps, then falls to zero."""
+    n_steps = epochs * math.ceil(len(reviews) / args.batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, n_steps - n_steps // 10),
+        warmup_target=args.learning_rate,
+        warmup_steps=max(1, n_steps // 10),
+    )
+    model.compile(
+        keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0),
+        "binary_crossentropy",
+        metrics=[accuracy],
+    )
+    random = np.random.default_rng(args.seed)
+    history: dict[str, list[float]] = {}
+    for epoch in range(epochs):
+        training = text_dataset(
+            pieces(reviews, args, random),
+            labels,
+            batch_size=args.batch_size,
+            group_by_length=True,
+            split="words",
+            shuffle=True,
+            seed=args.seed + epoch,
+        )
+        fitted = model.fit(
+            training,
+            validation_data=validation,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,  # the dataset shuffles itself
+        )
+        for name, values in fitted.history.items():
+            history.setdefault(name, []).extend(values)
+    return history
+
+
+def accuracy(labels: Any, probabilities: Any) -> Any:
+    """The share of reviews on the right side; a label may be a probability too."""
+    labels = ops.reshape(labels, ops.shape(probabilities))
+    right = ops.equal(labels >= 0.5, probabilities >= 0.5)  # (batch, 1)
+    return ops.cast(right, "float32")
+
+
+def pieces(
+    reviews: NDArray[np.object_], args: argparse.Namespace, random: np.random.Generator
+) -> list[str]:
+    """A piece of each review, without some of its words."""
+    found = []
+    for words in map(str.split, reviews):
+        start = random.integers(max(1, len(words) - args.words + 1))
+        piece = words[start : start + args.words]
+        # So that no single word decides.
+        found.append(" ".join(w for w in piece if random.random() >= args.word_dropout))
+    return found
 
 
 class MeanAndMaximum(keras.layers.Layer):

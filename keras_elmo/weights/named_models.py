@@ -148,7 +148,7 @@ _MINI = NamedModel(
     weights_url=None,
     options_url=None,
     size=7_962_240,
-    sha256="c3fa8fec6a234dd3053e26d78bad3f8e681ab956622b5f868c681d5d4a450da0",
+    sha256="bf01f76384a79d7edd13ae251acc30576bf1f4453e606d635a4298d2572857ee",
     language="English",
     origin="keras-elmo",
     description=(
@@ -158,7 +158,7 @@ _MINI = NamedModel(
     ),
     n_parameters=3_966_928,
     output_dim=512,
-    version=2,
+    version=3,
     corpus="20 million tokens of IMDB film reviews",
     license="Apache-2.0, as keras-elmo. The reviews it was trained on are not part of it.",
     citation=(
