@@ -60,8 +60,8 @@ def test_perplexity(tmp_path: Path) -> None:
         mean, forward, backward = evaluate("mini", [path])
         assert mean == pytest.approx(math.sqrt(forward * backward), rel=1e-5)
         means.append(mean)
-    assert means[0] < 110  # 88
-    assert means[1] > 25 * means[0]  # 50
+    assert means[0] < 110  # 83
+    assert means[1] > 25 * means[0]  # 42
 
 
 def test_context_counts() -> None:
@@ -93,4 +93,4 @@ def test_sentiment_of_the_embedded_reviews() -> None:
     targets = 2 * labels - 1
     dual = np.linalg.solve(x @ x.T + 3000 * np.eye(len(x)), targets)
     accuracy = np.mean((test_x @ (x.T @ dual) > 0) == (test_labels == 1))
-    assert accuracy >= 0.83  # 0.8675; a standard error is 0.017
+    assert accuracy >= 0.83  # 0.86; a standard error is 0.017
