@@ -43,34 +43,23 @@ def main() -> None:
         halves.append((texts[order], labels[order]))
     (reviews, labels), (test_reviews, test_labels) = halves
     n = max(1, round(len(reviews) / 10))  # to validate with
-    settings = {"batch_size": args.batch_size, "split": "words"}
-
-    def cut(texts: Iterable[str], part: slice) -> list[str]:
-        return [" ".join(text.split()[part]) for text in texts]
-
-    first, last = slice(args.words), slice(-args.words, None)
-    validation = text_dataset(
-        cut(reviews[:n], first), labels[:n], group_by_length=True, **settings
-    )
+    first = slice(args.words)
+    settings = {"batch_size": args.batch_size, "group_by_length": True, "split": "words"}
+    validation = text_dataset(cut(reviews[:n], first), labels[:n], **settings)
     reviews, labels = reviews[n:], labels[n:]
     elmo, model = make_model(args, reviews)
     history = {"labeled": fit(model, reviews, labels, validation, args.epochs, args)}
     if args.self_training_epochs:
         unlabeled = read_imdb(args.data, ["train/unsup"])["train/unsup"][: args.limit]
         unlabeled.sort(key=lambda text: len(text.split()))  # less padding in a batch
-        found = [
-            model.predict(text_dataset(cut(unlabeled, part), **settings))[:, 0]
-            for part in (first, last)
-        ]
         reviews = np.append(reviews, np.array(unlabeled, dtype=object))
-        labels = np.append(labels, np.mean(found, axis=0))
+        labels = np.append(labels, probabilities_of(unlabeled, model, args))
+        print(f"Training on {len(unlabeled):,} more reviews, which the first model labeled")
         elmo, model = make_model(args, reviews)
         history["all"] = fit(
             model, reviews, labels, validation, args.self_training_epochs, args
         )
-    test = text_dataset(
-        cut(test_reviews, first), test_labels, group_by_length=True, **settings
-    )
+    test = text_dataset(cut(test_reviews, first), test_labels, **settings)
     test_accuracy = model.evaluate(test, return_dict=True)["accuracy"]
     print(f"Test accuracy: {test_accuracy:.4f} on {len(test_reviews):,} reviews")
     elmo.save_hdf5(args.output)
@@ -176,6 +165,24 @@ def fit(
         for name, values in fitted.history.items():
             history.setdefault(name, []).extend(values)
     return history
+
+
+def probabilities_of(
+    reviews: Iterable[str], model: keras.Model, args: argparse.Namespace
+) -> NDArray[np.float32]:
+    """How likely reviews are positive (n,): the mean for their first and last words."""
+    found = [
+        model.predict(
+            text_dataset(cut(reviews, part), batch_size=args.batch_size, split="words")
+        )
+        for part in (slice(args.words), slice(-args.words, None))
+    ]
+    return np.mean(found, axis=0)[:, 0]
+
+
+def cut(texts: Iterable[str], part: slice) -> list[str]:
+    """A part of the words of each text."""
+    return [" ".join(text.split()[part]) for text in texts]
 
 
 def accuracy(labels: Any, probabilities: Any) -> Any:

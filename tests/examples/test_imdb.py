@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from imdb import fine_tune
 from imdb.features import ridge_regression
 
 from keras_elmo import ElmoEmbeddingLayer
@@ -71,11 +74,42 @@ def test_fine_tuning(data: Path, tmp_path: Path) -> None:
     accuracy = number(r"^Test accuracy: ([\d.]+) on 60 reviews$", printed)
     assert accuracy == pytest.approx(history["test_accuracy"], abs=1e-4)
     assert accuracy >= 0.9
+    assert "Training on 30 more reviews, which the first model labeled" in printed
     before, after = (
         ElmoEmbeddingLayer(path, "layers", fine_tune="all") for path in (source, out)
     )
     for one, other in zip(before.weights, after.weights, strict=True):
         assert np.abs(np.subtract(one, other)).max() > 0, one.path
+
+
+def test_pieces_of_reviews() -> None:
+    """Pieces start anywhere; each word is left out at the rate of the option."""
+    whole = " ".join(map(str, range(9)))
+    options = Namespace(words=4, word_dropout=0.0)
+    reviews = np.array([whole, "0 1 2"] * 200, dtype=object)
+    random = np.random.default_rng(0)
+    found = fine_tune.pieces(reviews, options, random)
+    assert set(found[1::2]) == {"0 1 2"}
+    assert set(found[::2]) == {" ".join(map(str, range(i, i + 4))) for i in range(6)}
+    options.word_dropout = 0.2
+    n_kept = sum(len(text.split()) for text in fine_tune.pieces(reviews, options, random))
+    # Of 1,400 words; the standard error is 0.011.
+    assert n_kept / (200 * (4 + 3)) == pytest.approx(0.8, abs=0.04)
+
+
+def test_labels_from_both_ends() -> None:
+    """A review is as positive as its first and its last words are on average."""
+
+    class Model:
+        def predict(self, texts: Any) -> np.ndarray:
+            split = [text.decode().split() for batch in texts for text in batch.numpy()]
+            return np.array([[words.count("good") / 2] for words in split])
+
+    reviews = ["good good bad bad bad", "bad bad good good", "good bad", "bad"]
+    found = fine_tune.probabilities_of(reviews, Model(), Namespace(words=2, batch_size=3))
+    np.testing.assert_allclose(found, [0.5, 0.5, 0.5, 0.0])
+    labels, predicted = np.array([0.9, 0.4, 0.0]), np.array([[0.6], [0.7], [0.2]])
+    np.testing.assert_array_equal(fine_tune.accuracy(labels, predicted), [[1], [0], [1]])
 
 
 def test_ridge_regression() -> None:
