@@ -43,7 +43,6 @@ add("--seed", type=int, default=0, help="equal seeds give equal runs")
 add("--output", type=Path, default=Path("imdb_sentiment_output"), metavar="DIR")
 args = parser.parse_args()
 keras.utils.set_random_seed(args.seed)
-args.output.mkdir(parents=True, exist_ok=True)
 
 # The model: ELMo's mean over the tokens, then two Dense layers. Only TensorFlow has string
 # tensors; on the other backends text_dataset turns the reviews into character ids.
@@ -78,6 +77,7 @@ for texts, labels in load_imdb(args.data) if args.data else load_reviews():
     order = rng.permutation(len(texts))[: args.limit]
     parts.append((texts[order], labels[order]))
 (reviews, labels), test = parts
+args.output.mkdir(parents=True, exist_ok=True)
 n = max(1, round(len(reviews) / 10))
 settings = {"batch_size": args.batch_size, "max_tokens": args.max_tokens, "split": "words"}
 validation = text_dataset(reviews[:n], labels[:n], **settings)

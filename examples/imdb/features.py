@@ -24,10 +24,11 @@ Floats = NDArray[np.floating]
 
 def main() -> None:
     args = make_parser().parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
     layer = ElmoEmbeddingLayer(args.source, "pooled_layers", split="words")
+    reviews = load_imdb(args.data)
+    args.output.mkdir(parents=True, exist_ok=True)
     halves = []
-    for name, (texts, labels) in zip(("train", "test"), load_imdb(args.data), strict=True):
+    for name, (texts, labels) in zip(("train", "test"), reviews, strict=True):
         order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
         cut = [" ".join(text.split()[: args.words]) for text in texts[order]]
         pooled = compute_features(layer, cut, args.output / f"{name}.npy")

@@ -36,7 +36,6 @@ REVIEWS_TO_MEASURE = 2000
 def main() -> None:
     args = make_parser().parse_args()
     keras.utils.set_random_seed(args.seed)
-    args.output.mkdir(parents=True, exist_ok=True)
     halves = []
     for texts, labels in load_imdb(args.data):
         order = np.random.default_rng(args.seed).permutation(len(texts))[: args.limit]
@@ -48,6 +47,7 @@ def main() -> None:
     validation = text_dataset(cut(reviews[:n], first), labels[:n], **settings)
     reviews, labels = reviews[n:], labels[n:]
     elmo, model = make_model(args, reviews)
+    args.output.mkdir(parents=True, exist_ok=True)  # before hours of training
     history = {"labeled": fit(model, reviews, labels, validation, args.epochs, args)}
     if args.self_training_epochs:
         unlabeled = read_imdb(args.data, ["train/unsup"])["train/unsup"][: args.limit]
