@@ -72,11 +72,10 @@ def send(
 ) -> tuple[int, Any, dict[str, str]]:
     """Sends a request; returns status, JSON and headers of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request(method, path, body, headers)
-    answer = connection.getresponse()
-    content = json.loads(answer.read())
-    connection.close()
-    return answer.status, content, dict(answer.headers)
+    with contextlib.closing(connection):  # also where the server hangs up meanwhile
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read()), dict(answer.headers)
 
 
 def in_time(server: Any, body: bytes) -> tuple[int, Any, dict[str, str]]:
