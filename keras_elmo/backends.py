@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -25,6 +25,21 @@ def warn_of_keras_2() -> None:
 
 def is_tensorflow() -> bool:
     return str(keras.backend.backend()) == "tensorflow"
+
+
+def generated_dataset(generator: Callable[[], Iterable[Any]], signature: Any) -> Any:
+    """A ``tf.data.Dataset`` of what a generator yields, computed two elements ahead.
+
+    Without tf.data's autotuning, which has nothing to tune here and can delay the end of a
+    pass. Its thread sleeps twice as long each time, up to a minute. TensorFlow 2.21 wakes
+    it before it can see that the pass is over, and then waits until it has slept again.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.from_generator(generator, output_signature=signature)
+    return dataset.prefetch(2).with_options(options)
 
 
 def has_static_shapes() -> bool:

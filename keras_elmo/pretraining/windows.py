@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_elmo.backends import generated_dataset
 from keras_elmo.config import ElmoConfig
 from keras_elmo.pretraining.vocabulary import BEGIN_SENTENCE, END_SENTENCE, Vocabulary
 from keras_elmo.text.characters import CHARACTER_PADDING_ID
@@ -135,10 +136,7 @@ class Windows:
             **dict.fromkeys(("forward_targets", "backward_targets"), steps),
             "starts": tf.TensorSpec((self.batch_size,), tf.bool),
         }
-        windows = tf.data.Dataset.from_generator(
-            lambda: self(sentences(), skip), output_signature=signature
-        )
-        return windows.prefetch(2)
+        return generated_dataset(lambda: self(sentences(), skip), signature)
 
     def _bounded(self, words: Sequence[str]) -> tuple[_Steps, _Steps]:
         """A sentence's steps in both directions: pairs of a word and a word to predict."""

@@ -65,11 +65,9 @@ def planned_dataset(plan: BatchPlan, parts: Sequence[Part], initial_epoch: int) 
     import tensorflow as tf
 
     signature = tuple(tf.TensorSpec(part.shape, part.dtype) for part in parts)
-    dataset = tf.data.Dataset.from_generator(
-        lambda: iter(batches),
-        output_signature=signature if len(signature) > 1 else signature[0],
+    dataset = backends.generated_dataset(
+        lambda: iter(batches), signature if len(signature) > 1 else signature[0]
     )
-    dataset = dataset.prefetch(tf.data.AUTOTUNE)
     # Progress bars need the number of batches, which a generator does not have.
     return dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
 

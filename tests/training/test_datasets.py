@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_elmo import ElmoEmbeddingLayer, text_dataset
+from keras_elmo.pretraining.vocabulary import SPECIAL_WORDS, Vocabulary
+from keras_elmo.pretraining.windows import Windows
 from tests.tiny_models import LEAST
 
 TEXTS = ["the cat sat", "a", "", "one two three four five", "a dog", "x"]
@@ -77,6 +79,12 @@ def test_the_same_texts_in_every_iteration(
             assert len(batch) <= options["batch_size"]
             if options["token_budget"] is not None and len(batch) > 1:
                 assert len(batch) * longest <= options["token_budget"]
+
+
+def test_no_thread_delays_the_end_of_a_pass() -> None:
+    windows = Windows(LEAST, Vocabulary([*SPECIAL_WORDS, "a"]), 2, 3)
+    for dataset in (text_dataset(TEXTS), windows.dataset(lambda: [["a"]])):
+        assert dataset.batch(2).options().autotune.enabled is False  # the default is None
 
 
 def test_keras_knows_the_number_of_steps() -> None:
