@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def fit(
 
 
 def probabilities_of(
-    reviews: Iterable[str], model: keras.Model, args: argparse.Namespace
+    reviews: Sequence[str], model: keras.Model, args: argparse.Namespace
 ) -> NDArray[np.float32]:
     """How likely reviews are positive (n,): the mean for their first and last words."""
     found = [

@@ -72,7 +72,7 @@ def send(
 ) -> tuple[int, Any, dict[str, str]]:
     """Sends a request; returns status, JSON and headers of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    with contextlib.closing(connection):  # also where the server hangs up meanwhile
+    with contextlib.closing(connection):  # even if the server hangs up
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read()), dict(answer.headers)
